@@ -1,0 +1,90 @@
+/* Training and evaluation of one network on one core: what a task of the farm calls. */
+#ifndef LEAVEOUT_NN_TRAINING_H
+#define LEAVEOUT_NN_TRAINING_H
+
+#include "base/status.h"
+#include "base/tick.h"
+#include "data/dataset.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { LO_MAX_HIDDEN = 16 };
+
+/* The job's model section. */
+typedef struct lo_model_spec {
+    const char *preset; /* a preset's name: linear mlp cnn */
+    int32_t hidden[LO_MAX_HIDDEN];
+    int32_t hidden_count; /* mlp; 0: the preset's default */
+    int32_t width;        /* cnn; 0: the preset's default */
+} lo_model_spec;
+
+typedef enum lo_schedule { LO_SCHEDULE_CONSTANT, LO_SCHEDULE_COSINE } lo_schedule;
+
+/* The job's train section. */
+typedef struct lo_recipe {
+    int32_t epochs;
+    int32_t batch;
+    double lr, momentum, weight_decay; /* as torch.optim.SGD: v = momentum * v + (g + wd * w); w -= lr * v */
+    lo_schedule schedule;              /* cosine: from lr to 0 over all steps, stepped every batch */
+    uint64_t seed;                     /* the job's */
+} lo_recipe;
+
+/* A network, its optimizer state, activations and batch buffers: one arena, made once, used for any number of trainings
+ * one after the other. */
+typedef struct lo_trainer lo_trainer;
+
+/* Errors: LO_USAGE for an unknown preset or sizes that do not fit (which layer, which sizes); LO_INTERNAL when there is
+ * no memory. dataset must outlive the trainer. The caller destroys it. */
+lo_status lo_trainer_create(const lo_model_spec *model, const lo_recipe *recipe, const lo_dataset *dataset,
+                            lo_trainer **out, lo_error *err);
+
+/* Nulls the handle; accepts NULL. */
+void lo_trainer_destroy(lo_trainer **trainer);
+
+typedef struct lo_training {
+    double loss;     /* mean over the last epoch */
+    double accuracy; /* over the last epoch, from the training forward passes */
+    double seconds;
+    bool diverged; /* a loss became NaN or infinite: training ended there */
+} lo_training;
+
+/* Fresh weights and one whole training on members[count] (positions in dataset->train, ascending). Every random number
+ * is keyed by the recipe's seed and model_seed, so the result's bits depend on nothing else (on one processor type).
+ * The order of an epoch sorts the members by a random key of (model_seed, epoch, example): leaving one example out
+ * keeps the order of the others. The last batch of an epoch may be smaller.
+ * Returns LO_OK also when training diverged; what tick returned otherwise. */
+lo_status lo_trainer_run(lo_trainer *trainer, uint64_t model_seed, const uint32_t *members, int64_t count,
+                         const lo_tick *tick, lo_training *out, lo_error *err);
+
+/* Outcomes of the current weights on examples (evaluation mode): correct [ceil(count/8)] packed bits, example i is
+ * bit i%8 of byte i/8 (argmax equals examples->label; ties go to the lower class); margin [count], the logit margin
+ * phi = z_y - logsumexp of the other z. A network with NaN weights is nowhere correct and has NaN margins. Either output
+ * may be NULL. */
+lo_status lo_trainer_evaluate(lo_trainer *trainer, const lo_examples *examples, const lo_tick *tick, uint8_t *correct,
+                              float *margin, lo_error *err);
+
+/* Logits of the current weights on examples, [count, classes], evaluation mode. */
+lo_status lo_trainer_logits(lo_trainer *trainer, const lo_examples *examples, const lo_tick *tick, float *logits,
+                            lo_error *err);
+
+/* Bytes of the arena: what one trainer costs a rank. */
+size_t lo_trainer_memory(const lo_trainer *trainer);
+
+/* Number of parameters, and floating point operations of one training step on one example. */
+int64_t lo_trainer_parameters(const lo_trainer *trainer);
+double lo_trainer_step_flops(const lo_trainer *trainer);
+
+/* A preset: one file each in src/nn, one line in the table lo_presets. */
+typedef struct lo_preset {
+    const char *name;
+    const char *description;
+} lo_preset;
+int lo_preset_count(void);
+const lo_preset *lo_preset_at(int i);
+
+/* What the arithmetic runs on, for the study's records: processor, instruction set level, the BLAS and oneDNN kernels
+ * chosen, such as "AuthenticAMD-25-17 openblas-0.3.21-Cooperlake onednn-2.6.3-avx512_core_bf16". Static memory. */
+const char *lo_processor_type(void);
+
+#endif

@@ -1,0 +1,71 @@
+/* report.html: one self-contained page that a newcomer understands. Knows nothing of MPI or HDF5: it is given arrays. */
+#ifndef LEAVEOUT_REPORT_REPORT_H
+#define LEAVEOUT_REPORT_REPORT_H
+
+#include "base/status.h"
+#include "data/dataset.h"
+
+#include <stdint.h>
+
+/* One score of the training examples; arrays [n] or NULL. */
+typedef struct lo_report_score {
+    const char *name; /* "memorization" */
+    const char *description;
+    const float *value, *standard_error, *low, *high;
+    int orientation; /* +1: larger is more memorized; -1 */
+} lo_report_score;
+
+/* One line of "what was run, where, and what it cost". */
+typedef struct lo_report_attempt {
+    int number;
+    const char *start; /* ISO 8601 */
+    double seconds;    /* wall */
+    int ranks;
+    const char *hosts;     /* "n1,n2" */
+    const char *processor; /* lo_processor_type */
+    const char *job;       /* Slurm job id or "" */
+    const char *ended;     /* "complete", "stopped: SIGUSR1", "died", "running" */
+    int64_t models;        /* trained in it */
+    double core_seconds;
+} lo_report_attempt;
+
+typedef struct lo_report {
+    const char *study;   /* its directory's name */
+    const char *version; /* of leaveout */
+    const lo_dataset *data;
+    const char *const *class_name; /* [classes] or NULL: numbers */
+    const char *job_yaml;          /* the effective job's text */
+    const char *design;            /* "balanced", ... */
+    double ratio;
+
+    int64_t models_planned, models_done, models_diverged, models_given_up;
+    const float *test_accuracy; /* [models_done], 0 .. 1 */
+    const float *seconds;       /* [models_done] */
+    /* Accuracy in sample, over the models that trained on the example, and out of sample over those that did not;
+     * clean: label == label_true; relabelled: label noise. NaN where there are none. */
+    double in_sample_clean, in_sample_relabelled, out_of_sample_clean, out_of_sample_relabelled;
+    int64_t relabelled; /* examples */
+    double label_noise;
+    int64_t in_min, in_max, out_min, out_max; /* models an example was in and out of */
+
+    int score_count;
+    const lo_report_score *score;
+
+    /* The strongest training examples of some test examples. */
+    int64_t influence_rows;         /* 0: none */
+    int64_t influence_k;
+    const int64_t *influence_test;  /* [rows]: position in data->test */
+    const int64_t *influence_index; /* [rows, k]: position in data->train, -1 for none */
+    const float *influence_value;   /* [rows, k], strongest first */
+    const float *influence_error;   /* [rows, k] standard errors */
+
+    int attempt_count;
+    const lo_report_attempt *attempt;
+    int64_t processor_types; /* different processors among the records; above 1 the page says so */
+} lo_report;
+
+/* Writes the page to `file` whole (file.part, synced, renamed). Figures are SVG by gnuplot, embedded; without gnuplot
+ * the page says which package draws them. Errors: LO_IO, LO_INTERNAL. */
+lo_status lo_report_write(const lo_report *report, const char *file, lo_error *err);
+
+#endif

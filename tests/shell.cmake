@@ -1,0 +1,1 @@
+# Shell tests, one line each: file, processors, labels, timeout in seconds.
