@@ -1,0 +1,356 @@
+/* The file of a prepared data set, format version 1. Little-endian; every section begins at a multiple of 64
+ * bytes, gaps are zero. Pointers into the map are used as they are, so the elements have the types of
+ * lo_examples.
+ *
+ *   byte  type
+ *      0  char[8]     "LOUTDAT1"
+ *      8  uint32      version of the format, 1
+ *     12  uint32      size of this header, 192
+ *     16  uint64      digest of the keys that made the data set
+ *     24  int32[3]    channels, height, width
+ *     36  int32       classes
+ *     40  int64[3]    examples: train, validation, test
+ *     64  uint64      size of the file
+ *     72  uint64[14]  where the sections begin, in this order:
+ *                       scale float32[channels], shift float32[channels], then for train, validation and test
+ * each: pixel uint8[count, channels, height, width], label int32[count], label_true int32[count], index
+ * int64[count] 184  uint32      CRC-32 of the payload, bytes 192 to the end 188  uint32      CRC-32 of bytes
+ * 0 to 187
+ *
+ * The sections' places follow from the sizes; a reader of another language need not compute them. */
+#include "base/file.h"
+#include "data/prepared.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "prepared data sets are mapped, and are little-endian");
+
+enum {
+    FORMAT_VERSION = 1,
+    ALIGNMENT = 64,
+    SECTION_SCALE = 0,
+    SECTION_SHIFT = 1,
+    SECTION_PARTS = 2, /* from here, IN_PART sections a part */
+    IN_PART = 4,
+    SECTIONS = SECTION_PARTS + IN_PART * LO_PARTS,
+    MAX_CHANNELS = 1 << 16,
+    MAX_SIDE = 1 << 16,
+    MAX_CLASSES = 1 << 24
+};
+
+static const char format_magic[8] = {'L', 'O', 'U', 'T', 'D', 'A', 'T', '1'};
+static const int64_t max_count = INT64_C(1) << 40;
+static const uint64_t max_bytes = UINT64_C(1) << 60;
+
+typedef struct header {
+    char magic[8];
+    uint32_t version;
+    uint32_t header_size;
+    uint64_t digest;
+    int32_t channels, height, width, classes;
+    int64_t count[LO_PARTS];
+    uint64_t file_size;
+    uint64_t section[SECTIONS];
+    uint32_t payload_crc;
+    uint32_t header_crc;
+} header;
+
+_Static_assert(sizeof(header) == 192 && sizeof(header) % ALIGNMENT == 0, "the header has no padding");
+
+static uint32_t crc_of_header(const header *h)
+{
+    return lo_crc32(0, h, offsetof(header, header_crc));
+}
+
+static uint64_t aligned(uint64_t size)
+{
+    return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+/* Fills in the places of the sections and the size of the file from shape and counts. False if those are out
+ * of range, so that sizes could overflow. */
+static bool lay_out(header *h)
+{
+    if (h->channels < 1 || h->channels > MAX_CHANNELS || h->height < 1 || h->height > MAX_SIDE ||
+        h->width < 1 || h->width > MAX_SIDE || h->classes < 1 || h->classes > MAX_CLASSES) {
+        return false;
+    }
+    const uint64_t image =
+        (uint64_t)h->channels * (uint64_t)h->height * (uint64_t)h->width; /* at most 2^48 */
+    uint64_t at = sizeof(*h);
+    int s = 0;
+    h->section[s++] = at;
+    at += aligned((uint64_t)h->channels * sizeof(float));
+    h->section[s++] = at;
+    at += aligned((uint64_t)h->channels * sizeof(float));
+    for (int p = 0; p < LO_PARTS; p++) {
+        if (h->count[p] < 0 || h->count[p] > max_count || (uint64_t)h->count[p] > max_bytes / image) {
+            return false;
+        }
+        const uint64_t count = (uint64_t)h->count[p];
+        const uint64_t sizes[IN_PART] = {count * image, count * sizeof(int32_t), count * sizeof(int32_t),
+                                         count * sizeof(int64_t)};
+        for (int i = 0; i < IN_PART; i++) {
+            h->section[s++] = at;
+            at += aligned(sizes[i]);
+        }
+    }
+    h->file_size = at;
+    return true;
+}
+
+/* Writing: a stream that counts and sums what goes through it. */
+typedef struct payload {
+    FILE *stream;
+    uint64_t at;
+    uint32_t crc;
+    bool failed;
+} payload;
+
+static void put(payload *out, const void *data, size_t size)
+{
+    out->failed = out->failed || (size > 0 && fwrite(data, 1, size, out->stream) != size);
+    out->crc = lo_crc32(out->crc, data, size);
+    out->at += size;
+}
+
+static void put_padding(payload *out)
+{
+    static const char zero[ALIGNMENT] = {0};
+    put(out, zero, (size_t)(aligned(out->at) - out->at));
+}
+
+static void put_section(payload *out, const void *data, size_t size)
+{
+    put(out, data, size);
+    put_padding(out);
+}
+
+/* The pixels of a part, neighbours in the source at once. */
+static void put_pixels(payload *out, const lo_prepared_part *part, size_t image)
+{
+    int64_t i = 0;
+    while (i < part->count) {
+        int64_t next = i + 1;
+        while (next < part->count && part->index[next] == part->index[next - 1] + 1) {
+            next++;
+        }
+        put(out, part->source + (size_t)part->index[i] * image, (size_t)(next - i) * image);
+        i = next;
+    }
+    put_padding(out);
+}
+
+static void put_payload(payload *out, const lo_prepared *prepared)
+{
+    const size_t channels = (size_t)prepared->shape.channels;
+    put_section(out, prepared->scale, channels * sizeof(float));
+    put_section(out, prepared->shift, channels * sizeof(float));
+    for (int p = 0; p < LO_PARTS; p++) {
+        const lo_prepared_part *part = &prepared->part[p];
+        const size_t count = (size_t)part->count;
+        put_pixels(out, part, lo_shape_size(prepared->shape));
+        put_section(out, part->label, count * sizeof(*part->label));
+        put_section(out, part->label_true, count * sizeof(*part->label_true));
+        put_section(out, part->index, count * sizeof(*part->index));
+    }
+}
+
+lo_status lo_prepared_write(const lo_prepared *prepared, const char *file, lo_error *err)
+{
+    header h = {.version = FORMAT_VERSION,
+                .header_size = sizeof(h),
+                .digest = prepared->digest,
+                .channels = prepared->shape.channels,
+                .height = prepared->shape.height,
+                .width = prepared->shape.width,
+                .classes = prepared->classes};
+    memcpy(h.magic, format_magic, sizeof(h.magic));
+    for (int p = 0; p < LO_PARTS; p++) {
+        h.count[p] = prepared->part[p].count;
+    }
+    if (!lay_out(&h)) {
+        return lo_fail(err, LO_DATA, "%s: cannot hold %lld examples of %d x %d x %d in %d classes", file,
+                       (long long)h.count[LO_PART_TRAIN], h.channels, h.height, h.width, h.classes);
+    }
+    lo_file f = {0};
+    LO_TRY(lo_file_begin(file, &f, err));
+    payload out = {.stream = f.stream, .at = sizeof(h)};
+    /* The header holds the sum of what follows it, so it is written last, in its place. */
+    out.failed = fwrite(&h, sizeof(h), 1, f.stream) != 1;
+    put_payload(&out, prepared);
+    h.payload_crc = out.crc;
+    h.header_crc = crc_of_header(&h);
+    if (out.failed || fseek(f.stream, 0, SEEK_SET) != 0 || fwrite(&h, sizeof(h), 1, f.stream) != 1) {
+        return lo_file_end(&f, lo_fail_errno(err, LO_IO, "%s: cannot write", f.part), err);
+    }
+    if (out.at != h.file_size) {
+        return lo_file_end(&f, lo_fail(err, LO_INTERNAL, "%s: sections do not fill the file", f.part), err);
+    }
+    return lo_file_end(&f, LO_OK, err);
+}
+
+/* Is the header that of a whole file of `size` bytes? */
+static lo_status check_header(const char *file, const header *h, uint64_t size, lo_error *err)
+{
+    if (memcmp(h->magic, format_magic, sizeof(h->magic)) != 0) {
+        return lo_fail(err, LO_DATA, "%s: is not a prepared data set: does not begin with LOUTDAT1", file);
+    }
+    if (h->version > FORMAT_VERSION) {
+        return lo_fail(err, LO_DATA,
+                       "%s: was made by a newer leaveout: format version %u, this one knows up to %d", file,
+                       h->version, FORMAT_VERSION);
+    }
+    const uint32_t crc = crc_of_header(h);
+    if (crc != h->header_crc) {
+        return lo_fail(err, LO_DATA, "%s: the header is damaged: its checksum is %08x, stored is %08x", file,
+                       crc, h->header_crc);
+    }
+    header expected = *h;
+    if (h->version != FORMAT_VERSION || h->header_size != sizeof(*h) || !lay_out(&expected) ||
+        memcmp(expected.section, h->section, sizeof(h->section)) != 0 || expected.file_size != h->file_size) {
+        return lo_fail(err, LO_DATA,
+                       "%s: the header contradicts itself: version, sizes and places of sections", file);
+    }
+    if (size != h->file_size) {
+        return lo_fail(err, LO_DATA, "%s: has %llu bytes, its header promises %llu", file,
+                       (unsigned long long)size, (unsigned long long)h->file_size);
+    }
+    return LO_OK;
+}
+
+/* Maps the file; its header is good. Whoever gets LO_OK unmaps. */
+static lo_status map_file(const char *file, void **map, size_t *map_size, lo_error *err)
+{
+    *map = NULL;
+    *map_size = 0;
+    const int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        return lo_fail_errno(err, LO_IO, "%s: cannot open", file);
+    }
+    lo_status status = LO_OK;
+    void *bytes = MAP_FAILED;
+    size_t size = 0;
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        status = lo_fail_errno(err, LO_IO, "%s: cannot ask for its size", file);
+        goto end;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        status = lo_fail(err, LO_IO, "%s: is not a regular file", file);
+        goto end;
+    }
+    size = (size_t)st.st_size;
+    if (size < sizeof(header)) {
+        status = lo_fail(err, LO_DATA, "%s: is truncated: has %zu bytes, the header alone has %zu", file,
+                         size, sizeof(header));
+        goto end;
+    }
+    bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+    if (bytes == MAP_FAILED) {
+        status = lo_fail_errno(err, LO_IO, "%s: cannot map %zu bytes", file, size);
+        goto end;
+    }
+    LO_TRY_GOTO(status, check_header(file, bytes, size, err), end);
+    *map = bytes;
+    *map_size = size;
+end:
+    if (status != LO_OK && bytes != MAP_FAILED) {
+        (void)munmap(bytes, size);
+    }
+    (void)close(fd);
+    return status;
+}
+
+static lo_examples examples_at(const char *map, const header *h, int part)
+{
+    const uint64_t *section = h->section + SECTION_PARTS + IN_PART * part;
+    return (lo_examples){.count = h->count[part],
+                         .pixel = (const uint8_t *)(map + section[0]),
+                         .label = (const int32_t *)(const void *)(map + section[1]),
+                         .label_true = (const int32_t *)(const void *)(map + section[2]),
+                         .index = (const int64_t *)(const void *)(map + section[3])};
+}
+
+/* Labels index arrays, so they are checked even where the content's checksum is not. */
+static lo_status check_labels(const char *file, const lo_examples *examples, int32_t classes, lo_error *err)
+{
+    for (int64_t i = 0; i < examples->count; i++) {
+        const bool bad = examples->label[i] < 0 || examples->label[i] >= classes;
+        const bool bad_true = examples->label_true[i] < 0 || examples->label_true[i] >= classes;
+        if (bad || bad_true) {
+            return lo_fail(err, LO_DATA, "%s: is damaged: record %lld has label %d, allowed 0 to %d", file,
+                           (long long)i, bad ? examples->label[i] : examples->label_true[i], classes - 1);
+        }
+    }
+    return LO_OK;
+}
+
+static lo_status check_content(const char *file, uint64_t digest, const lo_dataset *dataset, lo_error *err)
+{
+    if (dataset->digest != digest) {
+        return lo_fail(
+            err, LO_DATA,
+            "%s: was made from other keys of the data section: digest %016llx, this job's is %016llx", file,
+            (unsigned long long)dataset->digest, (unsigned long long)digest);
+    }
+    LO_TRY(check_labels(file, &dataset->train, dataset->classes, err));
+    LO_TRY(check_labels(file, &dataset->validation, dataset->classes, err));
+    return check_labels(file, &dataset->test, dataset->classes, err);
+}
+
+lo_status lo_dataset_open(const char *file, uint64_t digest, lo_dataset *out, lo_error *err)
+{
+    *out = (lo_dataset){0};
+    void *map = NULL;
+    size_t size = 0;
+    LO_TRY(map_file(file, &map, &size, err));
+    const header *h = map;
+    *out = (lo_dataset){.shape = {h->channels, h->height, h->width},
+                        .classes = h->classes,
+                        .scale = (const float *)(const void *)((const char *)map + h->section[SECTION_SCALE]),
+                        .shift = (const float *)(const void *)((const char *)map + h->section[SECTION_SHIFT]),
+                        .train = examples_at(map, h, LO_PART_TRAIN),
+                        .validation = examples_at(map, h, LO_PART_VALIDATION),
+                        .test = examples_at(map, h, LO_PART_TEST),
+                        .digest = h->digest,
+                        .map = map,
+                        .map_size = size};
+    const lo_status status = check_content(file, digest, out, err);
+    if (status != LO_OK) {
+        lo_dataset_close(out);
+    }
+    return status;
+}
+
+lo_status lo_dataset_verify(const char *file, lo_error *err)
+{
+    void *map = NULL;
+    size_t size = 0;
+    LO_TRY(map_file(file, &map, &size, err));
+    const header *h = map;
+    const uint32_t crc = lo_crc32(0, (const char *)map + sizeof(*h), size - sizeof(*h));
+    lo_status status = LO_OK;
+    if (crc != h->payload_crc) {
+        status = lo_fail(err, LO_DATA, "%s: the content is damaged: its checksum is %08x, stored is %08x",
+                         file, crc, h->payload_crc);
+    }
+    (void)munmap(map, size);
+    return status;
+}
+
+void lo_dataset_close(lo_dataset *dataset)
+{
+    if (dataset->map != NULL) {
+        (void)munmap(dataset->map, dataset->map_size);
+    }
+    *dataset = (lo_dataset){0};
+}

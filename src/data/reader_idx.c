@@ -1,0 +1,306 @@
+/* IDX, the format of MNIST and the sets made after it (http://yann.lecun.com/exdb/mnist/): two zero bytes,
+ * the type of the elements (0x08: unsigned bytes), the number of dimensions, each dimension as a big-endian
+ * uint32, then the elements with the last dimension the fastest. Files are plain or gzip; zlib's gz functions
+ * read both. */
+#include "data/readers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+enum {
+    IDX_UNSIGNED_BYTE = 0x08,
+    IDX_MAX_DIMENSIONS = 3,
+    IDX_MAX_SIDE = 4096, /* pixels */
+    IDX_GZIP_BUFFER = 1 << 18
+};
+
+/* Examples are numbered in 31 bits, far more than any file of this format holds. */
+static const uint32_t max_count = INT32_MAX;
+
+/* Memory is taken in steps as bytes arrive, so that a damaged header cannot ask for more than twice what is
+ * there. */
+static const uint64_t first_step = 1U << 26;
+
+typedef struct idx_file {
+    gzFile stream;
+    char path[PATH_MAX];
+    uint64_t position; /* in the decompressed content */
+    uint32_t dimension[IDX_MAX_DIMENSIONS];
+} idx_file;
+
+/* Opens DIRECTORY/STEM?KIND, where ? is - or ., plain before .gz, whichever is there first. */
+static lo_status open_first(const char *directory, const char *stem, const char *kind, idx_file *f,
+                            lo_error *err)
+{
+    static const char *const separators[] = {"-", "."};
+    static const char *const endings[] = {"", ".gz"};
+    char tried[512] = "";
+    for (int e = 0; e < 2; e++) {
+        for (int s = 0; s < 2; s++) {
+            if (snprintf(f->path, sizeof(f->path), "%s/%s%s%s%s", directory, stem, separators[s], kind,
+                         endings[e]) >= (int)sizeof(f->path)) {
+                return lo_fail(err, LO_IO, "%s: the path is too long", directory);
+            }
+            const int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block */
+            if (fd < 0 && errno != ENOENT) {
+                return lo_fail_errno(err, LO_IO, "%s: cannot open", f->path);
+            }
+            if (fd < 0) {
+                const size_t used = strlen(tried);
+                (void)snprintf(tried + used, sizeof(tried) - used, "%s%s%s%s%s", used > 0 ? ", " : "", stem,
+                               separators[s], kind, endings[e]);
+                continue;
+            }
+            struct stat st;
+            if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+                (void)close(fd);
+                return lo_fail(err, LO_IO, "%s: is not a regular file", f->path);
+            }
+            f->stream = gzdopen(fd, "rb");
+            if (f->stream == NULL) {
+                (void)close(fd);
+                return lo_fail(err, LO_INTERNAL, "%s: no memory to read it", f->path);
+            }
+            (void)gzbuffer(f->stream, IDX_GZIP_BUFFER);
+            return LO_OK;
+        }
+    }
+    return lo_fail(err, LO_DATA, "%s: found none of %s; one of them is needed", directory, tried);
+}
+
+/* Why the stream gave less than was asked for, if not because it has ended. */
+static lo_status stream_error(const idx_file *f, lo_error *err)
+{
+    int code = Z_OK;
+    const char *text = gzerror(f->stream, &code);
+    const unsigned long long position = (unsigned long long)f->position;
+    switch (code) {
+    case Z_OK:
+    case Z_STREAM_END:
+        return LO_OK;
+    case Z_ERRNO:
+        return lo_fail_errno(err, LO_IO, "%s: cannot read after byte %llu", f->path, position);
+    case Z_MEM_ERROR:
+        return lo_fail(err, LO_INTERNAL, "%s: no memory to read it", f->path);
+    case Z_BUF_ERROR:
+        return lo_fail(err, LO_DATA,
+                       "%s: the gzip stream is cut short after byte %llu of its decompressed content",
+                       f->path, position);
+    default:
+        return lo_fail(err, LO_DATA,
+                       "%s: the gzip stream is damaged (%s) after byte %llu of its decompressed content",
+                       f->path, text, position);
+    }
+}
+
+/* Reads up to size bytes; *got is less only at the end of the content. */
+static lo_status read_up_to(idx_file *f, uint8_t *to, uint64_t size, uint64_t *got, lo_error *err)
+{
+    *got = 0;
+    while (*got < size) {
+        const uint64_t left = size - *got;
+        const unsigned ask = left < (1U << 30) ? (unsigned)left : 1U << 30;
+        const int n = gzread(f->stream, to + *got, ask);
+        if (n > 0) {
+            *got += (uint64_t)n;
+            f->position += (uint64_t)n;
+        }
+        if (n < (int)ask) {
+            LO_TRY(stream_error(f, err));
+            break;
+        }
+    }
+    return LO_OK;
+}
+
+static lo_status read_header(idx_file *f, uint32_t dimensions, lo_error *err)
+{
+    uint8_t bytes[4 + 4 * IDX_MAX_DIMENSIONS];
+    uint64_t size = 4 + 4 * (uint64_t)dimensions;
+    uint64_t got = 0;
+    LO_TRY(read_up_to(f, bytes, size, &got, err));
+    if (got == 0) {
+        return lo_fail(err, LO_DATA, "%s: is empty", f->path);
+    }
+    const bool magic = got >= 4;
+    if (magic && (bytes[0] != 0 || bytes[1] != 0 || bytes[2] != IDX_UNSIGNED_BYTE)) {
+        return lo_fail(
+            err, LO_DATA,
+            "%s: wrong magic at byte 0: found %02x %02x %02x, allowed 00 00 08 (IDX, unsigned bytes)",
+            f->path, bytes[0], bytes[1], bytes[2]);
+    }
+    if (magic && bytes[3] != dimensions) {
+        return lo_fail(err, LO_DATA, "%s: wrong number of dimensions at byte 3: found %d, allowed %u",
+                       f->path, bytes[3], dimensions);
+    }
+    if (got < size) {
+        return lo_fail(err, LO_DATA, "%s: is truncated: found %llu bytes, the header alone has %llu", f->path,
+                       (unsigned long long)got, (unsigned long long)size);
+    }
+    for (uint32_t d = 0; d < dimensions; d++) {
+        const uint8_t *at = bytes + 4 + 4 * d;
+        f->dimension[d] = (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+        const uint32_t most = d == 0 ? max_count : IDX_MAX_SIDE;
+        if (f->dimension[d] < 1 || f->dimension[d] > most) {
+            static const char *const meaning[] = {"number of examples", "height", "width"};
+            return lo_fail(err, LO_DATA, "%s: wrong %s at byte %u: found %u, allowed 1 to %u", f->path,
+                           meaning[d], 4 + 4 * d, f->dimension[d], most);
+        }
+    }
+    return LO_OK;
+}
+
+/* Reads `count` records of `record` bytes each, and makes sure that they are all there is. *out is malloc'ed.
+ */
+static lo_status read_records(idx_file *f, uint64_t count, uint64_t record, uint8_t **out, lo_error *err)
+{
+    const uint64_t size = count * record; /* below 2^31 * 2^24 */
+    const uint64_t start = f->position;
+    uint8_t *data = NULL;
+    uint64_t used = 0;
+    uint64_t room = 0;
+    lo_status status = LO_OK;
+    while (used < size) {
+        room = room == 0 ? first_step : 2 * room;
+        room = room < size ? room : size;
+        uint8_t *larger = realloc(data, room);
+        if (larger == NULL) {
+            status =
+                lo_fail(err, LO_INTERNAL, "%s: no memory for %llu bytes", f->path, (unsigned long long)room);
+            goto fail;
+        }
+        data = larger;
+        uint64_t got = 0;
+        LO_TRY_GOTO(status, read_up_to(f, data + used, room - used, &got, err), fail);
+        used += got;
+        if (used < room) {
+            status = lo_fail(err, LO_DATA,
+                             "%s: is truncated: ends at byte %llu, in record %llu, where its header promises "
+                             "%llu records of "
+                             "%llu bytes, %llu bytes in all",
+                             f->path, (unsigned long long)f->position, (unsigned long long)(used / record),
+                             (unsigned long long)count, (unsigned long long)record,
+                             (unsigned long long)(start + size));
+            goto fail;
+        }
+    }
+    /* Asking for one byte more also makes zlib check the sums at the end of the stream. */
+    uint8_t extra = 0;
+    uint64_t got = 0;
+    LO_TRY_GOTO(status, read_up_to(f, &extra, 1, &got, err), fail);
+    if (got > 0) {
+        status = lo_fail(err, LO_DATA,
+                         "%s: is oversized: goes on after byte %llu, where its header promises the end",
+                         f->path, (unsigned long long)(start + size));
+        goto fail;
+    }
+    *out = data;
+    return LO_OK;
+fail:
+    free(data);
+    return status;
+}
+
+static void close_file(idx_file *f)
+{
+    if (f->stream != NULL) {
+        (void)gzclose_r(f->stream);
+        f->stream = NULL;
+    }
+}
+
+/* Labels: bytes widened to int32. *out is malloc'ed. */
+static lo_status read_labels(idx_file *f, int32_t **out, lo_error *err)
+{
+    uint8_t *bytes = NULL;
+    LO_TRY(read_records(f, f->dimension[0], 1, &bytes, err));
+    const size_t count = f->dimension[0];
+    *out = malloc(count * sizeof(**out));
+    if (*out == NULL) {
+        free(bytes);
+        return lo_fail(err, LO_INTERNAL, "%s: no memory for %zu labels", f->path, count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        (*out)[i] = bytes[i];
+    }
+    free(bytes);
+    return LO_OK;
+}
+
+/* Images and labels of one part ("train" or "t10k"). Labels must be below `classes` unless that is 0. */
+static lo_status read_part(const char *directory, const char *name, lo_source_part *out, lo_shape *shape,
+                           int32_t classes, lo_error *err)
+{
+    idx_file *images = calloc(2, sizeof(*images)); /* two paths are too much for a stack frame */
+    if (images == NULL) {
+        return lo_fail(err, LO_INTERNAL, "%s: no memory to read it", directory);
+    }
+    idx_file *labels = images + 1;
+    char stem[32];
+    lo_status status = LO_OK;
+
+    (void)snprintf(stem, sizeof(stem), "%s-images", name);
+    LO_TRY_GOTO(status, open_first(directory, stem, "idx3-ubyte", images, err), end);
+    (void)snprintf(stem, sizeof(stem), "%s-labels", name);
+    LO_TRY_GOTO(status, open_first(directory, stem, "idx1-ubyte", labels, err), end);
+    LO_TRY_GOTO(status, read_header(images, 3, err), end);
+    LO_TRY_GOTO(status, read_header(labels, 1, err), end);
+
+    const uint32_t *d = images->dimension;
+    if (d[0] != labels->dimension[0]) {
+        status = lo_fail(err, LO_DATA, "%s has %u labels for the %u images of %s; the numbers must be equal",
+                         labels->path, labels->dimension[0], d[0], images->path);
+        goto end;
+    }
+    const lo_shape found = {1, (int32_t)d[1], (int32_t)d[2]};
+    if (shape->channels != 0 && (shape->height != found.height || shape->width != found.width)) {
+        status = lo_fail(err, LO_DATA, "%s: images of %d x %d pixels; those of the training set have %d x %d",
+                         images->path, found.height, found.width, shape->height, shape->width);
+        goto end;
+    }
+    *shape = found;
+    out->count = d[0];
+    LO_TRY_GOTO(status, read_labels(labels, &out->label, err), end);
+    for (int64_t i = 0; classes > 0 && i < out->count; i++) {
+        if (out->label[i] >= classes) {
+            status = lo_fail(
+                err, LO_DATA,
+                "%s: record %lld (byte %lld): found label %d, allowed 0 to %d, as in the training set",
+                labels->path, (long long)i, (long long)i + 8, out->label[i], classes - 1);
+            goto end;
+        }
+    }
+    LO_TRY_GOTO(status, read_records(images, d[0], lo_shape_size(found), &out->pixel, err), end);
+end:
+    close_file(images);
+    close_file(labels);
+    free(images);
+    return status;
+}
+
+lo_status lo_read_idx(const char *path, lo_source *out, lo_error *err)
+{
+    struct stat st;
+    if (stat(path, &st) != 0) {
+        return lo_fail_errno(err, LO_IO, "%s: cannot open", path);
+    }
+    if (!S_ISDIR(st.st_mode)) {
+        return lo_fail(err, LO_IO, "%s: is not a directory; format idx reads a directory of four files",
+                       path);
+    }
+    LO_TRY(read_part(path, "train", &out->train, &out->shape, 0, err));
+    for (int64_t i = 0; i < out->train.count; i++) {
+        if (out->train.label[i] >= out->classes) {
+            out->classes = out->train.label[i] + 1;
+        }
+    }
+    return read_part(path, "t10k", &out->test, &out->shape, out->classes, err);
+}
