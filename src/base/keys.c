@@ -1,0 +1,244 @@
+/* The table of the job file's keys. A digest covers the keys that are not at their default, in this order: a
+ * default never changes, new keys go to the end of their section, and nothing is reordered, or studies made
+ * before no longer match their jobs. */
+#include "base/job.h"
+
+#include <math.h>
+#include <string.h>
+
+#define SECTION(path_, fallback_, ...)                                                                       \
+    {                                                                                                        \
+        .path = path_, .type = LO_KEY_SECTION, .fallback = fallback_, __VA_ARGS__                            \
+    }
+#define NUMBER(type_, path_, fallback_, low_, high_, unit_, group_, ...)                                     \
+    {                                                                                                        \
+        .path = path_, .type = type_, .fallback = fallback_, .low = low_, .high = high_, .unit = unit_,      \
+        .group = group_, __VA_ARGS__                                                                         \
+    }
+#define INT(...)  NUMBER(LO_KEY_INT, __VA_ARGS__)
+#define REAL(...) NUMBER(LO_KEY_REAL, __VA_ARGS__)
+#define OTHER(type_, path_, fallback_, group_, ...)                                                          \
+    {                                                                                                        \
+        .path = path_, .type = type_, .fallback = fallback_, .unit = "", .group = group_, __VA_ARGS__        \
+    }
+#define CHOICE(path_, fallback_, choices_, group_, ...)                                                      \
+    OTHER(LO_KEY_CHOICE, path_, fallback_, group_, .choices = choices_, __VA_ARGS__)
+
+/* Required, there with its defaults, not there unless given: see lo_key. */
+#define REQUIRED NULL
+#define DEFAULTS "{}"
+#define OPTIONAL ""
+
+static const lo_key table[] = {
+    INT("seed", "1", 0, INFINITY, "", LO_KEYS_DATA,
+        .help = "Seed of every random number: samples, noise, masks, weights, orders."),
+    CHOICE("reproducible", "record", "record strict", LO_KEYS_NONE,
+           .help = "When a study goes on with another type of processor: record notes it and warns, strict "
+                   "refuses."),
+    CHOICE("isa", "auto", "auto portable avx2 avx512 amx", LO_KEYS_RECIPE,
+           .help = "Instruction set of the kernels; auto takes the best one that every rank has."),
+
+    SECTION("data", REQUIRED, .help = "The data set: what to read and which part of it to use."),
+    CHOICE("data.format", REQUIRED, "idx", LO_KEYS_DATA,
+           .help =
+               "How the source files are written: idx is that of MNIST and Fashion-MNIST, gzipped or not."),
+    OTHER(LO_KEY_TEXT, "data.path", REQUIRED, LO_KEYS_DATA,
+          .help = "Directory (or file) that holds the data."),
+    INT("data.train_limit", "0", 0, INFINITY, "examples", LO_KEYS_DATA,
+        .help = "Use this many training examples, a seeded sample with the classes in proportion; 0: all."),
+    INT("data.test_limit", "0", 0, INFINITY, "examples", LO_KEYS_DATA,
+        .help = "Use this many test examples, sampled likewise; 0: all."),
+    REAL("data.validation", "0", 0, 1, "share", LO_KEYS_DATA, .open_high = true,
+         .help = "Share of the training examples held back from training, the classes in proportion."),
+    REAL(
+        "data.label_noise", "0", 0, 1, "share", LO_KEYS_DATA, .open_high = true,
+        .help =
+            "Share of the training labels replaced by another class; the true ones are kept for evaluation."),
+    OTHER(LO_KEY_TEXTS, "data.class_names", "[]", LO_KEYS_NONE,
+          .help = "Names of the classes 0, 1, ... for the report; empty: their numbers."),
+
+    SECTION("model", REQUIRED, .help = "The network that is trained."),
+    CHOICE("model.preset", REQUIRED, "linear mlp cnn", LO_KEYS_RECIPE,
+           .help = "Which network (see leaveout methods)."),
+    NUMBER(LO_KEY_INTS, "model.hidden", "[512]", 1, 65536, "units", LO_KEYS_RECIPE, .least = 1, .most = 16,
+           .only = "model.preset mlp", .help = "Width of each hidden layer."),
+    INT("model.width", "32", 1, 4096, "channels", LO_KEYS_RECIPE, .only = "model.preset cnn",
+        .help = "Channels of the first convolution; the others are multiples of it."),
+
+    SECTION("train", DEFAULTS, .help = "The recipe: how every model is trained."),
+    INT("train.epochs", "10", 1, 100000, "epochs", LO_KEYS_RECIPE,
+        .help = "Passes over a model's training examples. Memorization shows only where the recipe fits what "
+                "it was given."),
+    INT("train.batch", "128", 1, 65536, "examples", LO_KEYS_RECIPE,
+        .help = "Examples in a step of the optimizer."),
+    SECTION("train.optimizer", DEFAULTS, .help = "How a step changes the weights."),
+    CHOICE("train.optimizer.name", "sgd", "sgd", LO_KEYS_RECIPE,
+           .help = "sgd: stochastic gradient descent with momentum, as torch.optim.SGD."),
+    REAL("train.optimizer.lr", "0.05", 0, INFINITY, "", LO_KEYS_RECIPE, .open_low = true,
+         .help = "Learning rate at the start."),
+    REAL("train.optimizer.momentum", "0.9", 0, 1, "", LO_KEYS_RECIPE, .open_high = true,
+         .help = "Share of the last step's direction that is kept; 0: none."),
+    REAL("train.optimizer.weight_decay", "5.0e-4", 0, INFINITY, "", LO_KEYS_RECIPE,
+         .help = "This times the weights is added to the gradient; 0: none."),
+    SECTION("train.schedule", DEFAULTS, .help = "How the learning rate changes during a training."),
+    CHOICE("train.schedule.name", "cosine", "constant cosine", LO_KEYS_RECIPE,
+           .help = "cosine falls to 0 over all steps, constant stays."),
+    CHOICE("train.precision", "auto", "auto f32", LO_KEYS_RECIPE,
+           .help = "Arithmetic of the training; auto is resolved once, when the study is made."),
+
+    SECTION("ensemble", OPTIONAL,
+            .help = "Stage: trains many models, each on a part of the training examples."),
+    CHOICE("ensemble.design", "balanced", "random balanced leave_one_out", LO_KEYS_ENSEMBLE,
+           .help = "Who trains on what: random subsets, subsets balanced in blocks of models, or all but one "
+                   "example."),
+    INT("ensemble.models", REQUIRED, 1, INFINITY, "models", LO_KEYS_ENSEMBLE, .grows = true,
+        .only = "ensemble.design random balanced",
+        .help = "How many models. A finished study can be given more: the models it has are kept."),
+    REAL("ensemble.ratio", "0.7", 0, 1, "share", LO_KEYS_ENSEMBLE, .open_low = true, .open_high = true,
+         .only = "ensemble.design random balanced",
+         .help = "Share of the training examples that a model is trained on."),
+    NUMBER(LO_KEY_INTS_OR_FILE, "ensemble.examples", REQUIRED, 0, INFINITY, "", LO_KEYS_ENSEMBLE, .least = 1,
+           .only = "ensemble.design leave_one_out",
+           .help = "Which examples to leave out, by their numbers (from 0) in the source files."),
+    INT("ensemble.seeds", "3", 1, INFINITY, "seeds", LO_KEYS_ENSEMBLE, .grows = true,
+        .only = "ensemble.design leave_one_out",
+        .help = "Trainings without each example, and with all of them. A finished study can be given more."),
+
+    OTHER(
+        LO_KEY_NAMES, "scores", "[]", LO_KEYS_SCORES, .choices = "memorization cscore", .grows = true,
+        .help =
+            "Stage: scores of the training examples, computed from the ensemble. A study can be given more."),
+
+    SECTION("influence", OPTIONAL,
+            .help = "Stage: influence of every training example on every test example, from the ensemble."),
+    INT("influence.top", "0", 0, INFINITY, "examples", LO_KEYS_INFLUENCE,
+        .help = "Keep the strongest training examples of each test example only, this many; 0: the whole "
+                "matrix."),
+    OTHER(LO_KEY_BOOL, "influence.errors", "true", LO_KEYS_INFLUENCE,
+          .help = "Store the standard errors too; they take as much space as the values."),
+};
+
+enum { KEYS = sizeof(table) / sizeof(table[0]) };
+
+int lo_key_count(void)
+{
+    return KEYS;
+}
+
+const lo_key *lo_key_at(int i)
+{
+    return &table[i];
+}
+
+int lo_key_find(const char *path)
+{
+    for (int i = 0; i < KEYS; i++) {
+        if (strcmp(table[i].path, path) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* ", 1 to 65536", ", above 0", ", at least 0 and below 1", or nothing. */
+static void describe_range(const lo_key *key, char *text, size_t size)
+{
+    const bool low = isfinite(key->low);
+    const bool high = isfinite(key->high);
+    const char *above = key->open_low ? "above" : "at least";
+    const char *below = key->open_high ? "below" : "at most";
+    text[0] = '\0';
+    if (low && high && !key->open_low && !key->open_high) {
+        (void)snprintf(text, size, ", %.15g to %.15g", key->low, key->high);
+    } else if (low && high) {
+        (void)snprintf(text, size, ", %s %.15g and %s %.15g", above, key->low, below, key->high);
+    } else if (low) {
+        (void)snprintf(text, size, ", %s %.15g", above, key->low);
+    } else if (high) {
+        (void)snprintf(text, size, ", %s %.15g", below, key->high);
+    }
+}
+
+/* ", 1 to 16 of them", ", at least one", or nothing. */
+static void describe_length(const lo_key *key, char *text, size_t size)
+{
+    text[0] = '\0';
+    if (key->most > 0) {
+        (void)snprintf(text, size, ", %d to %d of them", key->least, key->most);
+    } else if (key->least > 0) {
+        (void)snprintf(text, size, ", at least %d", key->least);
+    }
+}
+
+const char *lo_key_allowed(const lo_key *key, char *buffer, size_t size)
+{
+    char range[96];
+    char length[64];
+    describe_range(key, range, sizeof(range));
+    describe_length(key, length, sizeof(length));
+    switch (key->type) {
+    case LO_KEY_SECTION:
+        (void)snprintf(buffer, size, "a map of keys%s", key->fallback != NULL ? " ({}: the defaults)" : "");
+        break;
+    case LO_KEY_INT:
+        (void)snprintf(buffer, size, "a whole number%s", range);
+        break;
+    case LO_KEY_REAL:
+        (void)snprintf(buffer, size, "a number%s", range);
+        break;
+    case LO_KEY_BOOL:
+        (void)snprintf(buffer, size, "true or false");
+        break;
+    case LO_KEY_TEXT:
+        (void)snprintf(buffer, size, "a text");
+        break;
+    case LO_KEY_CHOICE:
+        (void)snprintf(buffer, size, "one of: %s", key->choices);
+        break;
+    case LO_KEY_INTS:
+        (void)snprintf(buffer, size, "a list of whole numbers%s%s", range, length);
+        break;
+    case LO_KEY_TEXTS:
+        (void)snprintf(buffer, size, "a list of texts%s", length);
+        break;
+    case LO_KEY_NAMES:
+        (void)snprintf(buffer, size, "a list of these, each once: %s", key->choices);
+        break;
+    case LO_KEY_INTS_OR_FILE:
+        (void)snprintf(buffer, size,
+                       "a list of whole numbers%s%s, or a text file that holds them, one a line", range,
+                       length);
+        break;
+    }
+    return buffer;
+}
+
+/* "default 10", "required", "not run unless given" and when a key applies. */
+static void print_default(FILE *stream, const lo_key *key)
+{
+    if (key->fallback == NULL) {
+        (void)fputs("; required", stream);
+    } else if (key->type != LO_KEY_SECTION) {
+        (void)fprintf(stream, "; default %s", key->fallback);
+    } else if (key->fallback[0] == '\0') {
+        (void)fputs("; not run unless given", stream);
+    }
+    if (key->only != NULL) {
+        const size_t length = strcspn(key->only, " ");
+        (void)fprintf(stream, "; only with %.*s: %s", (int)length, key->only, key->only + length + 1);
+    }
+}
+
+void lo_keys_print(FILE *stream)
+{
+    for (int i = 0; i < KEYS; i++) {
+        const lo_key *key = &table[i];
+        char allowed[256];
+        (void)fprintf(stream, "%s\n    %s", key->path, lo_key_allowed(key, allowed, sizeof(allowed)));
+        if (key->unit != NULL && key->unit[0] != '\0') {
+            (void)fprintf(stream, " (%s)", key->unit);
+        }
+        print_default(stream, key);
+        (void)fprintf(stream, "\n    %s\n", key->help);
+    }
+}
