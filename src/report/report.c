@@ -1,0 +1,1261 @@
+#include "report/report.h"
+
+#include "base/file.h"
+#include "report/figure.h"
+#include "report/html.h"
+#include "report/picture.h"
+#include "report/style.h"
+#include "report/summary.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    GALLERY_CLASSES = 20,    /* classes whose examples are shown */
+    GALLERY_PICTURES = 8,    /* most and least memorized ones of a class */
+    INFLUENCE_ROWS = 16,     /* test examples that are shown */
+    INFLUENCE_COLUMNS = 8,   /* and their training examples */
+    PICTURE_BYTES = 2200000, /* room for all pictures together, about */
+    SIDE_MIN = 32,           /* larger pictures are scaled down to fit that room, but not below this */
+    SIDE_SHOWN = 84,         /* CSS pixels */
+    CURVE_POINTS = 240,
+    FEW_OUT_MODELS = 10
+};
+
+static const double FITTED = 0.95; /* in-sample accuracy below which memorization cannot be read */
+
+struct page {
+    FILE *out;
+    const lo_report *report;
+    const lo_report_score *memorization; /* NULL without it */
+    bool leave_groups; /* models differ in one left-out example (or group), not in random subsets */
+    int64_t above_quarter, above_half, surely_above_quarter;
+    lo_summary value, error; /* of memorization */
+    lo_summary accuracy;     /* of the models on the test examples */
+    int side;                /* pictures are at most this large */
+    bool warned;
+};
+
+/* ---- small things ---- */
+
+static bool usable(const lo_report_score *score)
+{
+    return score->value != NULL;
+}
+
+static void write_class(const struct page *page, int32_t label)
+{
+    const lo_report *report = page->report;
+    if (report->class_name != NULL && label >= 0 && label < report->data->classes &&
+        report->class_name[label] != NULL) {
+        lo_html_text(page->out, report->class_name[label]);
+    } else {
+        (void)fprintf(page->out, "class %" PRId32, label);
+    }
+}
+
+static const char *plural(int64_t count, const char *one, const char *many)
+{
+    return count == 1 ? one : many;
+}
+
+/* Decimals that show three digits of numbers as large as `size`. */
+static int decimals_for(double size)
+{
+    if (!(size > 0) || isinf(size)) {
+        return 3;
+    }
+    const double digits = 2 - floor(log10(size));
+    return digits < 0 ? 0 : digits > 8 ? 8 : (int)digits;
+}
+
+static int decimals_of(const lo_summary *summary)
+{
+    return decimals_for(fmax(fabs(summary->minimum), fabs(summary->maximum)));
+}
+
+static double core_seconds(const lo_report *report)
+{
+    double sum = 0;
+    for (int i = 0; i < report->attempt_count; i++) {
+        sum += report->attempt[i].core_seconds;
+    }
+    return sum;
+}
+
+/* ---- what is computed before anything is written ---- */
+
+static void count_memorized(struct page *page)
+{
+    const lo_report_score *score = page->memorization;
+    for (int64_t i = 0; i < page->report->data->train.count; i++) {
+        page->above_quarter += score->value[i] > 0.25F;
+        page->above_half += score->value[i] > 0.5F;
+        page->surely_above_quarter += score->low != NULL && score->low[i] > 0.25F;
+    }
+}
+
+/* Large pictures are made so small that all of them together fit. */
+static int choose_side(const lo_report *report)
+{
+    const int64_t classes = report->data->classes < GALLERY_CLASSES ? report->data->classes : GALLERY_CLASSES;
+    const int64_t rows = report->influence_rows < INFLUENCE_ROWS ? report->influence_rows : INFLUENCE_ROWS;
+    const int64_t columns = report->influence_k < INFLUENCE_COLUMNS ? report->influence_k : INFLUENCE_COLUMNS;
+    const int64_t pictures = 1 + classes * 3 * GALLERY_PICTURES + rows * (1 + columns);
+    const double raw = PICTURE_BYTES / 1.35 / (double)pictures / (double)report->data->shape.channels;
+    const double side = sqrt(raw);
+    return side < SIDE_MIN ? SIDE_MIN : side > SIDE_SHOWN ? SIDE_SHOWN : (int)side;
+}
+
+static lo_status prepare(struct page *page, lo_error *err)
+{
+    const lo_report *report = page->report;
+    const int64_t n = report->data->train.count;
+    page->leave_groups = report->design != NULL && strncmp(report->design, "leave_", 6) == 0;
+    page->side = choose_side(report);
+    for (int i = 0; i < report->score_count; i++) {
+        if (strcmp(report->score[i].name, "memorization") == 0 && usable(&report->score[i])) {
+            page->memorization = &report->score[i];
+        }
+    }
+    if (page->memorization != NULL) {
+        count_memorized(page);
+        LO_TRY(lo_summarize(page->memorization->value, n, &page->value, err));
+        LO_TRY(lo_summarize(page->memorization->standard_error, n, &page->error, err));
+    }
+    return lo_summarize(report->test_accuracy, report->models_done, &page->accuracy, err);
+}
+
+/* ---- headline ---- */
+
+static void tile(const struct page *page, const char *number, const char *meaning)
+{
+    (void)fprintf(page->out, "<li><b>%s</b><span>%s</span></li>\n", number, meaning);
+}
+
+static void write_tiles(const struct page *page)
+{
+    const lo_report *report = page->report;
+    (void)fputs("<ul class=\"tiles\">\n", page->out);
+    tile(page, lo_number_count(report->models_done).text,
+         plural(report->models_done, "model trained", "models trained"));
+    if (page->accuracy.count > 0) {
+        tile(page, lo_number_percent(page->accuracy.mean, 1).text, "mean test accuracy");
+    }
+    if (page->value.count > 0) {
+        tile(page, lo_number_count(page->above_quarter).text, "examples memorized above 0.25");
+        tile(page, lo_number_count(page->above_half).text, "examples memorized above 0.5");
+    }
+    if (page->error.count > 0) {
+        tile(page, lo_number_real(page->error.median, 3).text, "typical standard error of one value");
+    }
+    (void)fputs("</ul>\n", page->out);
+}
+
+static void write_what_was_trained(const struct page *page)
+{
+    const lo_report *report = page->report;
+    FILE *out = page->out;
+    const int64_t n = report->data->train.count;
+    if (report->models_done == 0) {
+        (void)fprintf(
+            out,
+            "<p class=\"lead\">No model has been trained yet, of %s planned. There is nothing to read "
+            "here but the job.</p>\n",
+            lo_number_count(report->models_planned).text);
+        return;
+    }
+    (void)fprintf(out, "<p class=\"lead\">%s %s trained, ", lo_number_count(report->models_done).text,
+                  plural(report->models_done, "model was", "models were"));
+    if (page->leave_groups) {
+        (void)fprintf(out, "on all of %s training examples or on all but what is left out",
+                      lo_number_count(n).text);
+    } else {
+        (void)fprintf(out, "each on its own %s of %s training examples",
+                      lo_number_percent(report->ratio, 0).text, lo_number_count(n).text);
+    }
+    if (report->data->classes > 0) {
+        (void)fprintf(out, " of %" PRId32 " %s", report->data->classes,
+                      plural(report->data->classes, "class", "classes"));
+    }
+    if (page->accuracy.count > 0) {
+        (void)fprintf(out, ". They are right on <b>%s</b> of %s test examples on average",
+                      lo_number_percent(page->accuracy.mean, 1).text,
+                      lo_number_count(report->data->test.count).text);
+        if (page->accuracy.count > 1) {
+            (void)fprintf(out, " (standard deviation between models %s)",
+                          lo_number_percent(page->accuracy.standard_deviation, 2).text);
+        }
+    }
+    (void)fputs(".</p>\n", out);
+}
+
+static void write_what_is_memorized(const struct page *page)
+{
+    FILE *out = page->out;
+    const int64_t n = page->report->data->train.count;
+    if (page->value.count == 0) {
+        if (page->report->models_done > 0) {
+            (void)fputs("<p class=\"lead\">This study has no memorization scores (yet).</p>\n", out);
+        }
+        return;
+    }
+    const double count = (double)page->value.count;
+    (void)fprintf(
+        out,
+        "<p class=\"lead\"><b>%s</b> of %s examples (%s) are memorized above 0.25 and <b>%s</b> (%s) above "
+        "0.5: a model that has seen them is right about them that much more often than one that has not.",
+        lo_number_count(page->above_quarter).text, lo_number_count(page->value.count).text,
+        lo_number_percent((double)page->above_quarter / count, 1).text,
+        lo_number_count(page->above_half).text, lo_number_percent((double)page->above_half / count, 1).text);
+    if (page->memorization->low != NULL) {
+        (void)fprintf(out, " Of %s the whole 95&#160;%% interval lies above 0.25.",
+                      lo_number_count(page->surely_above_quarter).text);
+    }
+    if (page->error.count > 0) {
+        (void)fprintf(out, " One value has a standard error of %s, typically (the median).",
+                      lo_number_real(page->error.median, 3).text);
+    }
+    if (page->value.count < n) {
+        (void)fprintf(
+            out,
+            " For the other %s examples nothing can be said: no model was trained without them, or none "
+            "with them.",
+            lo_number_count(n - page->value.count).text);
+    }
+    (void)fputs("</p>\n", out);
+}
+
+/* Opens the box before the first warning and a new line in it before each. */
+static void warning(struct page *page)
+{
+    (void)fputs(page->warned
+                    ? "</li>\n<li>"
+                    : "<aside class=\"warning\"><p>What limits the reading of this report</p>\n<ul>\n<li>",
+                page->out);
+    page->warned = true;
+}
+
+static void warn_of_fit(struct page *page, double accuracy, const char *which)
+{
+    if (accuracy < FITTED) { /* false for NaN */
+        warning(page);
+        (void)fprintf(
+            page->out,
+            "Models are right on only %s of the %s examples that they were trained on. Memorization cannot "
+            "be "
+            "read where the recipe does not fit its data: what was never learned looks as if it had not been "
+            "memorized. Train longer, with a larger model, or with less regularization.",
+            lo_number_percent(accuracy, 1).text, which);
+    }
+}
+
+static void warn_of_models(struct page *page)
+{
+    const lo_report *report = page->report;
+    if (report->models_done < report->models_planned) {
+        warning(page);
+        (void)fprintf(
+            page->out, "The study is partial: %s of %s models are done. The same command goes on with it.",
+            lo_number_count(report->models_done).text, lo_number_count(report->models_planned).text);
+    }
+    if (report->models_diverged > 0) {
+        warning(page);
+        (void)fprintf(page->out,
+                      "%s %s diverged: the loss became infinite or undefined and training ended there. A "
+                      "smaller learning rate usually helps.",
+                      lo_number_count(report->models_diverged).text,
+                      plural(report->models_diverged, "model", "models"));
+    }
+    if (report->models_given_up > 0) {
+        warning(page);
+        (void)fprintf(page->out,
+                      "%s %s given up after every attempt to train %s died; <code>leaveout status</code> "
+                      "names %s.",
+                      lo_number_count(report->models_given_up).text,
+                      plural(report->models_given_up, "model was", "models were"),
+                      plural(report->models_given_up, "it", "them"),
+                      plural(report->models_given_up, "it", "them"));
+    }
+    /* Without one example there are only as many models as seeds; examples that were never left out have no
+     * value at all there, so the largest count is the one that matters. */
+    const int64_t out = page->leave_groups ? report->out_max : report->out_min;
+    if (report->models_done > 0 && out < FEW_OUT_MODELS) {
+        warning(page);
+        (void)fprintf(page->out,
+                      "Some examples were left out by only %s %s. With fewer than %d, one value says little: "
+                      "read distributions and averages, not single examples.",
+                      lo_number_count(out).text, plural(out, "model", "models"), FEW_OUT_MODELS);
+    }
+    if (report->processor_types > 1) {
+        warning(page);
+        (void)fprintf(
+            page->out,
+            "The models were trained on %s types of processor. Results repeat bit by bit on one type "
+            "only; on another they differ as another seed would make them.",
+            lo_number_count(report->processor_types).text);
+    }
+}
+
+static void write_warnings(struct page *page)
+{
+    warn_of_fit(page, page->report->in_sample_clean, "clean");
+    warn_of_fit(page, page->report->in_sample_relabelled, "relabelled");
+    warn_of_models(page);
+    if (page->warned) {
+        (void)fputs("</li>\n</ul></aside>\n", page->out);
+    }
+}
+
+static void write_headline(struct page *page)
+{
+    const lo_report *report = page->report;
+    FILE *out = page->out;
+    (void)fputs("<header>\n<h1>What the models memorized: ", out);
+    lo_html_text(out, report->study);
+    (void)fputs("</h1>\n<p class=\"byline\">Leave-out scores by leaveout ", out);
+    lo_html_text(out, report->version);
+    if (report->attempt_count > 0 && report->attempt[0].start != NULL) {
+        (void)fputs(", begun ", out);
+        lo_html_text(out, report->attempt[0].start);
+    }
+    (void)fprintf(
+        out,
+        "</p>\n<p class=\"lead\">The question: how much does each of %s training examples owe to having been "
+        "trained on?</p>\n",
+        lo_number_count(report->data->train.count).text);
+    write_what_was_trained(page);
+    write_what_is_memorized(page);
+    write_tiles(page);
+    write_warnings(page);
+    (void)fputs("</header>\n", out);
+}
+
+/* ---- what memorization means ---- */
+
+static void write_meaning(const struct page *page)
+{
+    (void)fputs(
+        "<section>\n<h2>What memorization means</h2>\n"
+        "<p>A model can be right about a training example for two reasons: it has understood what such "
+        "examples "
+        "have in common, or it has stored this one. Memorization tells them apart by experiment: models are "
+        "trained with and without the example, and their answers about it are compared.</p>\n"
+        "<p class=\"formula\"><b>memorization</b> of an example = share of the models trained <b>with</b> it "
+        "that give its label &#8722; share of the models trained <b>without</b> it that give its label</p>\n"
+        "<p>Near <b>0</b>: models get it right (or wrong) whether they have seen it or not. Near <b>1</b>: "
+        "only "
+        "models that have seen it get it right; it is rare, ambiguous, or wrongly labelled. Small negative "
+        "values are noise. ",
+        page->out);
+    if (page->leave_groups) {
+        (void)fputs(
+            "Each model without an example has a twin with it that shares everything else: initial weights, "
+            "order, random numbers.",
+            page->out);
+    } else {
+        (void)fprintf(page->out,
+                      "Each model leaves out a random %s of the examples, so one set of models answers for "
+                      "all of them: "
+                      "every example was in %s to %s models and left out by %s to %s.",
+                      lo_number_percent(1 - page->report->ratio, 0).text,
+                      lo_number_count(page->report->in_min).text, lo_number_count(page->report->in_max).text,
+                      lo_number_count(page->report->out_min).text,
+                      lo_number_count(page->report->out_max).text);
+    }
+    (void)fputs("</p>\n</section>\n", page->out);
+}
+
+/* ---- figures ---- */
+
+/* Equal bins whose edges are multiples of a round number (1, 2 or 5 times a power of ten). */
+struct bins {
+    double low, step;
+    int count;
+};
+
+enum { BINS_MAX = 64 };
+
+static struct bins choose_bins(double low, double high, int most)
+{
+    const double range = high > low && isfinite(high - low) ? high - low : fmax(fabs(low), 1) * 1e-3;
+    static const double round_steps[] = {1, 2, 5, 10};
+    const double power = pow(10, floor(log10(range / most)));
+    double step = power * 10;
+    for (int i = 3; i >= 0; i--) {
+        if (range / (power * round_steps[i]) <= most) {
+            step = power * round_steps[i];
+        }
+    }
+    const double first = floor(low / step + 1e-6);
+    const int count = (int)fmin(floor(high / step + 1e-6) - first + 1, BINS_MAX);
+    return (struct bins){first * step, step, count > 0 ? count : 1};
+}
+
+/* The nudge keeps values on an edge (0.1 as float) in the bin that the edge begins. */
+static int bin_of(const struct bins *bins, double value)
+{
+    const double at = floor((value - bins->low) / bins->step + 1e-5);
+    return at < 0 ? 0 : at >= bins->count ? bins->count - 1 : (int)at;
+}
+
+static void begin_plot(const struct page *page, const char *about, const char *name)
+{
+    (void)fputs("<figure><div role=\"img\" aria-label=\"", page->out);
+    lo_html_text(page->out, about);
+    lo_html_text(page->out, name);
+    (void)fputs("\">\n", page->out);
+}
+
+static void end_plot(const struct page *page, lo_figure *figure)
+{
+    (void)lo_figure_end(figure, page->out);
+    (void)fputs("</div>\n<figcaption>", page->out);
+}
+
+static void axis(lo_figure *figure, const char *which, const char *label)
+{
+    if (figure->script != NULL) {
+        (void)fprintf(figure->script, "set %slabel ", which);
+        lo_figure_text(figure, label);
+        (void)fputc('\n', figure->script);
+    }
+}
+
+/* One box a bin. On a logarithmic axis empty bins are left out. */
+static void plot_counts(lo_figure *figure, const struct bins *bins, const int64_t *count, bool logarithmic)
+{
+    FILE *script = figure->script;
+    if (script == NULL) {
+        return;
+    }
+    if (logarithmic) {
+        (void)fputs("set logscale y\nset yrange [0.7:*]\nset format y '%.0f'\n", script);
+    } else {
+        (void)fputs("set yrange [0:*]\n", script);
+    }
+    (void)fprintf(script, "set xrange [%.9g:%.9g]\nset boxwidth %.9g\n$bins << EOD\n", bins->low,
+                  bins->low + bins->step * bins->count, bins->step * 0.9);
+    for (int b = 0; b < bins->count; b++) {
+        if (count[b] > 0) {
+            (void)fprintf(script, "%.9g %" PRId64 "\n", bins->low + bins->step * (b + 0.5), count[b]);
+        }
+    }
+    (void)fputs("EOD\nplot $bins using 1:2 with boxes linecolor rgb '" LO_FIGURE_FIRST "'\n", script);
+}
+
+static void draw_accuracy(const struct page *page)
+{
+    const lo_report *report = page->report;
+    const struct bins bins = choose_bins(100 * page->accuracy.minimum, 100 * page->accuracy.maximum, 20);
+    int64_t count[BINS_MAX] = {0};
+    for (int64_t i = 0; i < report->models_done; i++) {
+        if (!isnan(report->test_accuracy[i])) {
+            count[bin_of(&bins, 100 * (double)report->test_accuracy[i])]++;
+        }
+    }
+    lo_figure figure = lo_figure_begin();
+    axis(&figure, "x", "test accuracy of a model (%)");
+    axis(&figure, "y", "models");
+    plot_counts(&figure, &bins, count, false);
+    begin_plot(page, "Distribution of test accuracy over models", "");
+    end_plot(page, &figure);
+    (void)fprintf(
+        page->out,
+        "Test accuracy of the %s models: from %s to %s, median %s. A lone bar far to the left is a training "
+        "that went wrong.</figcaption></figure>\n",
+        lo_number_count(page->accuracy.count).text, lo_number_percent(page->accuracy.minimum, 1).text,
+        lo_number_percent(page->accuracy.maximum, 1).text, lo_number_percent(page->accuracy.median, 1).text);
+}
+
+static void draw_distribution(const struct page *page, const lo_report_score *score,
+                              const lo_summary *summary)
+{
+    const struct bins bins = choose_bins(summary->minimum, summary->maximum, 40);
+    int64_t count[BINS_MAX] = {0};
+    for (int64_t i = 0; i < page->report->data->train.count; i++) {
+        if (!isnan(score->value[i])) {
+            count[bin_of(&bins, (double)score->value[i])]++;
+        }
+    }
+    lo_figure figure = lo_figure_begin();
+    axis(&figure, "x", score->name);
+    axis(&figure, "y", "examples (logarithmic)");
+    plot_counts(&figure, &bins, count, true);
+    begin_plot(page, "Distribution of ", score->name);
+    end_plot(page, &figure);
+    (void)fputs("How many examples have which value. The scale is logarithmic: a bar that reaches one line "
+                "higher stands "
+                "for ten times as many examples.</figcaption></figure>\n",
+                page->out);
+}
+
+struct ranked {
+    double strength; /* larger: more memorized */
+    int64_t source, at;
+    int32_t label;
+};
+
+static int by_strength(const void *a, const void *b)
+{
+    const struct ranked *x = a;
+    const struct ranked *y = b;
+    if (x->strength != y->strength) {
+        return x->strength < y->strength ? 1 : -1;
+    }
+    return (x->source > y->source) - (x->source < y->source);
+}
+
+static int by_weakness(const void *a, const void *b)
+{
+    const struct ranked *x = a;
+    const struct ranked *y = b;
+    if (x->strength != y->strength) {
+        return x->strength > y->strength ? 1 : -1;
+    }
+    return (x->source > y->source) - (x->source < y->source);
+}
+
+static int by_class(const void *a, const void *b)
+{
+    const struct ranked *x = a;
+    const struct ranked *y = b;
+    return x->label != y->label ? (x->label > y->label) - (x->label < y->label) : by_strength(a, b);
+}
+
+/* The examples with a value, in some order. Errors: LO_INTERNAL without memory. The caller frees it. */
+static lo_status rank_examples(const struct page *page, const lo_report_score *score,
+                               int (*order)(const void *, const void *), struct ranked **out, int64_t *count,
+                               lo_error *err)
+{
+    const lo_examples *train = &page->report->data->train;
+    *count = 0;
+    *out = malloc((size_t)(train->count > 0 ? train->count : 1) * sizeof(**out));
+    if (*out == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory to rank %" PRId64 " examples", train->count);
+    }
+    for (int64_t i = 0; i < train->count; i++) {
+        if (!isnan(score->value[i])) {
+            (*out)[(*count)++] =
+                (struct ranked){score->orientation < 0 ? -(double)score->value[i] : (double)score->value[i],
+                                train->index[i], i, train->label[i]};
+        }
+    }
+    qsort(*out, (size_t)*count, sizeof(**out), order);
+    return LO_OK;
+}
+
+static bool has_interval(const lo_report_score *score)
+{
+    return (score->low != NULL && score->high != NULL) || score->standard_error != NULL;
+}
+
+/* An example's 95 % interval; without limits, 1.96 standard errors to each side. */
+static void interval_of(const lo_report_score *score, int64_t i, double *low, double *high)
+{
+    if (score->low != NULL && score->high != NULL) {
+        *low = (double)score->low[i];
+        *high = (double)score->high[i];
+    } else {
+        *low = (double)score->value[i] - 1.96 * (double)score->standard_error[i];
+        *high = (double)score->value[i] + 1.96 * (double)score->standard_error[i];
+    }
+}
+
+/* Writes the means over consecutive groups of ranked examples: share of the examples (%), value, low, high.
+ */
+static void write_curve(FILE *script, const lo_report_score *score, const struct ranked *ranked,
+                        int64_t count)
+{
+    const int64_t points = count < CURVE_POINTS ? count : CURVE_POINTS;
+    (void)fputs("$curve << EOD\n", script);
+    for (int64_t p = 0; p < points; p++) {
+        const int64_t first = p * count / points;
+        const int64_t end = (p + 1) * count / points;
+        double value = 0;
+        double low = 0;
+        double high = 0;
+        for (int64_t r = first; r < end; r++) {
+            double from = 0;
+            double to = 0;
+            if (has_interval(score)) {
+                interval_of(score, ranked[r].at, &from, &to);
+            }
+            value += (double)score->value[ranked[r].at];
+            low += from;
+            high += to;
+        }
+        const double size = (double)(end - first);
+        (void)fprintf(script, "%.6g %.6g %.6g %.6g\n", 50.0 * (double)(first + end) / (double)count,
+                      value / size, low / size, high / size);
+    }
+    (void)fputs("EOD\n", script);
+}
+
+static lo_status draw_sorted(const struct page *page, const lo_report_score *score, lo_error *err)
+{
+    struct ranked *ranked = NULL;
+    int64_t count = 0;
+    LO_TRY(rank_examples(page, score, by_strength, &ranked, &count, err));
+    lo_figure figure = lo_figure_begin();
+    axis(&figure, "x", "share of the examples, most memorized first (%)");
+    axis(&figure, "y", score->name);
+    if (figure.script != NULL) {
+        write_curve(figure.script, score, ranked, count);
+        (void)fputs("set xrange [0:100]\nplot ", figure.script);
+        if (has_interval(score)) {
+            (void)fputs("$curve using 1:3:4 with filledcurves linecolor rgb '" LO_FIGURE_FIRST
+                        "' fillstyle transparent solid 0.25 noborder, ",
+                        figure.script);
+        }
+        (void)fputs("$curve using 1:2 with lines linewidth 2 linecolor rgb '" LO_FIGURE_FIRST "'\n",
+                    figure.script);
+    }
+    begin_plot(page, "Sorted values and intervals of ", score->name);
+    end_plot(page, &figure);
+    (void)fprintf(page->out, "All examples from the most to the least memorized%s.</figcaption></figure>\n",
+                  has_interval(score)
+                      ? ". The band is what one example&#8217;s 95&#160;% interval spans, on average "
+                        "around that rank; where it is wide, the order of single examples means little"
+                      : "");
+    free(ranked);
+    return LO_OK;
+}
+
+/* ---- accuracy ---- */
+
+static void write_accuracy_row(const struct page *page, const char *which, int64_t count, double in,
+                               double out)
+{
+    (void)fprintf(page->out,
+                  "<tr><th scope=\"row\">%s</th><td>%s</td><td>%s</td><td>%s</td><td>%s</td></tr>\n", which,
+                  lo_number_count(count).text, lo_number_percent(in, 1).text, lo_number_percent(out, 1).text,
+                  lo_number_real(in - out, 3).text);
+}
+
+static void write_accuracy(const struct page *page)
+{
+    const lo_report *report = page->report;
+    FILE *out = page->out;
+    if (page->accuracy.count == 0) {
+        return;
+    }
+    (void)fputs("<section>\n<h2>How good the models are</h2>\n", out);
+    (void)fputs(
+        "<p>The scores describe the training recipe only if its models fit what they are given (in sample, "
+        "near "
+        "100&#160;%) and are of the quality that the recipe is meant to have (on test examples).</p>\n"
+        "<div class=\"figures\">\n",
+        out);
+    draw_accuracy(page);
+    (void)fputs(
+        "</div>\n<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Training examples</th><th "
+        "scope=\"col\">Number</th><th scope=\"col\">Right, by models<br/>trained with them</th><th "
+        "scope=\"col\">Right, by models<br/>trained without them</th><th scope=\"col\">Difference: mean<br/>"
+        "memorization</th></tr></thead>\n<tbody>\n",
+        out);
+    write_accuracy_row(page, "clean", report->data->train.count - report->relabelled, report->in_sample_clean,
+                       report->out_of_sample_clean);
+    if (report->relabelled > 0) {
+        write_accuracy_row(page, "relabelled", report->relabelled, report->in_sample_relabelled,
+                           report->out_of_sample_relabelled);
+    }
+    (void)fputs("</tbody></table></div>\n", out);
+    if (report->relabelled > 0) {
+        (void)fprintf(
+            out,
+            "<p class=\"soft\">Relabelled: the job gave %s of the training labels another class at random. A "
+            "relabelled example counts as right when a model gives that wrong label.</p>\n",
+            lo_number_percent(report->label_noise, 1).text);
+    }
+    (void)fputs("</section>\n", out);
+}
+
+/* ---- distributions ---- */
+
+static lo_status write_quantiles(const struct page *page, lo_error *err)
+{
+    const lo_report *report = page->report;
+    FILE *out = page->out;
+    const int64_t n = report->data->train.count;
+    (void)fputs(
+        "<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Score</th><th "
+        "scope=\"col\">Examples</th><th "
+        "scope=\"col\">Mean</th><th scope=\"col\">Least</th><th scope=\"col\">5&#160;%</th><th scope=\"col\">"
+        "25&#160;%</th><th scope=\"col\">Median</th><th scope=\"col\">75&#160;%</th><th "
+        "scope=\"col\">95&#160;%"
+        "</th><th scope=\"col\">Largest</th><th scope=\"col\">Median<br/>std. "
+        "error</th></tr></thead>\n<tbody>\n",
+        out);
+    for (int s = 0; s < report->score_count; s++) {
+        lo_summary value;
+        lo_summary error;
+        LO_TRY(lo_summarize(report->score[s].value, n, &value, err));
+        LO_TRY(lo_summarize(report->score[s].standard_error, n, &error, err));
+        const int d = decimals_of(&value);
+        (void)fputs("<tr><th scope=\"row\">", out);
+        lo_html_text(out, report->score[s].name);
+        (void)fprintf(out, "</th><td>%s</td>", lo_number_count(value.count).text);
+        const double cell[] = {value.mean,   value.minimum, value.q05, value.q25,
+                               value.median, value.q75,     value.q95, value.maximum};
+        for (size_t c = 0; c < sizeof(cell) / sizeof(cell[0]); c++) {
+            (void)fprintf(out, "<td>%s</td>", lo_number_real(cell[c], d).text);
+        }
+        (void)fprintf(out, "<td>%s</td></tr>\n", lo_number_real(error.median, d > 3 ? d : 3).text);
+    }
+    (void)fputs("</tbody></table></div>\n", out);
+    return LO_OK;
+}
+
+static lo_status write_score(const struct page *page, const lo_report_score *score, lo_error *err)
+{
+    FILE *out = page->out;
+    lo_summary summary;
+    LO_TRY(lo_summarize(score->value, page->report->data->train.count, &summary, err));
+    (void)fputs("<h3>", out);
+    lo_html_text(out, score->name);
+    (void)fputs("</h3>\n<p>", out);
+    if (score->description != NULL && *score->description != '\0') {
+        lo_html_text(out, score->description);
+        (void)fputs(". ", out);
+    }
+    (void)fprintf(out, "%s values mean more memorized.</p>\n", score->orientation < 0 ? "Smaller" : "Larger");
+    if (summary.count == 0) {
+        (void)fputs("<p class=\"absent\">No example has a value.</p>\n", out);
+        return LO_OK;
+    }
+    (void)fputs("<div class=\"figures\">\n", out);
+    draw_distribution(page, score, &summary);
+    LO_TRY(draw_sorted(page, score, err));
+    (void)fputs("</div>\n", out);
+    return LO_OK;
+}
+
+static lo_status write_scores(const struct page *page, lo_error *err)
+{
+    const lo_report *report = page->report;
+    int usable_scores = 0;
+    for (int s = 0; s < report->score_count; s++) {
+        usable_scores += usable(&report->score[s]);
+    }
+    if (usable_scores == 0) {
+        return LO_OK;
+    }
+    (void)fputs("<section>\n<h2>Scores of the training examples</h2>\n", page->out);
+    LO_TRY(write_quantiles(page, err));
+    for (int s = 0; s < report->score_count; s++) {
+        if (usable(&report->score[s])) {
+            LO_TRY(write_score(page, &report->score[s], err));
+        }
+    }
+    (void)fputs("</section>\n", page->out);
+    return LO_OK;
+}
+
+/* ---- label noise ---- */
+
+/* Share of the clean and of the relabelled examples in each bin, side by side. */
+static void draw_split(const struct page *page, const lo_report_score *score, const lo_summary *summary,
+                       const lo_detection *detection)
+{
+    const lo_examples *train = &page->report->data->train;
+    const struct bins bins = choose_bins(summary->minimum, summary->maximum, 16);
+    int64_t count[2][BINS_MAX] = {{0}};
+    for (int64_t i = 0; i < train->count; i++) {
+        if (!isnan(score->value[i])) {
+            count[train->label[i] != train->label_true[i]][bin_of(&bins, (double)score->value[i])]++;
+        }
+    }
+    lo_figure figure = lo_figure_begin();
+    axis(&figure, "x", score->name);
+    axis(&figure, "y", "share of each kind (%)");
+    if (figure.script != NULL) {
+        (void)fprintf(figure.script,
+                      "set yrange [0:*]\nset xrange [%.9g:%.9g]\nset boxwidth %.9g\n$bins << EOD\n", bins.low,
+                      bins.low + bins.step * bins.count, bins.step * 0.42);
+        for (int b = 0; b < bins.count; b++) {
+            (void)fprintf(figure.script, "%.9g %.6g %.6g\n", bins.low + bins.step * (b + 0.5),
+                          100.0 * (double)count[0][b] / (double)detection->clean,
+                          100.0 * (double)count[1][b] / (double)detection->relabelled);
+        }
+        (void)fprintf(
+            figure.script,
+            "EOD\nset key top center\nplot $bins using ($1-%.9g):2 with boxes linecolor rgb '" LO_FIGURE_FIRST
+            "' title 'clean', $bins using ($1+%.9g):3 with boxes linecolor rgb '" LO_FIGURE_SECOND
+            "' title 'relabelled'\n",
+            bins.step * 0.22, bins.step * 0.22);
+    }
+    begin_plot(page, "Distribution over clean and relabelled examples of ", score->name);
+    end_plot(page, &figure);
+    (void)fputs("Share of the clean examples (all blue bars: 100&#160;%) and of the relabelled ones (all "
+                "orange bars: "
+                "100&#160;%) by value.</figcaption></figure>\n",
+                page->out);
+}
+
+static lo_status write_detection_row(const struct page *page, const lo_report_score *score, lo_error *err)
+{
+    const lo_dataset *data = page->report->data;
+    lo_detection detection;
+    LO_TRY(lo_detect(score->value, score->orientation, data->train.label, data->train.label_true,
+                     data->train.count, &detection, err));
+    (void)fputs("<tr><th scope=\"row\">", page->out);
+    lo_html_text(page->out, score->name);
+    (void)fprintf(page->out, "</th><td>%s</td><td>%s</td><td>%s</td></tr>\n",
+                  lo_number_real(detection.auc, 4).text, lo_number_real(detection.standard_error, 4).text,
+                  lo_number_percent(detection.found, 1).text);
+    return LO_OK;
+}
+
+static lo_status write_label_noise(const struct page *page, lo_error *err)
+{
+    const lo_report *report = page->report;
+    const lo_examples *train = &report->data->train;
+    FILE *out = page->out;
+    const lo_report_score *shown = page->memorization;
+    for (int s = report->score_count - 1; s >= 0 && page->memorization == NULL; s--) {
+        shown = usable(&report->score[s]) ? &report->score[s] : shown;
+    }
+    if (report->relabelled == 0 || shown == NULL) {
+        return LO_OK;
+    }
+    lo_detection detection;
+    lo_summary summary;
+    LO_TRY(lo_detect(shown->value, shown->orientation, train->label, train->label_true, train->count,
+                     &detection, err));
+    LO_TRY(lo_summarize(shown->value, train->count, &summary, err));
+    (void)fprintf(
+        out,
+        "<section>\n<h2>Does it find the wrong labels?</h2>\n<p>%s training labels were replaced on purpose, "
+        "so "
+        "for these the truth is known. A model can give such a label only by memorizing it: a score of "
+        "memorization should rank them first.</p>\n",
+        lo_number_count(report->relabelled).text);
+    if (detection.relabelled > 0 && detection.clean > 0) {
+        (void)fputs("<div class=\"figures\">\n", out);
+        draw_split(page, shown, &summary, &detection);
+        (void)fputs("</div>\n", out);
+    }
+    (void)fputs("<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Score</th><th scope=\"col\">Area "
+                "under<br/>the "
+                "ROC curve</th><th scope=\"col\">Std. error</th><th scope=\"col\">Found among as "
+                "many<br/>top examples"
+                "</th></tr></thead>\n<tbody>\n",
+                out);
+    for (int s = 0; s < report->score_count; s++) {
+        if (usable(&report->score[s])) {
+            LO_TRY(write_detection_row(page, &report->score[s], err));
+        }
+    }
+    (void)fprintf(
+        out,
+        "</tbody></table></div>\n<p class=\"soft\">The area is the chance that a relabelled example scores "
+        "as more "
+        "memorized than a clean one: 1 is perfect, 0.5 is guessing. The last column looks at the %s most "
+        "memorized examples, as many as were relabelled: guessing would find %s of them.</p>\n</section>\n",
+        lo_number_count(detection.relabelled).text,
+        lo_number_percent(
+            (double)detection.relabelled / fmax((double)(detection.relabelled + detection.clean), 1), 1)
+            .text);
+    return LO_OK;
+}
+
+/* ---- pictures ---- */
+
+static lo_status write_picture(const struct page *page, const lo_examples *examples, int64_t at,
+                               lo_error *err)
+{
+    const lo_shape shape = page->report->data->shape;
+    FILE *out = page->out;
+    if (!lo_picture_possible(shape) || examples->pixel == NULL) {
+        return LO_OK;
+    }
+    const lo_shape small = lo_picture_shape(shape, page->side);
+    const int32_t longest = small.height > small.width ? small.height : small.width;
+    const int32_t scale = longest < SIDE_SHOWN ? SIDE_SHOWN / longest : 1;
+    (void)fprintf(out, "<img width=\"%d\" height=\"%d\" alt=\"", small.width * scale, small.height * scale);
+    write_class(page, examples->label[at]);
+    (void)fprintf(out, ", number %" PRId64 "\" src=\"", examples->index[at]);
+    LO_TRY(
+        lo_picture_write(out, shape, examples->pixel + (size_t)at * lo_shape_size(shape), page->side, err));
+    (void)fputs("\"/>", out);
+    return LO_OK;
+}
+
+/* The class that the source gives, when training used another. */
+static void write_true_label(const struct page *page, const lo_examples *examples, int64_t at)
+{
+    if (examples->label[at] != examples->label_true[at]) {
+        (void)fputs("<span class=\"mark\">&#9873; truly ", page->out);
+        write_class(page, examples->label_true[at]);
+        (void)fputs("</span>", page->out);
+    }
+}
+
+static lo_status write_example(const struct page *page, const lo_report_score *score, int64_t at,
+                               lo_error *err)
+{
+    const lo_examples *train = &page->report->data->train;
+    (void)fputs("<li>", page->out);
+    LO_TRY(write_picture(page, train, at, err));
+    (void)fprintf(page->out, "<b>%s", lo_number_real((double)score->value[at], 2).text);
+    if (score->standard_error != NULL && !isnan(score->standard_error[at])) {
+        (void)fprintf(page->out, " ± %s", lo_number_real((double)score->standard_error[at], 2).text);
+    }
+    (void)fprintf(page->out, "</b><span>#%" PRId64 "</span>", train->index[at]);
+    write_true_label(page, train, at);
+    (void)fputs("</li>\n", page->out);
+    return LO_OK;
+}
+
+/* How many of count ranked examples share the first one's strength. */
+static int64_t count_ties(const struct ranked *ranked, int64_t count)
+{
+    int64_t ties = 0;
+    while (ties < count && ranked[ties].strength == ranked[0].strength) {
+        ties++;
+    }
+    return ties;
+}
+
+/* The first `room` of the ranked examples, of clean ones only if asked, under a line that names the row and
+ * its ties. */
+static lo_status write_row(const struct page *page, const char *name, const struct ranked *ranked,
+                           int64_t count, int64_t room, bool clean_only, lo_error *err)
+{
+    const lo_examples *train = &page->report->data->train;
+    const int64_t ties = clean_only ? 0 : count_ties(ranked, count);
+    (void)fprintf(page->out, "<p class=\"row\">%s", name);
+    if (ties > room) {
+        (void)fprintf(page->out, " (%s tie at %s; the lowest numbers are shown)", lo_number_count(ties).text,
+                      lo_number_real((double)page->memorization->value[ranked[0].at], 2).text);
+    }
+    (void)fputs("</p>\n<ul class=\"pictures\">\n", page->out);
+    for (int64_t r = 0, shown = 0; r < count && shown < room; r++) {
+        if (!clean_only || train->label[ranked[r].at] == train->label_true[ranked[r].at]) {
+            LO_TRY(write_example(page, page->memorization, ranked[r].at, err));
+            shown++;
+        }
+    }
+    (void)fputs("</ul>\n", page->out);
+    return LO_OK;
+}
+
+static bool any_relabelled(const struct page *page, const struct ranked *ranked, int64_t count)
+{
+    const lo_examples *train = &page->report->data->train;
+    for (int64_t r = 0; r < count; r++) {
+        if (train->label[ranked[r].at] != train->label_true[ranked[r].at]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One class: `ranked` holds its examples, most memorized first, and is reordered. */
+static lo_status write_class_gallery(const struct page *page, struct ranked *ranked, int64_t count,
+                                     lo_error *err)
+{
+    const int64_t most = (count + 1) / 2 < GALLERY_PICTURES ? (count + 1) / 2 : GALLERY_PICTURES;
+    const int64_t least = count / 2 < GALLERY_PICTURES ? count / 2 : GALLERY_PICTURES;
+    double sum = 0;
+    int64_t above = 0;
+    for (int64_t r = 0; r < count; r++) {
+        const double value = (double)page->memorization->value[ranked[r].at];
+        sum += value;
+        above += value > 0.25;
+    }
+    (void)fputs("<h3>", page->out);
+    write_class(page, ranked[0].label);
+    (void)fprintf(page->out, "</h3>\n<p class=\"row\">%s %s, mean memorization %s, %s above 0.25</p>\n",
+                  lo_number_count(count).text, plural(count, "example", "examples"),
+                  lo_number_real(sum / (double)count, 3).text, lo_number_count(above).text);
+    LO_TRY(write_row(page, "Most memorized", ranked, count, most, false, err));
+    if (any_relabelled(page, ranked, most)) {
+        LO_TRY(write_row(page, "Most memorized among those with their own label", ranked, count, most, true,
+                         err));
+    }
+    if (least > 0) {
+        qsort(ranked, (size_t)count, sizeof(*ranked), by_weakness);
+        LO_TRY(write_row(page, "Least memorized", ranked, count, least, false, err));
+    }
+    return LO_OK;
+}
+
+static lo_status write_galleries(const struct page *page, lo_error *err)
+{
+    const lo_dataset *data = page->report->data;
+    FILE *out = page->out;
+    struct ranked *ranked = NULL;
+    int64_t count = 0;
+    lo_status status = LO_OK;
+    if (page->value.count == 0) {
+        return LO_OK;
+    }
+    LO_TRY_GOTO(status, rank_examples(page, page->memorization, by_class, &ranked, &count, err), done);
+    (void)fputs("<section>\n<h2>Most and least memorized examples</h2>\n<p>By class, as labelled in "
+                "training: value ± "
+                "standard error, and the example&#8217;s number in the source files. <span "
+                "class=\"mark\">&#9873;</span> "
+                "marks a label that the job replaced. Many examples usually share the lowest values: models "
+                "are right about "
+                "them with and without having seen them. Ties are shown in the order of their numbers.</p>\n",
+                out);
+    if (!lo_picture_possible(data->shape)) {
+        (void)fputs("<p class=\"soft\">These examples are not pictures, so their numbers stand alone.</p>\n",
+                    out);
+    }
+    if (data->classes > GALLERY_CLASSES) {
+        (void)fprintf(out,
+                      "<p class=\"soft\">The first %d of %" PRId32
+                      " classes are shown; <code>leaveout export</code> "
+                      "writes all scores.</p>\n",
+                      GALLERY_CLASSES, data->classes);
+    }
+    for (int64_t first = 0, end = 0; first < count && ranked[first].label < GALLERY_CLASSES; first = end) {
+        for (end = first; end < count && ranked[end].label == ranked[first].label; end++) {
+        }
+        LO_TRY_GOTO(status, write_class_gallery(page, ranked + first, end - first, err), done);
+    }
+    (void)fputs("</section>\n", out);
+done:
+    free(ranked);
+    return status;
+}
+
+/* ---- influence ---- */
+
+static lo_status write_influence_row(const struct page *page, int64_t row, int64_t columns, lo_error *err)
+{
+    const lo_report *report = page->report;
+    const lo_examples *train = &report->data->train;
+    const lo_examples *test = &report->data->test;
+    const int64_t at = report->influence_test[row];
+    FILE *out = page->out;
+    (void)fputs("<div class=\"influence\">\n<ul class=\"pictures\"><li>", out);
+    LO_TRY(write_picture(page, test, at, err));
+    (void)fputs("<b>", out);
+    write_class(page, test->label[at]);
+    (void)fprintf(out, "</b><span>test #%" PRId64 "</span></li></ul>\n<ul class=\"pictures\">\n",
+                  test->index[at]);
+    int64_t shown = 0;
+    for (int64_t c = 0; c < columns; c++) {
+        const int64_t cell = row * report->influence_k + c;
+        const int64_t of = report->influence_index[cell];
+        const double value = (double)report->influence_value[cell];
+        if (of < 0 || of >= train->count || isnan(value)) {
+            continue;
+        }
+        (void)fprintf(out, "<li class=\"%s\">", value < 0 ? "harms" : "helps");
+        LO_TRY(write_picture(page, train, of, err));
+        (void)fprintf(out, "<b>%s", lo_number_signed(value, 2).text);
+        if (report->influence_error != NULL && !isnan(report->influence_error[cell])) {
+            (void)fprintf(out, " ± %s", lo_number_real((double)report->influence_error[cell], 2).text);
+        }
+        (void)fputs("</b><span>", out);
+        write_class(page, train->label[of]);
+        (void)fprintf(out, "</span><span>#%" PRId64 "</span>", train->index[of]);
+        write_true_label(page, train, of);
+        (void)fputs("</li>\n", out);
+        shown++;
+    }
+    if (shown == 0) {
+        (void)fputs("<li>none</li>\n", out);
+    }
+    (void)fputs("</ul>\n</div>\n", out);
+    return LO_OK;
+}
+
+static lo_status write_influence(const struct page *page, lo_error *err)
+{
+    const lo_report *report = page->report;
+    FILE *out = page->out;
+    if (report->influence_rows <= 0 || report->influence_k <= 0 || report->influence_test == NULL ||
+        report->influence_index == NULL || report->influence_value == NULL) {
+        return LO_OK;
+    }
+    const int64_t rows = report->influence_rows < INFLUENCE_ROWS ? report->influence_rows : INFLUENCE_ROWS;
+    const int64_t columns = report->influence_k < INFLUENCE_COLUMNS ? report->influence_k : INFLUENCE_COLUMNS;
+    (void)fputs(
+        "<section>\n<h2>Which training examples decide a test example</h2>\n<p>The influence of a training "
+        "example "
+        "on a test example: how much more often models are right about the test example when they were "
+        "trained on "
+        "the training example than when they were not. <b style=\"color:var(--helps)\">+ helps</b>, <b "
+        "style=\"color:var(--harms)\">&#8722; harms</b>; ± is the standard error. Strongest first. These are "
+        "the "
+        "strongest of very many, so chance alone makes some of them large: believe those of several standard "
+        "errors.</p>\n",
+        out);
+    for (int64_t r = 0; r < rows; r++) {
+        if (report->influence_test[r] >= 0 && report->influence_test[r] < report->data->test.count) {
+            LO_TRY(write_influence_row(page, r, columns, err));
+        }
+    }
+    (void)fputs("</section>\n", out);
+    return LO_OK;
+}
+
+/* ---- what was run ---- */
+
+static void write_attempts(const struct page *page)
+{
+    const lo_report *report = page->report;
+    FILE *out = page->out;
+    (void)fputs("<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Attempt</th><th scope=\"col\" "
+                "class=\"left\">"
+                "Start</th><th scope=\"col\">Wall time</th><th scope=\"col\">Ranks</th><th "
+                "scope=\"col\">Models</th><th "
+                "scope=\"col\">Core-hours</th><th scope=\"col\" class=\"left\">Ended</th><th scope=\"col\" "
+                "class=\"left\">"
+                "Processor</th><th scope=\"col\" class=\"left\">Hosts</th><th scope=\"col\" "
+                "class=\"left\">Slurm job</th>"
+                "</tr></thead>\n<tbody>\n",
+                out);
+    for (int i = 0; i < report->attempt_count; i++) {
+        const lo_report_attempt *attempt = &report->attempt[i];
+        (void)fprintf(out, "<tr><td>%d</td><td class=\"left\">", attempt->number);
+        lo_html_text(out, attempt->start);
+        (void)fprintf(
+            out, "</td><td>%s</td><td>%d</td><td>%s</td><td>%s</td>",
+            lo_number_duration(attempt->seconds).text, attempt->ranks, lo_number_count(attempt->models).text,
+            lo_number_real(attempt->core_seconds / 3600, decimals_for(attempt->core_seconds / 3600)).text);
+        const char *const text[] = {attempt->ended, attempt->processor, attempt->hosts, attempt->job};
+        for (size_t t = 0; t < sizeof(text) / sizeof(text[0]); t++) {
+            (void)fputs("<td class=\"left\">", out);
+            lo_html_text(out, text[t]);
+            (void)fputs("</td>", out);
+        }
+        (void)fputs("</tr>\n", out);
+    }
+    (void)fputs("</tbody></table></div>\n", out);
+}
+
+static lo_status write_cost(const struct page *page, lo_error *err)
+{
+    const lo_report *report = page->report;
+    FILE *out = page->out;
+    lo_summary seconds;
+    LO_TRY(lo_summarize(report->seconds, report->models_done, &seconds, err));
+    (void)fputs("<section>\n<h2>What was run, where, and what it cost</h2>\n", out);
+    if (report->attempt_count > 0) {
+        const double hours = core_seconds(report) / 3600;
+        (void)fprintf(out, "<p>%d %s, <b>%s core-hours</b> in all", report->attempt_count,
+                      plural(report->attempt_count, "attempt", "attempts"),
+                      lo_number_real(hours, decimals_for(hours)).text);
+        if (seconds.count > 0) {
+            (void)fprintf(out, "; one model took %s (median; from %s to %s)",
+                          lo_number_duration(seconds.median).text, lo_number_duration(seconds.minimum).text,
+                          lo_number_duration(seconds.maximum).text);
+        }
+        (void)fputs(". The study can be stopped and continued; each start is an attempt.</p>\n", out);
+        write_attempts(page);
+    } else {
+        (void)fputs("<p>No attempt is on record.</p>\n", out);
+    }
+    if (report->job_yaml != NULL && *report->job_yaml != '\0') {
+        (void)fputs("<details><summary>The job, every default written out</summary>\n<pre>", out);
+        lo_html_text(out, report->job_yaml);
+        (void)fputs("</pre></details>\n", out);
+    }
+    (void)fputs("</section>\n", out);
+    return LO_OK;
+}
+
+/* ---- how the numbers are computed ---- */
+
+static void write_methods(const struct page *page)
+{
+    FILE *out = page->out;
+    (void)fputs("<section>\n<h2>How the numbers are computed</h2>\n<ul>\n", out);
+    if (page->leave_groups) {
+        (void)fputs("<li><b>Memorization</b>: the mean over seeds of the difference, right or not, between "
+                    "the model trained "
+                    "on everything and its twin trained without the example (Feldman 2020). Its error takes "
+                    "the pairs into "
+                    "account.</li>\n",
+                    out);
+    } else {
+        (void)fputs("<li><b>Memorization</b>: the difference of two proportions, right with the example in "
+                    "training and right "
+                    "without it, over one set of models trained on random subsets (Feldman and Zhang 2020). "
+                    "It describes "
+                    "training on subsets of that size, not on everything.</li>\n"
+                    "<li><b>Standard error</b>: one success and one failure are added to each of the two "
+                    "groups of models "
+                    "(Agresti and Caffo 2000), because a plain error would be zero where all models of a "
+                    "group agree.</li>\n"
+                    "<li><b>95&#160;% intervals</b>: Newcombe&#8217;s, from Wilson&#8217;s for each "
+                    "proportion (Newcombe "
+                    "1998).</li>\n",
+                    out);
+    }
+    (void)fputs(
+        "<li>Intervals hold for one example at a time. Among thousands, some values are high by chance: of "
+        "examples "
+        "whose true value is 0.25, about one in forty has its whole interval above it.</li>\n"
+        "<li><b>cscore</b>: how often models that were not trained on an example give its label (the "
+        "consistency "
+        "score of Jiang et al. 2021 at this one subset size), with Wilson&#8217;s interval.</li>\n"
+        "<li><b>Influence</b>: the same difference of proportions, counted on a test example instead.</li>\n"
+        "<li><b>ROC area</b>: computed from ranks, ties counting half; its error is "
+        "DeLong&#8217;s.</li>\n</ul>\n"
+        "<h3>To cite</h3>\n<p>leaveout ",
+        out);
+    lo_html_text(out, page->report->version);
+    (void)fputs(
+        " (its source holds <code>CITATION.cff</code>), and the papers whose quantities you use:</p>\n<ul "
+        "class=\"soft\">\n"
+        "<li>V. Feldman: Does learning require memorization? A short tale about a long tail. STOC "
+        "2020.</li>\n"
+        "<li>V. Feldman, C. Zhang: What neural networks memorize and why: discovering the long tail via "
+        "influence "
+        "estimation. NeurIPS 2020.</li>\n"
+        "<li>Z. Jiang, C. Zhang, K. Talwar, M. C. Mozer: Characterizing structural regularities of labeled "
+        "data in "
+        "overparameterized models. ICML 2021.</li>\n"
+        "<li>A. Agresti, B. Caffo: Simple and effective confidence intervals for proportions and differences "
+        "of "
+        "proportions result from adding two successes and two failures. The American Statistician 54, "
+        "2000.</li>\n"
+        "<li>R. G. Newcombe: Interval estimation for the difference between independent proportions. "
+        "Statistics in "
+        "Medicine 17, 1998.</li>\n</ul>\n</section>\n",
+        out);
+}
+
+/* ---- the page ---- */
+
+static lo_status write_page(struct page *page, lo_error *err)
+{
+    LO_TRY(prepare(page, err));
+    (void)fputs("<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n"
+                "<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" content=\"width=device-width, "
+                "initial-scale=1\"/>\n"
+                "<meta name=\"color-scheme\" content=\"light dark\"/>\n<title>",
+                page->out);
+    lo_html_text(page->out, page->report->study);
+    (void)fprintf(page->out, ": memorization</title>\n<style>\n%s</style>\n</head>\n<body>\n", style);
+    write_headline(page);
+    write_meaning(page);
+    write_accuracy(page);
+    LO_TRY(write_scores(page, err));
+    LO_TRY(write_label_noise(page, err));
+    LO_TRY(write_galleries(page, err));
+    LO_TRY(write_influence(page, err));
+    LO_TRY(write_cost(page, err));
+    write_methods(page);
+    (void)fputs("</body>\n</html>\n", page->out);
+    return LO_OK;
+}
+
+lo_status lo_report_write(const lo_report *report, const char *file, lo_error *err)
+{
+    lo_file whole = {0};
+    LO_TRY(lo_file_begin(file, &whole, err));
+    struct page page = {.out = whole.stream, .report = report};
+    return lo_file_end(&whole, write_page(&page, err), err);
+}
