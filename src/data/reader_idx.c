@@ -47,7 +47,7 @@ static lo_status open_first(const char *directory, const char *stem, const char 
         for (int s = 0; s < 2; s++) {
             if (snprintf(f->path, sizeof(f->path), "%s/%s%s%s%s", directory, stem, separators[s], kind,
                          endings[e]) >= (int)sizeof(f->path)) {
-                return lo_fail(err, LO_IO, "%s: the path is too long", directory);
+                return lo_fail(err, LO_IO, "%.256s...: the path is too long", directory);
             }
             const int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block */
             if (fd < 0 && errno != ENOENT) {
