@@ -1,0 +1,18 @@
+#include "score/scores.h"
+
+extern const lo_score lo_score_cscore;
+
+static void estimate(const lo_score_input *input, lo_estimate *out)
+{
+    for (int64_t i = 0; i < input->n; i++) {
+        out[i] = lo_proportion(input->counts[i].out_hit, input->counts[i].out);
+    }
+}
+
+const lo_score lo_score_cscore = {
+    .name = "cscore",
+    .description = "how often models that were not trained on an example are right on it",
+    .orientation = -1,
+    .source = "Jiang, Zhang, Talwar and Mozer 2021, arXiv 2002.03206",
+    .estimate = estimate,
+};
