@@ -38,7 +38,9 @@ add_feature_info(oneDNN LEAVEOUT_ONEDNN "convolution and matrix primitives")
 
 # Parallel HDF5: pkg-config's names on Debian and Fedora first (short link lines), CMake's own search elsewhere.
 add_library(leaveout_mpi_libraries INTERFACE)
-target_link_libraries(leaveout_mpi_libraries INTERFACE MPI::MPI_C)
+target_link_libraries(leaveout_mpi_libraries INTERFACE MPI::MPI_C ZLIB::ZLIB)
+# One meaning of H5O_info_t and friends from HDF5 1.10 to 1.14.
+target_compile_definitions(leaveout_mpi_libraries INTERFACE H5_USE_110_API)
 pkg_check_modules(HDF5 IMPORTED_TARGET hdf5-openmpi)
 if(HDF5_FOUND)
   target_link_libraries(leaveout_mpi_libraries INTERFACE PkgConfig::HDF5)

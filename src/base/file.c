@@ -174,7 +174,8 @@ lo_status lo_file_mkdirs(const char *path, lo_error *err)
 
 uint32_t lo_crc32(uint32_t crc, const void *data, size_t size)
 {
-    return (uint32_t)crc32_z(crc, data, size);
+    /* zlib takes a NULL buffer for "start again". */
+    return size > 0 ? (uint32_t)crc32_z(crc, data, size) : crc;
 }
 
 uint64_t lo_digest(uint64_t digest, const char *text)

@@ -1,0 +1,50 @@
+/* The farm: hands the tasks of a stage to ranks.
+ *
+ * Two levels. A job leases ranges of tasks in the study's claims/, so that several jobs can work on one
+ * study. Inside a job a rank asks rank 0 for its next task by a message when it starts the current one; rank
+ * 0 works too and answers from its ticks, between mini-batches. No collective and no window is used while
+ * tasks run. */
+#ifndef LEAVEOUT_MPI_FARM_H
+#define LEAVEOUT_MPI_FARM_H
+
+#include "base/status.h"
+#include "base/tick.h"
+#include "mpi/ledger.h"
+#include "mpi/run.h"
+
+#include <stdint.h>
+
+/* What a task leaves behind. */
+typedef struct lo_result {
+    const void *payload; /* owned by the work until its next task */
+    size_t size;
+    double value; /* headline number */
+} lo_result;
+
+typedef struct lo_work {
+    lo_stage stage;
+    uint64_t digest;
+    int64_t tasks;
+    /* Runs one task on this rank; what tick returns must be returned. Its result may depend on nothing but
+     * the task's number and the keys under `digest`. */
+    lo_status (*run)(void *self, int64_t task, const lo_tick *tick, lo_result *result, lo_error *err);
+    void *self;
+} lo_work;
+
+typedef struct lo_harvest {
+    int64_t done;          /* tasks of the stage that are finished, by whomever */
+    int64_t mine;          /* finished by this attempt */
+    int64_t given_up;      /* skipped: killed their rank too often */
+    bool left_to_others;   /* another, older attempt waits for the rest and closes the stage */
+    double claim_seconds;  /* this rank: longest wait from asking to the answer */
+    double idle_seconds;   /* this rank: waiting for a task while none was in hand */
+    double record_seconds; /* this rank: writing journal records */
+} lo_harvest;
+
+/* Collective over run->comm. Runs the tasks that the ledger (rank 0's; read before) does not hold yet,
+ * records each in the journal. Returns, the same on all ranks: LO_OK when all are finished or given up, or
+ * the rest is left to others; LO_STOPPED after a stop, running tasks having been finished or dropped; the
+ * error of a task, or of writing. The ledger is up to date on rank 0 afterwards. */
+lo_status lo_farm(lo_run *run, const lo_work *work, lo_ledger *ledger, lo_harvest *out, lo_error *err);
+
+#endif
