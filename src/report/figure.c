@@ -25,8 +25,9 @@ lo_figure lo_figure_begin(void)
                     "set encoding utf8\n"
                     "set border 1 linecolor rgb '" LO_FIGURE_INK "' linewidth 1\n"
                     "set grid ytics linetype 1 linewidth 1 linecolor rgb '#d5d9de'\n"
-                    "set xtics nomirror out scale 0.5\n"
+                    "set xtics nomirror out scale 0.5 offset 0,0.3\n"
                     "set ytics nomirror scale 0\n"
+                    "set xlabel offset 0,0.4\n"
                     "set style fill solid 1 noborder\n"
                     "set key top right noautotitle samplen 1\n"
                     "set rmargin 2\n",

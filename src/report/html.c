@@ -120,10 +120,11 @@ lo_number lo_number_duration(double seconds)
     if (seconds < 10) {
         return print_real(seconds, 2, "", " s");
     }
+    if (seconds < 120) {
+        return print_real(seconds, 1, "", " s");
+    }
     const int64_t whole = (int64_t)(seconds + 0.5);
-    if (whole < 120) {
-        (void)snprintf(number.text, sizeof(number.text), "%" PRId64 " s", whole);
-    } else if (whole < 3600) {
+    if (whole < 3600) {
         (void)snprintf(number.text, sizeof(number.text), "%" PRId64 " min", (whole + 30) / 60);
     } else if (whole < 86400) {
         (void)snprintf(number.text, sizeof(number.text), "%" PRId64 " h %02" PRId64 " min", whole / 3600,

@@ -27,7 +27,7 @@ lo_number lo_number_signed(double value, int decimals);
 /* A share as "12.3 %". */
 lo_number lo_number_percent(double share, int decimals);
 
-/* "45 s", "12 min", "3 h 05 min", "2 d 4 h". */
+/* "0.25 s", "45.0 s", "12 min", "3 h 05 min", "2 d 4 h". */
 lo_number lo_number_duration(double seconds);
 
 #endif

@@ -34,6 +34,7 @@ struct page {
     bool leave_groups; /* models differ in one left-out example (or group), not in random subsets */
     int64_t above_quarter, above_half, surely_above_quarter;
     lo_summary value, error; /* of memorization */
+    lo_summary error_above;  /* of the examples memorized above 0.25 */
     lo_summary accuracy;     /* of the models on the test examples */
     int side;                /* pictures are at most this large */
     bool warned;
@@ -62,19 +63,19 @@ static const char *plural(int64_t count, const char *one, const char *many)
     return count == 1 ? one : many;
 }
 
-/* Decimals that show three digits of numbers as large as `size`. */
-static int decimals_for(double size)
+/* Decimals that show so many digits of numbers as large as `size`. */
+static int decimals_for(double size, int digits)
 {
     if (!(size > 0) || isinf(size)) {
-        return 3;
+        return digits - 1;
     }
-    const double digits = 2 - floor(log10(size));
-    return digits < 0 ? 0 : digits > 8 ? 8 : (int)digits;
+    const double decimals = digits - 1 - floor(log10(size));
+    return decimals < 0 ? 0 : decimals > 8 ? 8 : (int)decimals;
 }
 
 static int decimals_of(const lo_summary *summary)
 {
-    return decimals_for(fmax(fabs(summary->minimum), fabs(summary->maximum)));
+    return decimals_for(fmax(fabs(summary->minimum), fabs(summary->maximum)), 4);
 }
 
 static double core_seconds(const lo_report *report)
@@ -96,6 +97,29 @@ static void count_memorized(struct page *page)
         page->above_half += score->value[i] > 0.5F;
         page->surely_above_quarter += score->low != NULL && score->low[i] > 0.25F;
     }
+}
+
+/* Most examples have values and errors near zero; the errors of those that matter are larger. */
+static lo_status summarize_error_above(struct page *page, lo_error *err)
+{
+    const lo_report_score *score = page->memorization;
+    const int64_t n = page->report->data->train.count;
+    if (score->standard_error == NULL || page->above_quarter == 0) {
+        return lo_summarize(NULL, 0, &page->error_above, err);
+    }
+    float *error = malloc((size_t)page->above_quarter * sizeof(*error));
+    if (error == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for %" PRId64 " errors", page->above_quarter);
+    }
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (score->value[i] > 0.25F) {
+            error[count++] = score->standard_error[i];
+        }
+    }
+    const lo_status status = lo_summarize(error, count, &page->error_above, err);
+    free(error);
+    return status;
 }
 
 /* Large pictures are made so small that all of them together fit. */
@@ -125,6 +149,7 @@ static lo_status prepare(struct page *page, lo_error *err)
         count_memorized(page);
         LO_TRY(lo_summarize(page->memorization->value, n, &page->value, err));
         LO_TRY(lo_summarize(page->memorization->standard_error, n, &page->error, err));
+        LO_TRY(summarize_error_above(page, err));
     }
     return lo_summarize(report->test_accuracy, report->models_done, &page->accuracy, err);
 }
@@ -212,12 +237,17 @@ static void write_what_is_memorized(const struct page *page)
         lo_number_percent((double)page->above_quarter / count, 1).text,
         lo_number_count(page->above_half).text, lo_number_percent((double)page->above_half / count, 1).text);
     if (page->memorization->low != NULL) {
-        (void)fprintf(out, " Of %s the whole 95&#160;%% interval lies above 0.25.",
+        (void)fprintf(out, " For %s the whole 95&#160;%% interval lies above 0.25.",
                       lo_number_count(page->surely_above_quarter).text);
     }
     if (page->error.count > 0) {
-        (void)fprintf(out, " One value has a standard error of %s, typically (the median).",
+        (void)fprintf(out, " The typical (median) standard error of a value is %s",
                       lo_number_real(page->error.median, 3).text);
+        if (page->error_above.count > 0) {
+            (void)fprintf(out, ", and %s among those above 0.25",
+                          lo_number_real(page->error_above.median, 3).text);
+        }
+        (void)fputs(".", out);
     }
     if (page->value.count < n) {
         (void)fprintf(
@@ -336,6 +366,15 @@ static void write_headline(struct page *page)
 
 /* ---- what memorization means ---- */
 
+/* "60" or "55 to 64" */
+static void write_range(FILE *out, int64_t from, int64_t to)
+{
+    (void)fputs(lo_number_count(from).text, out);
+    if (to != from) {
+        (void)fprintf(out, " to %s", lo_number_count(to).text);
+    }
+}
+
 static void write_meaning(const struct page *page)
 {
     (void)fputs(
@@ -357,21 +396,23 @@ static void write_meaning(const struct page *page)
             "order, random numbers.",
             page->out);
     } else {
-        (void)fprintf(page->out,
-                      "Each model leaves out a random %s of the examples, so one set of models answers for "
-                      "all of them: "
-                      "every example was in %s to %s models and left out by %s to %s.",
-                      lo_number_percent(1 - page->report->ratio, 0).text,
-                      lo_number_count(page->report->in_min).text, lo_number_count(page->report->in_max).text,
-                      lo_number_count(page->report->out_min).text,
-                      lo_number_count(page->report->out_max).text);
+        (void)fprintf(
+            page->out,
+            "Each model leaves out a random %s of the examples, so one set of models answers for all of "
+            "them: every example was in ",
+            lo_number_percent(1 - page->report->ratio, 0).text);
+        write_range(page->out, page->report->in_min, page->report->in_max);
+        (void)fputs(" models and left out by ", page->out);
+        write_range(page->out, page->report->out_min, page->report->out_max);
+        (void)fputc('.', page->out);
     }
     (void)fputs("</p>\n</section>\n", page->out);
 }
 
 /* ---- figures ---- */
 
-/* Equal bins whose edges are multiples of a round number (1, 2 or 5 times a power of ten). */
+/* Equal bins whose edges are multiples of a round number (1, 2 or 5 times a power of ten). The last one holds
+ * its upper edge too. */
 struct bins {
     double low, step;
     int count;
@@ -391,7 +432,7 @@ static struct bins choose_bins(double low, double high, int most)
         }
     }
     const double first = floor(low / step + 1e-6);
-    const int count = (int)fmin(floor(high / step + 1e-6) - first + 1, BINS_MAX);
+    const int count = (int)fmin(ceil(high / step - 1e-6) - first, BINS_MAX);
     return (struct bins){first * step, step, count > 0 ? count : 1};
 }
 
@@ -399,7 +440,7 @@ static struct bins choose_bins(double low, double high, int most)
 static int bin_of(const struct bins *bins, double value)
 {
     const double at = floor((value - bins->low) / bins->step + 1e-5);
-    return at < 0 ? 0 : at >= bins->count ? bins->count - 1 : (int)at;
+    return !(at >= 0) ? 0 : at >= bins->count ? bins->count - 1 : (int)at;
 }
 
 static void begin_plot(const struct page *page, const char *about, const char *name)
@@ -605,7 +646,7 @@ static lo_status draw_sorted(const struct page *page, const lo_report_score *sco
     axis(&figure, "y", score->name);
     if (figure.script != NULL) {
         write_curve(figure.script, score, ranked, count);
-        (void)fputs("set xrange [0:100]\nplot ", figure.script);
+        (void)fputs("set xrange [0:100]\nset autoscale yfix\nplot ", figure.script);
         if (has_interval(score)) {
             (void)fputs("$curve using 1:3:4 with filledcurves linecolor rgb '" LO_FIGURE_FIRST
                         "' fillstyle transparent solid 0.25 noborder, ",
@@ -781,12 +822,12 @@ static void draw_split(const struct page *page, const lo_report_score *score, co
                           100.0 * (double)count[0][b] / (double)detection->clean,
                           100.0 * (double)count[1][b] / (double)detection->relabelled);
         }
-        (void)fprintf(
-            figure.script,
-            "EOD\nset key top center\nplot $bins using ($1-%.9g):2 with boxes linecolor rgb '" LO_FIGURE_FIRST
-            "' title 'clean', $bins using ($1+%.9g):3 with boxes linecolor rgb '" LO_FIGURE_SECOND
-            "' title 'relabelled'\n",
-            bins.step * 0.22, bins.step * 0.22);
+        (void)fprintf(figure.script,
+                      "EOD\nset key outside top center horizontal\nplot $bins using ($1-%.9g):2 with boxes "
+                      "linecolor rgb '" LO_FIGURE_FIRST
+                      "' title 'clean', $bins using ($1+%.9g):3 with boxes linecolor rgb '" LO_FIGURE_SECOND
+                      "' title 'relabelled'\n",
+                      bins.step * 0.22, bins.step * 0.22);
     }
     begin_plot(page, "Distribution over clean and relabelled examples of ", score->name);
     end_plot(page, &figure);
@@ -1122,10 +1163,10 @@ static void write_attempts(const struct page *page)
         (void)fprintf(
             out, "</td><td>%s</td><td>%d</td><td>%s</td><td>%s</td>",
             lo_number_duration(attempt->seconds).text, attempt->ranks, lo_number_count(attempt->models).text,
-            lo_number_real(attempt->core_seconds / 3600, decimals_for(attempt->core_seconds / 3600)).text);
+            lo_number_real(attempt->core_seconds / 3600, decimals_for(attempt->core_seconds / 3600, 3)).text);
         const char *const text[] = {attempt->ended, attempt->processor, attempt->hosts, attempt->job};
         for (size_t t = 0; t < sizeof(text) / sizeof(text[0]); t++) {
-            (void)fputs("<td class=\"left\">", out);
+            (void)fputs(t == 2 ? "<td class=\"left long\">" : "<td class=\"left\">", out);
             lo_html_text(out, text[t]);
             (void)fputs("</td>", out);
         }
@@ -1145,7 +1186,7 @@ static lo_status write_cost(const struct page *page, lo_error *err)
         const double hours = core_seconds(report) / 3600;
         (void)fprintf(out, "<p>%d %s, <b>%s core-hours</b> in all", report->attempt_count,
                       plural(report->attempt_count, "attempt", "attempts"),
-                      lo_number_real(hours, decimals_for(hours)).text);
+                      lo_number_real(hours, decimals_for(hours, 3)).text);
         if (seconds.count > 0) {
             (void)fprintf(out, "; one model took %s (median; from %s to %s)",
                           lo_number_duration(seconds.median).text, lo_number_duration(seconds.minimum).text,
