@@ -140,33 +140,34 @@ int lo_key_find(const char *path)
     return -1;
 }
 
-/* ", 1 to 65536", ", above 0", ", at least 0 and below 1", or nothing. */
+/* ", 1 to 65536", ", above 0", ", at least 0 and below 1", or nothing; of a list's elements ", each ...". */
 static void describe_range(const lo_key *key, char *text, size_t size)
 {
+    const char *each = key->type == LO_KEY_INTS || key->type == LO_KEY_INTS_OR_FILE ? "each " : "";
     const bool low = isfinite(key->low);
     const bool high = isfinite(key->high);
     const char *above = key->open_low ? "above" : "at least";
     const char *below = key->open_high ? "below" : "at most";
     text[0] = '\0';
     if (low && high && !key->open_low && !key->open_high) {
-        (void)snprintf(text, size, ", %.15g to %.15g", key->low, key->high);
+        (void)snprintf(text, size, ", %s%.15g to %.15g", each, key->low, key->high);
     } else if (low && high) {
-        (void)snprintf(text, size, ", %s %.15g and %s %.15g", above, key->low, below, key->high);
+        (void)snprintf(text, size, ", %s%s %.15g and %s %.15g", each, above, key->low, below, key->high);
     } else if (low) {
-        (void)snprintf(text, size, ", %s %.15g", above, key->low);
+        (void)snprintf(text, size, ", %s%s %.15g", each, above, key->low);
     } else if (high) {
-        (void)snprintf(text, size, ", %s %.15g", below, key->high);
+        (void)snprintf(text, size, ", %s%s %.15g", each, below, key->high);
     }
 }
 
-/* ", 1 to 16 of them", ", at least one", or nothing. */
+/* ", 1 to 16 of them", ", at least 1 of them", or nothing. */
 static void describe_length(const lo_key *key, char *text, size_t size)
 {
     text[0] = '\0';
     if (key->most > 0) {
         (void)snprintf(text, size, ", %d to %d of them", key->least, key->most);
     } else if (key->least > 0) {
-        (void)snprintf(text, size, ", at least %d", key->least);
+        (void)snprintf(text, size, ", at least %d of them", key->least);
     }
 }
 
