@@ -15,7 +15,7 @@
 
 extern char **environ;
 
-enum { TIME_LIMIT_SECONDS = 60, SIZE_LIMIT = 4 << 20 };
+enum { TIME_LIMIT_SECONDS = 20, SIZE_LIMIT = 4 << 20 };
 
 lo_figure lo_figure_begin(void)
 {

@@ -24,8 +24,8 @@ lo_figure lo_figure_begin(void);
 void lo_figure_text(lo_figure *figure, const char *text);
 
 /* Runs gnuplot (found in PATH; no shell, no start-up file of the user) on the script and writes the SVG, as
- * HTML can embed it, to page; or, when gnuplot is missing, fails, or takes longer than a minute, a paragraph
- * that says so. Returns whether the figure was drawn. Releases the figure. */
+ * HTML can embed it, to page; or, when gnuplot is missing, fails, or takes longer than 20 seconds, a
+ * paragraph that says so. Returns whether the figure was drawn. Releases the figure. */
 bool lo_figure_end(lo_figure *figure, FILE *page);
 
 #endif

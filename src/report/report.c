@@ -1144,18 +1144,20 @@ static lo_status write_influence(const struct page *page, lo_error *err)
 
 static void write_attempts(const struct page *page)
 {
+    static const char left[] = "<th scope=\"col\" class=\"left\">";
+    static const char right[] = "<th scope=\"col\">";
+    static const struct {
+        const char *tag, *name;
+    } column[] = {{right, "Attempt"},  {left, "Start"},       {right, "Wall time"}, {right, "Ranks"},
+                  {right, "Models"},   {right, "Core-hours"}, {left, "Ended"},      {left, "Slurm job"},
+                  {left, "Processor"}, {left, "Hosts"}};
     const lo_report *report = page->report;
     FILE *out = page->out;
-    (void)fputs("<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Attempt</th><th scope=\"col\" "
-                "class=\"left\">"
-                "Start</th><th scope=\"col\">Wall time</th><th scope=\"col\">Ranks</th><th "
-                "scope=\"col\">Models</th><th "
-                "scope=\"col\">Core-hours</th><th scope=\"col\" class=\"left\">Ended</th><th scope=\"col\" "
-                "class=\"left\">"
-                "Processor</th><th scope=\"col\" class=\"left\">Hosts</th><th scope=\"col\" "
-                "class=\"left\">Slurm job</th>"
-                "</tr></thead>\n<tbody>\n",
-                out);
+    (void)fputs("<div class=\"wide\"><table>\n<thead><tr>", out);
+    for (size_t c = 0; c < sizeof(column) / sizeof(column[0]); c++) {
+        (void)fprintf(out, "%s%s</th>", column[c].tag, column[c].name);
+    }
+    (void)fputs("</tr></thead>\n<tbody>\n", out);
     for (int i = 0; i < report->attempt_count; i++) {
         const lo_report_attempt *attempt = &report->attempt[i];
         (void)fprintf(out, "<tr><td>%d</td><td class=\"left\">", attempt->number);
@@ -1164,9 +1166,9 @@ static void write_attempts(const struct page *page)
             out, "</td><td>%s</td><td>%d</td><td>%s</td><td>%s</td>",
             lo_number_duration(attempt->seconds).text, attempt->ranks, lo_number_count(attempt->models).text,
             lo_number_real(attempt->core_seconds / 3600, decimals_for(attempt->core_seconds / 3600, 3)).text);
-        const char *const text[] = {attempt->ended, attempt->processor, attempt->hosts, attempt->job};
+        const char *const text[] = {attempt->ended, attempt->job, attempt->processor, attempt->hosts};
         for (size_t t = 0; t < sizeof(text) / sizeof(text[0]); t++) {
-            (void)fputs(t == 2 ? "<td class=\"left long\">" : "<td class=\"left\">", out);
+            (void)fputs(t == 3 ? "<td class=\"left long\">" : "<td class=\"left\">", out);
             lo_html_text(out, text[t]);
             (void)fputs("</td>", out);
         }
