@@ -1,0 +1,122 @@
+/* The arithmetic of training on one core: one table of kernels for each instruction set level, filled from
+ * one common body (kernels_body.h), chosen at run time. A level's results are the same bits on every
+ * processor that has the level.
+ *
+ * Activations are float32, [examples, height, width, channels], channels padded with zeros to a multiple of
+ * LO_LANES; a vector is an image of 1 x 1. Padded lanes stay exactly zero through every kernel. */
+#ifndef LEAVEOUT_NN_KERNELS_H
+#define LEAVEOUT_NN_KERNELS_H
+
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { LO_LANES = 16 };
+
+static inline size_t lo_padded(size_t count)
+{
+    return (count + LO_LANES - 1) / LO_LANES * LO_LANES;
+}
+
+/* C [m, n] = A [m, k] B [k, n], or C += A B. Element (i, j) of A is a[i * a_row + j * a_column], and so on;
+ * one of A's steps is 1, one of B's steps is 1, C's columns are contiguous. n is a multiple of LO_LANES. The
+ * order of the sum over k depends on k alone, so a row of C does not depend on m. */
+typedef struct lo_gemm {
+    size_t m, n, k;
+    const float *a;
+    size_t a_row, a_column;
+    const float *b;
+    size_t b_row, b_column;
+    float *c;
+    size_t c_row;
+    bool accumulate;
+} lo_gemm;
+
+/* A convolution 3x3 with stride 1 and padding 1; channels are padded ones. Computed as Winograd's F(2x2, 3x3)
+ * (Lavin and Gray, CVPR 2016): 16 products of matrices on tiles of 2x2 outputs, 2.25 times fewer
+ * multiplications. */
+typedef struct lo_conv {
+    size_t height, width;
+    size_t in, out;
+    size_t group; /* images that a call takes at most: what fits the second-level cache */
+} lo_conv;
+
+/* Statistics, per channel, of a fused batch normalization + ReLU + 2x2 maximum pooling. y is the
+ * convolution's output; scale * y + offset is the normalized, scaled and shifted value. Odd last rows and
+ * columns take part in no window. */
+typedef struct lo_norm {
+    const float *scale, *offset; /* [channels]: gamma / std, beta - mean gamma / std */
+    const float *pull, *drift;   /* [channels], backward: dy = pull y + drift + scale dz */
+    const float *mean;           /* [channels] */
+} lo_norm;
+
+typedef struct lo_sgd {
+    float lr, momentum, weight_decay;
+} lo_sgd;
+
+typedef struct lo_kernels {
+    const char *name; /* portable avx2 avx512 */
+
+    void (*gemm)(const lo_gemm *g);
+
+    /* Sizes in floats of a transformed filter and of the scratch that the convolution's kernels need. */
+    size_t (*conv_filter_size)(const lo_conv *conv);
+    size_t (*conv_scratch_size)(const lo_conv *conv);
+    /* filter [9, in, out] to its transform; the same for the gradient with respect to the input, which is a
+     * convolution from `out` to `in` channels with the filter turned round; scratch holds 9 * in * out floats
+     * at least. */
+    void (*conv_filter)(const lo_conv *conv, const float *filter, float *transformed);
+    void (*conv_filter_turned)(const lo_conv *conv, const float *filter, float *transformed, float *scratch);
+    /* y [images, height, width, out] = x [images, height, width, in] * filter; images <= conv->group. */
+    void (*conv_apply)(const lo_conv *conv, const float *transformed, const float *x, float *y, size_t images,
+                       float *scratch);
+    /* Adds the images' share to the transformed gradient of the filter; conv_gradient turns the sum into [9,
+     * in, out]. */
+    void (*conv_gradient_add)(const lo_conv *conv, const float *x, const float *dy, float *transformed,
+                              size_t images, float *scratch);
+    void (*conv_gradient)(const lo_conv *conv, const float *transformed, float *gradient);
+
+    /* Adds sum(y - shift) and sum((y - shift)^2) over `rows` rows of y [rows, channels], per channel. */
+    void (*moments)(const float *y, size_t rows, size_t channels, const float *shift, double *sum,
+                    double *square);
+    /* out, top [height/2, width/2, channels]: the window's maximum after ReLU, and the y that made it. One
+     * image. */
+    void (*norm_pool)(const lo_norm *norm, const float *y, size_t height, size_t width, size_t channels,
+                      float *out, float *top);
+    /* Adds sum(dz) and sum(dz (top - mean)) over `rows` rows; dz is dout where ReLU let it through. */
+    void (*norm_pool_sums)(const lo_norm *norm, const float *dout, const float *top, size_t rows,
+                           size_t channels, double *sum, double *product);
+    /* Turns y into dy in place. One image. */
+    void (*norm_pool_backward)(const lo_norm *norm, const float *dout, float *y, size_t height, size_t width,
+                               size_t channels);
+
+    /* y [rows, columns] += bias [columns], then ReLU if asked for. */
+    void (*bias_relu)(float *y, const float *bias, size_t rows, size_t columns, bool relu);
+    /* dy = 0 where y is not positive. */
+    void (*relu_backward)(float *dy, const float *y, size_t count);
+    /* sums [columns] (+)= the sums over the rows of x. */
+    void (*column_sums)(const float *x, size_t rows, size_t columns, float *sums, bool accumulate);
+    /* out = in * scale + shift. */
+    void (*convert)(const uint8_t *in, size_t count, float scale, float shift, float *out);
+    /* v = momentum v + (g + weight_decay w); w -= lr v. */
+    void (*sgd)(const lo_sgd *sgd, size_t count, float *w, float *v, const float *g);
+    /* Runs about `work` fused multiply-adds on registers and returns how many floating point operations that
+     * were. */
+    double (*peak)(size_t work, float *result);
+} lo_kernels;
+
+/* The table in use: the best one that this processor runs, or the one pinned by lo_kernels_pin, or by the
+ * environment variable LEAVEOUT_ISA where nothing was pinned. */
+const lo_kernels *lo_kernels_chosen(void);
+
+/* All tables that this processor runs, the best one first. */
+int lo_kernels_count(void);
+const lo_kernels *lo_kernels_at(int i);
+
+/* Pins a level by name for the whole process ("auto": the best); call it before trainers are created. Errors:
+ * LO_USAGE when the processor has no such level. */
+lo_status lo_kernels_pin(const char *name, lo_error *err);
+
+#endif

@@ -1,0 +1,153 @@
+#include "nn/network.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct linear {
+    lo_layer base;
+    bool relu;
+    size_t inputs, columns; /* columns: outputs, padded */
+    size_t weight, bias;    /* where they start: weight [padded inputs, columns], bias [columns] */
+} linear;
+
+static const lo_layer_type type;
+
+/* Examples between two ticks: products of some 0.4 GFLOP, at most 50 ms even without vector units. */
+static size_t examples_a_piece(const linear *layer)
+{
+    const size_t examples = (size_t)2e8 / (layer->inputs * layer->columns);
+    return examples > 16 ? examples : 16;
+}
+
+static void reserve(lo_layer *layer, const lo_kernels *kernels, size_t capacity, lo_memory *memory)
+{
+    (void)layer;
+    (void)kernels;
+    (void)capacity;
+    (void)memory;
+}
+
+static size_t scratch(const lo_layer *layer, const lo_kernels *kernels)
+{
+    (void)layer;
+    (void)kernels;
+    return 0;
+}
+
+static lo_status forward(lo_layer *self, const lo_pass *pass, const float *x, float *y)
+{
+    const linear *layer = (const linear *)self;
+    const float *weights = self->network->weights;
+    const size_t step = lo_padded(layer->inputs), piece = examples_a_piece(layer);
+    for (size_t n = 0; n < pass->examples; n += piece) {
+        const size_t rows = pass->examples - n < piece ? pass->examples - n : piece;
+        const lo_gemm product = {.m = rows,
+                                 .n = layer->columns,
+                                 .k = layer->inputs,
+                                 .a = x + n * step,
+                                 .a_row = step,
+                                 .a_column = 1,
+                                 .b = weights + layer->weight,
+                                 .b_row = layer->columns,
+                                 .b_column = 1,
+                                 .c = y + n * layer->columns,
+                                 .c_row = layer->columns};
+        pass->kernels->gemm(&product);
+        LO_TRY(lo_tick_call(pass->tick));
+    }
+    pass->kernels->bias_relu(y, weights + layer->bias, pass->examples, layer->columns, layer->relu);
+    return LO_OK;
+}
+
+static lo_status backward(lo_layer *self, const lo_pass *pass, const float *x, const float *y, float *dy,
+                          float *dx)
+{
+    const linear *layer = (const linear *)self;
+    const lo_network *network = self->network;
+    const size_t step = lo_padded(layer->inputs), columns = layer->columns, piece = examples_a_piece(layer);
+    if (layer->relu) {
+        pass->kernels->relu_backward(dy, y, pass->examples * columns);
+    }
+    pass->kernels->column_sums(dy, pass->examples, columns, network->gradient + layer->bias, false);
+    for (size_t n = 0; n < pass->examples; n += piece) {
+        const size_t rows = pass->examples - n < piece ? pass->examples - n : piece;
+        const lo_gemm of_weights = {.m = layer->inputs,
+                                    .n = columns,
+                                    .k = rows,
+                                    .a = x + n * step,
+                                    .a_row = 1,
+                                    .a_column = step,
+                                    .b = dy + n * columns,
+                                    .b_row = columns,
+                                    .b_column = 1,
+                                    .c = network->gradient + layer->weight,
+                                    .c_row = columns,
+                                    .accumulate = n > 0};
+        pass->kernels->gemm(&of_weights);
+        LO_TRY(lo_tick_call(pass->tick));
+        if (dx != NULL) {
+            const lo_gemm of_x = {.m = rows,
+                                  .n = step,
+                                  .k = columns,
+                                  .a = dy + n * columns,
+                                  .a_row = columns,
+                                  .a_column = 1,
+                                  .b = network->weights + layer->weight,
+                                  .b_row = 1,
+                                  .b_column = columns,
+                                  .c = dx + n * step,
+                                  .c_row = step};
+            pass->kernels->gemm(&of_x);
+            LO_TRY(lo_tick_call(pass->tick));
+        }
+    }
+    return LO_OK;
+}
+
+static double flops(const lo_layer *self, bool with_dx)
+{
+    return (with_dx ? 6.0 : 4.0) * self->in.channels * self->out.channels;
+}
+
+static const lo_layer_type type = {"linear", reserve, scratch, forward, backward, flops};
+
+lo_status lo_layer_add_linear(lo_network *network, int32_t outputs, bool relu, lo_error *err)
+{
+    const lo_shape in = lo_network_shape(network);
+    const int number = lo_network_count(network, &type);
+    if (outputs < 1 || in.channels < 1 || in.height != 1 || in.width != 1) {
+        return lo_fail(err, LO_USAGE,
+                       "layer linear%d: %d outputs of an input of %d x %d x %d; it takes a vector", number,
+                       outputs, in.channels, in.height, in.width);
+    }
+    linear *layer = calloc(1, sizeof(*layer));
+    if (layer == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for layer linear%d", number);
+    }
+    layer->base = (lo_layer){.type = &type, .in = in, .out = {outputs, 1, 1}};
+    layer->relu = relu;
+    layer->inputs = (size_t)in.channels;
+    layer->columns = lo_padded((size_t)outputs);
+    const float bound = 1.0F / sqrtf((float)in.channels);
+    lo_parameter weight = {.out = (size_t)outputs,
+                           .in = layer->inputs,
+                           .taps = 1,
+                           .out_step = 1,
+                           .in_step = layer->columns,
+                           .size = lo_padded(layer->inputs) * layer->columns,
+                           .bound = bound};
+    lo_parameter bias = {
+        .out = (size_t)outputs, .in = 1, .taps = 1, .out_step = 1, .size = layer->columns, .bound = bound};
+    (void)snprintf(weight.name, sizeof(weight.name), "linear%d.weight", number);
+    (void)snprintf(bias.name, sizeof(bias.name), "linear%d.bias", number);
+    const int w = lo_network_add_parameter(network, &weight);
+    const int b = lo_network_add_parameter(network, &bias);
+    if (w < 0 || b < 0) {
+        free(layer);
+        return lo_fail(err, LO_USAGE, "a network has at most %d parameters", LO_MAX_PARAMETERS);
+    }
+    layer->weight = network->parameter[w].offset;
+    layer->bias = network->parameter[b].offset;
+    return lo_network_add(network, &layer->base, err);
+}

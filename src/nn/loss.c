@@ -1,0 +1,60 @@
+#include "nn/loss.h"
+
+#include <math.h>
+
+double lo_softmax_loss(const float *logits, size_t step, const int32_t *labels, size_t examples,
+                       int32_t classes, float *slope, int64_t *correct)
+{
+    double loss = 0;
+    const float share = 1.0F / (float)examples;
+    for (size_t n = 0; n < examples; n++) {
+        const float *z = logits + n * step;
+        float *d = slope + n * step;
+        float largest = z[0];
+        for (int32_t k = 1; k < classes; k++) {
+            largest = z[k] > largest ? z[k] : largest;
+        }
+        float sum = 0;
+        for (int32_t k = 0; k < classes; k++) {
+            d[k] = expf(z[k] - largest);
+            sum += d[k];
+        }
+        for (int32_t k = 0; k < classes; k++) {
+            d[k] = d[k] / sum * share;
+        }
+        for (size_t k = (size_t)classes; k < step; k++) {
+            d[k] = 0;
+        }
+        const int32_t label = labels[n];
+        d[label] -= share;
+        loss += (double)(logf(sum) - (z[label] - largest));
+        *correct += lo_is_correct(z, classes, label) ? 1 : 0;
+    }
+    return loss;
+}
+
+bool lo_is_correct(const float *logits, int32_t classes, int32_t label)
+{
+    const float own = logits[label];
+    bool correct = !isnan(own);
+    for (int32_t k = 0; k < classes; k++) {
+        correct = correct && (k < label ? own > logits[k] : own >= logits[k]);
+    }
+    return correct;
+}
+
+float lo_logit_margin(const float *logits, int32_t classes, int32_t label)
+{
+    float largest = -INFINITY;
+    for (int32_t k = 0; k < classes; k++) {
+        if (isnan(logits[k])) {
+            return NAN;
+        }
+        largest = k != label && logits[k] > largest ? logits[k] : largest;
+    }
+    double sum = 0;
+    for (int32_t k = 0; k < classes; k++) {
+        sum += k != label ? exp((double)logits[k] - (double)largest) : 0;
+    }
+    return (float)((double)logits[label] - (double)largest - log(sum));
+}

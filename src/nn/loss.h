@@ -1,0 +1,22 @@
+/* Softmax cross-entropy, and what logits say about an example. Logits are [examples, step], of which the
+ * first `classes` columns count. */
+#ifndef LEAVEOUT_NN_LOSS_H
+#define LEAVEOUT_NN_LOSS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The sum of the losses of a batch; slope [examples, step]: the gradient of their mean, 0 in padding.
+ * *correct is raised by the number of examples whose label has the largest logit. */
+double lo_softmax_loss(const float *logits, size_t step, const int32_t *labels, size_t examples,
+                       int32_t classes, float *slope, int64_t *correct);
+
+/* Is the label's logit the largest, and the first such? False where a NaN has a say. */
+bool lo_is_correct(const float *logits, int32_t classes, int32_t label);
+
+/* phi = z_label - log(sum of exp(z_other)), which is the logit of the label's probability. NaN where a logit
+ * is. */
+float lo_logit_margin(const float *logits, int32_t classes, int32_t label);
+
+#endif

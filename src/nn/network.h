@@ -1,0 +1,94 @@
+/* A network: layers in sequence, their parameters in one piece of memory, and the buffers that a batch needs.
+ */
+#ifndef LEAVEOUT_NN_NETWORK_H
+#define LEAVEOUT_NN_NETWORK_H
+
+#include "nn/layer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { LO_MAX_LAYERS = 64, LO_MAX_PARAMETERS = 256 };
+
+/* A parameter or a running statistic. Seen from outside it is PyTorch's tensor [out, in, taps], flat; in
+ * memory element (o, i, t) lies at offset + o * out_step + i * in_step + t * tap_step, among zeros that stay
+ * zero. */
+typedef struct lo_parameter {
+    char name[32]; /* linear1.weight bn1.running_var ... */
+    size_t out, in, taps;
+    size_t out_step, in_step, tap_step;
+    size_t size;    /* floats in memory, padding included */
+    float fill;     /* initial value where bound is 0 */
+    float bound;    /* initial values are uniform in +-bound */
+    bool statistic; /* of batch normalization: not trained */
+    size_t offset;  /* set when it is added */
+} lo_parameter;
+
+struct lo_network {
+    lo_shape input;
+    bool flat; /* the input is a vector in the order channel, row, column; else [height, width, channels],
+                  unpadded */
+    int32_t classes;
+    int layer_count;
+    lo_layer *layer[LO_MAX_LAYERS];
+    int parameter_count;
+    lo_parameter parameter[LO_MAX_PARAMETERS];
+    size_t weight_size, statistic_size; /* floats */
+
+    const lo_kernels *kernels;
+    size_t capacity;
+    float *weights, *velocity, *gradient; /* [weight_size] */
+    float *statistics;                    /* [statistic_size] */
+    float *activation[LO_MAX_LAYERS + 1]; /* [0] is the input */
+    float *slope[2];                      /* gradients of the activations, taking turns */
+    float *scratch;
+};
+
+/* An empty network for images of `input`; flat: it sees them as vectors. NULL without memory. */
+lo_network *lo_network_create(lo_shape input, bool flat, int32_t classes);
+void lo_network_destroy(lo_network **network);
+
+/* For layers: the shape that the layers so far produce, a parameter (copied; its index is returned, or -1),
+ * and the layer itself, which the network then owns (it is freed on failure too). */
+lo_shape lo_network_shape(const lo_network *network);
+int lo_network_add_parameter(lo_network *network, const lo_parameter *parameter);
+lo_status lo_network_add(lo_network *network, lo_layer *layer, lo_error *err);
+
+/* The same layer name counted up: the number of layers of this type so far, plus one. */
+int lo_network_count(const lo_network *network, const lo_layer_type *type);
+
+/* Takes all memory for batches of up to `capacity` examples; called twice, first to count. */
+void lo_network_reserve(lo_network *network, const lo_kernels *kernels, size_t capacity, lo_memory *memory);
+
+/* Floats of one input example, and the step between two rows of logits. */
+size_t lo_network_input_size(const lo_network *network);
+size_t lo_network_logit_step(const lo_network *network);
+
+/* Fresh weights: PyTorch's defaults. Value i of the trained parameters, counted through all of them in their
+ * order, comes from counter (model_seed, i) of the seed's stream for weights. Velocity 0; statistics as new.
+ */
+void lo_network_initialize(lo_network *network, uint64_t seed, uint64_t model_seed);
+
+/* The input's buffer, [examples, lo_network_input_size], and the logits' of the last forward pass. */
+float *lo_network_input(lo_network *network);
+const float *lo_network_logits(const lo_network *network);
+
+/* A forward pass over the first `examples` examples of the input; a backward pass after one in training mode,
+ * from the gradient of the logits in lo_network_logit_slope. Both call tick between the layers and inside
+ * long ones. */
+lo_status lo_network_forward(lo_network *network, size_t examples, bool training, const lo_tick *tick);
+float *lo_network_logit_slope(lo_network *network);
+lo_status lo_network_backward(lo_network *network, size_t examples, const lo_tick *tick);
+
+/* Trained parameters, as PyTorch counts them, and operations of a step on one example. */
+int64_t lo_network_parameters(const lo_network *network);
+double lo_network_flops(const lo_network *network);
+
+/* Values of a parameter, its gradient or a statistic in PyTorch's order, [out * in * taps]. */
+typedef enum lo_values { LO_VALUES, LO_GRADIENTS } lo_values;
+const lo_parameter *lo_network_find(const lo_network *network, const char *name);
+void lo_network_get(const lo_network *network, const lo_parameter *parameter, lo_values what, float *values);
+void lo_network_set(lo_network *network, const lo_parameter *parameter, const float *values);
+
+#endif

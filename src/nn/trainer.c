@@ -1,0 +1,332 @@
+#include "nn/trainer.h"
+
+#include "base/clock.h"
+#include "nn/batch.h"
+#include "nn/loss.h"
+#include "nn/order.h"
+#include "nn/presets.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+/* Evaluation takes at least this many examples at a time, however small the recipe's batch is. */
+enum { EVALUATION_BATCH = 64 };
+
+struct lo_trainer {
+    lo_recipe recipe;
+    const lo_dataset *dataset;
+    lo_network *network;
+    lo_arena *arena;
+    size_t capacity;      /* examples that fit the buffers */
+    lo_order_entry *work; /* [2 * dataset->train.count] */
+    uint32_t *order;      /* [dataset->train.count] */
+    int32_t *labels;      /* [capacity] */
+};
+
+/* Weights that decay towards zero would otherwise reach denormal numbers, which are many times slower. The
+ * setting holds while a trainer computes, and is put back for the caller. */
+typedef uint64_t float_mode;
+
+static float_mode flush_denormals(void)
+{
+#if defined(__x86_64__)
+    const unsigned before = _mm_getcsr();
+    _mm_setcsr(before | 0x8040U); /* flush to zero, denormals are zero */
+    return before;
+#elif defined(__aarch64__)
+    uint64_t before;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+    __asm__ volatile("msr fpcr, %0" : : "r"(before | (UINT64_C(1) << 24)));
+    return before;
+#else
+    return 0;
+#endif
+}
+
+static void restore_floats(float_mode before)
+{
+#if defined(__x86_64__)
+    _mm_setcsr((unsigned)before);
+#elif defined(__aarch64__)
+    __asm__ volatile("msr fpcr, %0" : : "r"(before));
+#else
+    (void)before;
+#endif
+}
+
+static void reserve(lo_trainer *trainer, lo_memory *memory)
+{
+    const size_t examples = (size_t)trainer->dataset->train.count;
+    lo_network_reserve(trainer->network, lo_kernels_chosen(), trainer->capacity, memory);
+    trainer->work = lo_memory_bytes(memory, 2 * examples, sizeof(lo_order_entry));
+    trainer->order = lo_memory_bytes(memory, examples, sizeof(uint32_t));
+    trainer->labels = lo_memory_bytes(memory, trainer->capacity, sizeof(int32_t));
+}
+
+static lo_status check_recipe(const lo_recipe *recipe, lo_error *err)
+{
+    if (recipe->batch < 1 || recipe->epochs < 0) {
+        return lo_fail(err, LO_USAGE, "training with batch %d for %d epochs; batch is 1 at least, epochs 0",
+                       recipe->batch, recipe->epochs);
+    }
+    return LO_OK;
+}
+
+lo_status lo_trainer_create(const lo_model_spec *model, const lo_recipe *recipe, const lo_dataset *dataset,
+                            lo_trainer **out, lo_error *err)
+{
+    lo_status status = LO_OK;
+    lo_trainer *trainer = NULL;
+    *out = NULL;
+    LO_TRY(check_recipe(recipe, err));
+    trainer = calloc(1, sizeof(*trainer));
+    if (trainer == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for a trainer");
+    }
+    trainer->recipe = *recipe;
+    trainer->dataset = dataset;
+    trainer->capacity = (size_t)recipe->batch;
+    if ((int64_t)trainer->capacity > dataset->train.count) {
+        trainer->capacity = (size_t)dataset->train.count;
+    }
+    if (trainer->capacity < EVALUATION_BATCH) {
+        trainer->capacity = EVALUATION_BATCH;
+    }
+    LO_TRY_GOTO(status, lo_network_build(model, dataset->shape, dataset->classes, &trainer->network, err),
+                done);
+    lo_memory memory = {0};
+    reserve(trainer, &memory);
+    trainer->arena = lo_arena_create(memory.bytes);
+    if (trainer->arena == NULL) {
+        status = lo_fail(err, LO_INTERNAL, "no memory for training preset %s with batch %d: %zu bytes",
+                         model->preset, recipe->batch, memory.bytes);
+        goto done;
+    }
+    memory = (lo_memory){.arena = trainer->arena};
+    reserve(trainer, &memory);
+    lo_network_initialize(trainer->network, recipe->seed, 0);
+done:
+    if (status != LO_OK) {
+        lo_trainer_destroy(&trainer);
+    }
+    *out = trainer;
+    return status;
+}
+
+void lo_trainer_destroy(lo_trainer **trainer)
+{
+    if (*trainer != NULL) {
+        lo_network_destroy(&(*trainer)->network);
+        lo_arena_destroy(&(*trainer)->arena);
+        free(*trainer);
+        *trainer = NULL;
+    }
+}
+
+lo_network *lo_trainer_network(lo_trainer *trainer)
+{
+    return trainer->network;
+}
+
+size_t lo_trainer_memory(const lo_trainer *trainer)
+{
+    return lo_arena_used(trainer->arena);
+}
+
+int64_t lo_trainer_parameters(const lo_trainer *trainer)
+{
+    return lo_network_parameters(trainer->network);
+}
+
+double lo_trainer_step_flops(const lo_trainer *trainer)
+{
+    return lo_network_flops(trainer->network);
+}
+
+double lo_learning_rate(const lo_recipe *recipe, int64_t step, int64_t steps)
+{
+    if (recipe->schedule == LO_SCHEDULE_COSINE) {
+        return recipe->lr / 2 * (1 + cos(M_PI * (double)step / (double)steps));
+    }
+    return recipe->lr;
+}
+
+/* ---- training
+ * --------------------------------------------------------------------------------------------------- */
+
+/* Converts example `row` of `examples` into place `at` of the batch. */
+static void take_example(lo_trainer *trainer, const lo_examples *examples, size_t row, size_t at)
+{
+    const size_t size = lo_shape_size(trainer->dataset->shape);
+    lo_network *network = trainer->network;
+    lo_batch_image(network->kernels, trainer->dataset, examples->pixel + row * size, network->flat,
+                   lo_network_input(network) + at * lo_network_input_size(network));
+    trainer->labels[at] = examples->label[row];
+}
+
+lo_status lo_trainer_step(lo_trainer *trainer, const uint32_t *rows, size_t count, double lr,
+                          const lo_tick *tick, double *loss, int64_t *correct)
+{
+    lo_network *network = trainer->network;
+    const lo_recipe *recipe = &trainer->recipe;
+    for (size_t i = 0; i < count; i++) {
+        take_example(trainer, &trainer->dataset->train, rows[i], i);
+    }
+    LO_TRY(lo_network_forward(network, count, true, tick));
+    *loss = lo_softmax_loss(lo_network_logits(network), lo_network_logit_step(network), trainer->labels,
+                            count, network->classes, lo_network_logit_slope(network), correct) /
+            (double)count;
+    if (!isfinite(*loss)) {
+        return LO_OK;
+    }
+    LO_TRY(lo_network_backward(network, count, tick));
+    const lo_sgd sgd = {(float)lr, (float)recipe->momentum, (float)recipe->weight_decay};
+    network->kernels->sgd(&sgd, network->weight_size, network->weights, network->velocity, network->gradient);
+    return lo_tick_call(tick);
+}
+
+static bool all_finite(const float *values, size_t count)
+{
+    float zero = 0; /* becomes NaN when a value is infinite or NaN */
+    for (size_t i = 0; i < count; i++) {
+        zero += values[i] * 0.0F;
+    }
+    return zero == 0;
+}
+
+/* A network that diverged knows nothing: NaN weights are nowhere correct, whatever was left in them. */
+static void forget_weights(lo_network *network)
+{
+    for (size_t i = 0; i < network->weight_size; i++) {
+        network->weights[i] = NAN;
+    }
+}
+
+static lo_status train(lo_trainer *trainer, uint64_t model_seed, const uint32_t *members, int64_t count,
+                       const lo_tick *tick, lo_training *out)
+{
+    const lo_recipe *recipe = &trainer->recipe;
+    const int64_t batches = (count + recipe->batch - 1) / recipe->batch;
+    lo_network_initialize(trainer->network, recipe->seed, model_seed);
+    for (int64_t epoch = 0; epoch < recipe->epochs && !out->diverged; epoch++) {
+        LO_TRY(lo_tick_call(tick));
+        lo_epoch_order(recipe->seed, model_seed, epoch, members, count, trainer->work, trainer->order);
+        double loss_sum = 0;
+        int64_t correct = 0, seen = 0;
+        for (int64_t batch = 0; batch < batches && !out->diverged; batch++) {
+            const int64_t size = count - seen < recipe->batch ? count - seen : recipe->batch;
+            const double lr = lo_learning_rate(recipe, epoch * batches + batch, recipe->epochs * batches);
+            double loss = 0;
+            LO_TRY(lo_trainer_step(trainer, trainer->order + seen, (size_t)size, lr, tick, &loss, &correct));
+            loss_sum += loss * (double)size;
+            seen += size;
+            out->diverged = !isfinite(loss);
+        }
+        out->loss = loss_sum / (double)seen;
+        out->accuracy = (double)correct / (double)seen;
+    }
+    out->diverged = out->diverged || !all_finite(trainer->network->weights, trainer->network->weight_size) ||
+                    !all_finite(trainer->network->statistics, trainer->network->statistic_size);
+    if (out->diverged) {
+        forget_weights(trainer->network);
+    }
+    return LO_OK;
+}
+
+lo_status lo_trainer_run(lo_trainer *trainer, uint64_t model_seed, const uint32_t *members, int64_t count,
+                         const lo_tick *tick, lo_training *out, lo_error *err)
+{
+    const int64_t known = trainer->dataset->train.count;
+    *out = (lo_training){0};
+    if (count < 1 || count > known || members[count - 1] >= known) {
+        return lo_fail(err, LO_USAGE, "training on %lld members; 1 to the %lld training examples are allowed",
+                       (long long)count, (long long)known);
+    }
+    const double start = lo_clock_monotonic();
+    const float_mode mode = flush_denormals();
+    const lo_status status = train(trainer, model_seed, members, count, tick, out);
+    restore_floats(mode);
+    out->seconds = lo_clock_monotonic() - start;
+    return status;
+}
+
+/* ---- evaluation
+ * ------------------------------------------------------------------------------------------------- */
+
+/* Called with the logits of `count` examples that start at `first`. */
+typedef void logits_sink(void *self, const lo_trainer *trainer, int64_t first, size_t count);
+
+static lo_status each_batch(lo_trainer *trainer, const lo_examples *examples, const lo_tick *tick,
+                            logits_sink *sink, void *self)
+{
+    lo_status status = LO_OK;
+    const float_mode mode = flush_denormals();
+    for (int64_t first = 0; first < examples->count && status == LO_OK; first += (int64_t)trainer->capacity) {
+        const int64_t left = examples->count - first;
+        const size_t count = left < (int64_t)trainer->capacity ? (size_t)left : trainer->capacity;
+        for (size_t i = 0; i < count; i++) {
+            take_example(trainer, examples, (size_t)first + i, i);
+        }
+        status = lo_network_forward(trainer->network, count, false, tick);
+        if (status == LO_OK) {
+            sink(self, trainer, first, count);
+        }
+    }
+    restore_floats(mode);
+    return status;
+}
+
+typedef struct outcomes {
+    uint8_t *correct;
+    float *margin;
+} outcomes;
+
+static void store_outcomes(void *self, const lo_trainer *trainer, int64_t first, size_t count)
+{
+    const outcomes *to = self;
+    const lo_network *network = trainer->network;
+    const size_t step = lo_network_logit_step(network);
+    for (size_t i = 0; i < count; i++) {
+        const float *logits = lo_network_logits(network) + i * step;
+        const size_t at = (size_t)first + i;
+        if (to->correct != NULL && lo_is_correct(logits, network->classes, trainer->labels[i])) {
+            to->correct[at / 8] |= (uint8_t)(1U << at % 8);
+        }
+        if (to->margin != NULL) {
+            to->margin[at] = lo_logit_margin(logits, network->classes, trainer->labels[i]);
+        }
+    }
+}
+
+lo_status lo_trainer_evaluate(lo_trainer *trainer, const lo_examples *examples, const lo_tick *tick,
+                              uint8_t *correct, float *margin, lo_error *err)
+{
+    (void)err;
+    outcomes to = {correct, margin};
+    if (correct != NULL) {
+        memset(correct, 0, (size_t)(examples->count + 7) / 8);
+    }
+    return each_batch(trainer, examples, tick, store_outcomes, &to);
+}
+
+static void store_logits(void *self, const lo_trainer *trainer, int64_t first, size_t count)
+{
+    float *to = self;
+    const lo_network *network = trainer->network;
+    const size_t classes = (size_t)network->classes;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(to + ((size_t)first + i) * classes,
+               lo_network_logits(network) + i * lo_network_logit_step(network), classes * sizeof(float));
+    }
+}
+
+lo_status lo_trainer_logits(lo_trainer *trainer, const lo_examples *examples, const lo_tick *tick,
+                            float *logits, lo_error *err)
+{
+    (void)err;
+    return each_batch(trainer, examples, tick, store_logits, logits);
+}

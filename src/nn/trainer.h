@@ -1,0 +1,20 @@
+/* Inside a trainer: single steps on chosen batches, for benchmarks and tests. */
+#ifndef LEAVEOUT_NN_TRAINER_H
+#define LEAVEOUT_NN_TRAINER_H
+
+#include "nn/network.h"
+#include "nn/training.h"
+
+/* The trainer's network; its weights are what the last training left. */
+lo_network *lo_trainer_network(lo_trainer *trainer);
+
+/* One step of SGD on examples rows[count] of dataset->train, count <= the recipe's batch. *loss is the
+ * batch's mean before the step; *correct is raised by how many were right. A loss that is not finite changes
+ * no weight. */
+lo_status lo_trainer_step(lo_trainer *trainer, const uint32_t *rows, size_t count, double lr,
+                          const lo_tick *tick, double *loss, int64_t *correct);
+
+/* The learning rate of step `step` of `steps`. */
+double lo_learning_rate(const lo_recipe *recipe, int64_t step, int64_t steps);
+
+#endif
