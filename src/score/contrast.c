@@ -1,13 +1,4 @@
-/* The influence contrast from packed bits.
- *
- * With a the models that have i and are right on j, c the models right on j, in the models with i, out those
- * without and T = in + out,
- *
- *     a / in - (c - a) / out = (a T - c in) / (in out).
- *
- * Counts are below 2^24 + 1, so both products and their difference are exact in double: the contrast carries
- * the rounding of 1 / (in out), of one product and of the conversion to float32 only, whatever the compiler
- * fuses.
+/* The influence contrast from packed bits. The formula is in contrast_kernel.h.
  *
  * Loops: tiles of training columns (packed, with what is needed per column, to stay in the L2 cache) x blocks
  * of eight test rows x groups of sixteen columns. Results go through a small buffer to memory past the
@@ -25,14 +16,6 @@
 
 enum { ROWS = LO_CONTRAST_ROWS, LANES = LO_CONTRAST_LANES, TILE_BYTES = 256 * 1024, TILE_COLUMNS = 4096 };
 
-/* What a column adds to the formula. */
-typedef struct factors {
-    double in[LANES];       /* models with the example */
-    double scale[LANES];    /* 1 / (in out), NaN where in or out is 0 */
-    double cube_in[LANES];  /* 1 / (in + 2)^3, NaN where in or out is 0 */
-    double cube_out[LANES]; /* 1 / (out + 2)^3 */
-} factors;
-
 /* Results of one block of rows on one tile before they are written. */
 typedef struct lines {
     float value[ROWS][TILE_COLUMNS];
@@ -40,11 +23,11 @@ typedef struct lines {
 } lines;
 
 typedef struct workspace {
-    uint64_t *use;    /* [words] */
-    uint64_t *panel;  /* [row blocks, words, ROWS] the outcomes in use */
-    double *hits;     /* [row blocks, ROWS] models right on each row */
-    uint64_t *tile;   /* [groups in a tile, words, LANES] */
-    factors *factors; /* [groups in a tile] */
+    uint64_t *use;                /* [words] */
+    uint64_t *panel;              /* [row blocks, words, ROWS] the outcomes in use */
+    double *hits;                 /* [row blocks, ROWS] models right on each row */
+    uint64_t *tile;               /* [groups in a tile, words, LANES] */
+    lo_contrast_factors *factors; /* [groups in a tile] */
     lines *lines;
 } workspace;
 
@@ -101,7 +84,7 @@ static void pack(const lo_columns *columns, const uint64_t *use, int64_t first, 
     }
 }
 
-static void prepare_factors(factors *f, double models)
+static void prepare_factors(lo_contrast_factors *f, double models)
 {
     for (int i = 0; i < LANES; i++) {
         const double in = f->in[i];
@@ -110,30 +93,6 @@ static void prepare_factors(factors *f, double models)
         f->scale[i] = defined ? 1 / (in * out) : (double)NAN;
         f->cube_in[i] = defined ? 1 / ((in + 2) * (in + 2) * (in + 2)) : (double)NAN;
         f->cube_out[i] = 1 / ((out + 2) * (out + 2) * (out + 2));
-    }
-}
-
-static void contrast_of(const int32_t *restrict count, const factors *restrict f, double hits, double models,
-                        float *restrict value)
-{
-    for (int i = 0; i < LANES; i++) {
-        value[i] = (float)((count[i] * models - hits * f->in[i]) * f->scale[i]);
-    }
-}
-
-/* Agresti and Caffo (2000): with x successes of n after one success and one failure were added to an arm, its
- * share of the variance is x (n - x) / n^3. */
-static void error_of(const int32_t *restrict count, const factors *restrict f, double hits, double models,
-                     float *restrict error)
-{
-    for (int i = 0; i < LANES; i++) {
-        const double in = f->in[i];
-        const double with = (count[i] + 1.0) * (in - count[i] + 1);
-        const double missed = hits - count[i];
-        const double without = (missed + 1) * (models - in - missed + 1);
-        const double part = with * f->cube_in[i];
-        const double other = without * f->cube_out[i];
-        error[i] = sqrtf((float)(part + other));
     }
 }
 
@@ -207,18 +166,19 @@ lo_status lo_contrast_with(const lo_contrast_kernel *kernel, const lo_columns *m
         }
         for (int64_t b = 0; b < blocks; b++) {
             const int valid = rows - b * ROWS < ROWS ? (int)(rows - b * ROWS) : ROWS;
-            const double *hits = work.hits + b * ROWS;
             for (int64_t g = 0; g < groups; g++) {
-                int32_t count[ROWS][LANES];
-                kernel->count(words, work.tile + g * LANES * words, work.panel + b * ROWS * words, count);
-                for (int r = 0; r < valid; r++) {
-                    contrast_of(count[r], &work.factors[g], hits[r], models,
-                                &work.lines->value[r][g * LANES]);
-                    if (error != NULL) {
-                        error_of(count[r], &work.factors[g], hits[r], models,
-                                 &work.lines->error[r][g * LANES]);
-                    }
-                }
+                const lo_contrast_block block = {
+                    .words = words,
+                    .mask = work.tile + g * LANES * words,
+                    .correct = work.panel + b * ROWS * words,
+                    .factors = &work.factors[g],
+                    .hits = work.hits + b * ROWS,
+                    .models = models,
+                    .stride = TILE_COLUMNS,
+                    .value = work.lines->value[0] + g * LANES,
+                    .error = error != NULL ? work.lines->error[0] + g * LANES : NULL,
+                };
+                kernel->compute(&block);
             }
             for (int r = 0; r < valid; r++) {
                 const int64_t at = (b * ROWS + r) * mask->count + column;
@@ -238,10 +198,10 @@ done:
 
 const lo_contrast_kernel *lo_contrast_kernel_at(int i)
 {
-    static const lo_contrast_kernel portable = {"portable", lo_contrast_count_portable};
+    static const lo_contrast_kernel portable = {"portable", lo_contrast_portable};
 #if defined(__x86_64__)
-    static const lo_contrast_kernel avx2 = {"avx2", lo_contrast_count_avx2};
-    static const lo_contrast_kernel avx512 = {"avx512", lo_contrast_count_avx512};
+    static const lo_contrast_kernel avx2 = {"avx2", lo_contrast_avx2};
+    static const lo_contrast_kernel avx512 = {"avx512", lo_contrast_avx512};
     const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt") &&
                           __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma");
     const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") &&

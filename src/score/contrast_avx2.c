@@ -61,12 +61,13 @@ static inline void count_pair(int64_t words, const uint64_t *mask, const uint64_
     }
 }
 
-void lo_contrast_count_avx2(int64_t words, const uint64_t *mask, const uint64_t *correct,
-                            int32_t count[LO_CONTRAST_ROWS][LO_CONTRAST_LANES])
+void lo_contrast_avx2(const lo_contrast_block *block)
 {
+    int32_t count[LO_CONTRAST_ROWS][LO_CONTRAST_LANES];
     for (int r = 0; r < LO_CONTRAST_ROWS; r += PAIR) {
-        count_pair(words, mask, correct + r, count + r);
+        count_pair(block->words, block->mask, block->correct + r, count + r);
     }
+    lo_contrast_finish(block, count);
 }
 
 #else

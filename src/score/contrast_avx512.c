@@ -6,9 +6,9 @@
 
 /* Eight rows against two vectors of eight lanes: sixteen accumulators; each word costs two loads of masks and
  * eight broadcasts for sixteen and-popcount-add triples. */
-__attribute__((target("avx512f,avx512vpopcntdq"))) void
-lo_contrast_count_avx512(int64_t words, const uint64_t *mask, const uint64_t *correct,
-                         int32_t count[LO_CONTRAST_ROWS][LO_CONTRAST_LANES])
+__attribute__((target("avx512f,avx512vpopcntdq"))) static void
+count_ones(int64_t words, const uint64_t *mask, const uint64_t *correct,
+           int32_t count[LO_CONTRAST_ROWS][LO_CONTRAST_LANES])
 {
     __m512i left[LO_CONTRAST_ROWS], right[LO_CONTRAST_ROWS];
     for (int r = 0; r < LO_CONTRAST_ROWS; r++) {
@@ -28,6 +28,13 @@ lo_contrast_count_avx512(int64_t words, const uint64_t *mask, const uint64_t *co
         _mm256_storeu_si256((__m256i *)&count[r][0], _mm512_cvtepi64_epi32(left[r]));
         _mm256_storeu_si256((__m256i *)&count[r][8], _mm512_cvtepi64_epi32(right[r]));
     }
+}
+
+void lo_contrast_avx512(const lo_contrast_block *block)
+{
+    int32_t count[LO_CONTRAST_ROWS][LO_CONTRAST_LANES];
+    count_ones(block->words, block->mask, block->correct, count);
+    lo_contrast_finish(block, count);
 }
 
 #else

@@ -4,8 +4,8 @@
 /* Words whose ones can be added byte by byte before a byte of 255 overflows: 31 x 8 = 248. */
 enum { WORDS_A_BYTE_HOLDS = 31 };
 
-void lo_contrast_count_portable(int64_t words, const uint64_t *mask, const uint64_t *correct,
-                                int32_t count[LO_CONTRAST_ROWS][LO_CONTRAST_LANES])
+static void count_ones(int64_t words, const uint64_t *mask, const uint64_t *correct,
+                       int32_t count[LO_CONTRAST_ROWS][LO_CONTRAST_LANES])
 {
     for (int r = 0; r < LO_CONTRAST_ROWS; r++) {
         uint64_t total[LO_CONTRAST_LANES] = {0};
@@ -26,4 +26,11 @@ void lo_contrast_count_portable(int64_t words, const uint64_t *mask, const uint6
             count[r][i] = (int32_t)total[i];
         }
     }
+}
+
+void lo_contrast_portable(const lo_contrast_block *block)
+{
+    int32_t count[LO_CONTRAST_ROWS][LO_CONTRAST_LANES];
+    count_ones(block->words, block->mask, block->correct, count);
+    lo_contrast_finish(block, count);
 }

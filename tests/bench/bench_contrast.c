@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 typedef struct bits {
     int64_t row_bytes;
@@ -37,6 +38,20 @@ static bits draw(int64_t models, int64_t count, float share, uint64_t stream)
         }
     }
     return out;
+}
+
+/* Fresh memory in huge pages where the system has them, as numpy takes it for large arrays. */
+static float *large_array(size_t cells)
+{
+    const size_t page = (size_t)1 << 21;
+    const size_t bytes = (cells * sizeof(float) + page - 1) / page * page;
+    float *array = aligned_alloc(page, bytes);
+#if defined(MADV_HUGEPAGE)
+    if (array != NULL) {
+        (void)madvise(array, bytes, MADV_HUGEPAGE);
+    }
+#endif
+    return array;
 }
 
 static const lo_contrast_kernel *kernel_named(const char *name)
@@ -85,8 +100,8 @@ int main(int argc, char **argv)
     LO_TRY_GOTO(status, columns_of(&mask_rows, models, train, &mask, &err), done);
     LO_TRY_GOTO(status, columns_of(&correct_rows, models, test, &correct, &err), done);
     const double packed = lo_clock_monotonic();
-    contrast = malloc(cells * sizeof(*contrast));
-    error = with_error ? malloc(cells * sizeof(*error)) : NULL;
+    contrast = large_array(cells);
+    error = with_error ? large_array(cells) : NULL;
     if (contrast == NULL || (with_error && error == NULL)) {
         status = lo_fail(&err, LO_INTERNAL, "no memory for %zu contrasts", cells);
         goto done;

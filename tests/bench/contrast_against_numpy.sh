@@ -7,7 +7,8 @@
 #
 # BENCH_CONTRAST is the program built from bench_contrast.c (default: beside the leaveout named by LEAVEOUT, in its
 # tests folder). numpy_contrast.py is looked for in LEAVEOUT_PEERS (default: ../shared/peers beside the checkout).
-# LEAVEOUT_CONTRAST_RATIO: the least median ratio without errors that is a pass (default: 5). Exit codes: 0, 1 below that, 77 skipped.
+# LEAVEOUT_CONTRAST_RATIO: the least median ratio without errors that is a pass (default: 5).
+# Exit codes: 0, 1 below that ratio, 77 skipped.
 set -eu
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=${LEAVEOUT_SOURCE:-$here/../..}
