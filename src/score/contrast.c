@@ -65,7 +65,7 @@ static bool reserve(workspace *work, int64_t words, int64_t blocks, int64_t grou
 }
 
 /* Copies `lanes` neighbouring columns of every word, from column `first`, into [words, lanes], models not in
- * use cleared, and counts the ones of each column. Columns past the stride are zero. */
+ * use cleared, and counts the ones of each column. Spare columns up to the stride are zero. */
 static void pack(const lo_columns *columns, const uint64_t *use, int64_t first, int lanes, uint64_t *packed,
                  double *ones)
 {
@@ -154,6 +154,7 @@ lo_status lo_contrast_with(const lo_contrast_kernel *kernel, const lo_columns *m
     }
     for (int64_t b = 0; b < blocks; b++) {
         pack(correct, work.use, b * ROWS, ROWS, work.panel + b * ROWS * words, work.hits + b * ROWS);
+        LO_TRY_GOTO(status, lo_tick_call(tick), done);
     }
     for (int64_t first = 0; first < all_groups; first += tile_groups) {
         const int64_t groups = all_groups - first < tile_groups ? all_groups - first : tile_groups;
