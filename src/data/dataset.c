@@ -227,57 +227,61 @@ static lo_status check_header(const char *file, const header *h, uint64_t size, 
     return LO_OK;
 }
 
-/* Maps the file; its header is good. Whoever gets LO_OK unmaps. */
-static lo_status map_file(const char *file, void **map, size_t *map_size, lo_error *err)
+/* Maps the file, whose header is good then; NULL and a status if it cannot. The caller unmaps file_size
+ * bytes. */
+static const header *map_file(const char *file, lo_status *status, lo_error *err)
 {
-    *map = NULL;
-    *map_size = 0;
     const int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
-        return lo_fail_errno(err, LO_IO, "%s: cannot open", file);
+        *status = lo_fail_errno(err, LO_IO, "%s: cannot open", file);
+        return NULL;
     }
-    lo_status status = LO_OK;
-    void *bytes = MAP_FAILED;
+    void *map = MAP_FAILED;
     size_t size = 0;
     struct stat st;
     if (fstat(fd, &st) != 0) {
-        status = lo_fail_errno(err, LO_IO, "%s: cannot ask for its size", file);
-        goto end;
+        *status = lo_fail_errno(err, LO_IO, "%s: cannot ask for its size", file);
+        goto fail;
     }
     if (!S_ISREG(st.st_mode)) {
-        status = lo_fail(err, LO_IO, "%s: is not a regular file", file);
-        goto end;
+        *status = lo_fail(err, LO_IO, "%s: is not a regular file", file);
+        goto fail;
     }
     size = (size_t)st.st_size;
     if (size < sizeof(header)) {
-        status = lo_fail(err, LO_DATA, "%s: is truncated: has %zu bytes, the header alone has %zu", file,
-                         size, sizeof(header));
-        goto end;
+        *status = lo_fail(err, LO_DATA, "%s: is truncated: has %zu bytes, the header alone has %zu", file,
+                          size, sizeof(header));
+        goto fail;
     }
-    bytes = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-    if (bytes == MAP_FAILED) {
-        status = lo_fail_errno(err, LO_IO, "%s: cannot map %zu bytes", file, size);
-        goto end;
+    map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED) {
+        *status = lo_fail_errno(err, LO_IO, "%s: cannot map %zu bytes", file, size);
+        goto fail;
     }
-    LO_TRY_GOTO(status, check_header(file, bytes, size, err), end);
-    *map = bytes;
-    *map_size = size;
-end:
-    if (status != LO_OK && bytes != MAP_FAILED) {
-        (void)munmap(bytes, size);
+    LO_TRY_GOTO(*status, check_header(file, map, size, err), fail);
+    (void)close(fd);
+    return map;
+fail:
+    if (map != MAP_FAILED) {
+        (void)munmap(map, size);
     }
     (void)close(fd);
-    return status;
+    return NULL;
 }
 
-static lo_examples examples_at(const char *map, const header *h, int part)
+static const void *section_at(const header *h, int section)
 {
-    const uint64_t *section = h->section + SECTION_PARTS + IN_PART * part;
+    return (const char *)h + h->section[section];
+}
+
+static lo_examples examples_at(const header *h, int part)
+{
+    const int first = SECTION_PARTS + IN_PART * part;
     return (lo_examples){.count = h->count[part],
-                         .pixel = (const uint8_t *)(map + section[0]),
-                         .label = (const int32_t *)(const void *)(map + section[1]),
-                         .label_true = (const int32_t *)(const void *)(map + section[2]),
-                         .index = (const int64_t *)(const void *)(map + section[3])};
+                         .pixel = section_at(h, first),
+                         .label = section_at(h, first + 1),
+                         .label_true = section_at(h, first + 2),
+                         .index = section_at(h, first + 3)};
 }
 
 /* Labels index arrays, so they are checked even where the content's checksum is not. */
@@ -310,21 +314,22 @@ static lo_status check_content(const char *file, uint64_t digest, const lo_datas
 lo_status lo_dataset_open(const char *file, uint64_t digest, lo_dataset *out, lo_error *err)
 {
     *out = (lo_dataset){0};
-    void *map = NULL;
-    size_t size = 0;
-    LO_TRY(map_file(file, &map, &size, err));
-    const header *h = map;
+    lo_status status = LO_OK;
+    const header *h = map_file(file, &status, err);
+    if (h == NULL) {
+        return status;
+    }
     *out = (lo_dataset){.shape = {h->channels, h->height, h->width},
                         .classes = h->classes,
-                        .scale = (const float *)(const void *)((const char *)map + h->section[SECTION_SCALE]),
-                        .shift = (const float *)(const void *)((const char *)map + h->section[SECTION_SHIFT]),
-                        .train = examples_at(map, h, LO_PART_TRAIN),
-                        .validation = examples_at(map, h, LO_PART_VALIDATION),
-                        .test = examples_at(map, h, LO_PART_TEST),
+                        .scale = section_at(h, SECTION_SCALE),
+                        .shift = section_at(h, SECTION_SHIFT),
+                        .train = examples_at(h, LO_PART_TRAIN),
+                        .validation = examples_at(h, LO_PART_VALIDATION),
+                        .test = examples_at(h, LO_PART_TEST),
                         .digest = h->digest,
-                        .map = map,
-                        .map_size = size};
-    const lo_status status = check_content(file, digest, out, err);
+                        .map = (void *)(uintptr_t)h, /* only unmapped: the pages are read-only */
+                        .map_size = (size_t)h->file_size};
+    status = check_content(file, digest, out, err);
     if (status != LO_OK) {
         lo_dataset_close(out);
     }
@@ -333,17 +338,18 @@ lo_status lo_dataset_open(const char *file, uint64_t digest, lo_dataset *out, lo
 
 lo_status lo_dataset_verify(const char *file, lo_error *err)
 {
-    void *map = NULL;
-    size_t size = 0;
-    LO_TRY(map_file(file, &map, &size, err));
-    const header *h = map;
-    const uint32_t crc = lo_crc32(0, (const char *)map + sizeof(*h), size - sizeof(*h));
     lo_status status = LO_OK;
+    const header *h = map_file(file, &status, err);
+    if (h == NULL) {
+        return status;
+    }
+    const size_t size = (size_t)h->file_size;
+    const uint32_t crc = lo_crc32(0, h + 1, size - sizeof(*h));
     if (crc != h->payload_crc) {
         status = lo_fail(err, LO_DATA, "%s: the content is damaged: its checksum is %08x, stored is %08x",
                          file, crc, h->payload_crc);
     }
-    (void)munmap(map, size);
+    (void)munmap((void *)(uintptr_t)h, size);
     return status;
 }
 

@@ -145,6 +145,8 @@ typedef struct view {
     lo_permutation permutation; /* random: of the model; balanced: of its block of models */
     uint64_t block_number;      /* balanced */
     uint32_t turn;              /* balanced: which model of its block this is */
+    uint64_t full;              /* balanced: groups of `block` examples */
+    uint32_t rest;              /* balanced: examples of one more, smaller group; 0: there is none */
     const uint8_t *place; /* balanced: place_in_group of every group, or NULL to compute each when asked */
     int64_t left;         /* leave_one_out: the position left out, or -1 */
 } view;
@@ -159,6 +161,8 @@ static view view_make(const lo_design *design, int64_t model)
     case LO_DESIGN_BALANCED:
         v.block_number = (uint64_t)(model / design->block);
         v.turn = (uint32_t)(model % design->block);
+        v.full = (uint64_t)(design->n / design->block);
+        v.rest = (uint32_t)(design->n % design->block);
         v.permutation = lo_permutation_make(design->random, v.block_number, (uint64_t)design->n);
         break;
     case LO_DESIGN_LEAVE_ONE_OUT: {
@@ -205,8 +209,8 @@ static inline bool in_balanced(const view *v, uint64_t example)
     const uint64_t position = lo_permutation_at(&v->permutation, example);
     const uint64_t group = position / block;
     uint32_t start = (uint32_t)(position % block);
-    if (group == (uint64_t)design->n / block) {
-        start = start * block / (uint32_t)((uint64_t)design->n % block);
+    if (v->rest > 0 && group == v->full) {
+        start = start * block / v->rest;
     }
     const uint32_t place = v->place != NULL ? v->place[group] : place_in_group(v, group);
     const uint32_t distance = place >= start ? place - start : place + block - start;
@@ -233,8 +237,7 @@ static uint8_t *places_make(const view *v)
     if (v->design->kind != LO_DESIGN_BALANCED) {
         return NULL;
     }
-    const uint64_t block = (uint64_t)v->design->block;
-    const uint64_t groups = ((uint64_t)v->design->n + block - 1) / block;
+    const uint64_t groups = v->full + (v->rest > 0 ? 1 : 0);
     uint8_t *place = malloc(groups);
     for (uint64_t group = 0; place != NULL && group < groups; group++) {
         place[group] = (uint8_t)place_in_group(v, group);

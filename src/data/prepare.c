@@ -72,11 +72,14 @@ static void share_out(quota *q, int32_t strata, int64_t total, int64_t want)
     qsort(q, (size_t)strata, sizeof(*q), by_number);
 }
 
-/* Marks `want` of `count` examples: in each stratum its share, those with the smallest keys. stratum[i] is
- * below strata; NULL: all are of one stratum. */
+/* Marks `want` of `count` examples, none of which is marked yet: in each stratum its share, those with the
+ * smallest keys. stratum[i] is below strata; NULL: all are of one stratum. */
 static lo_status choose(lo_random random, uint64_t stream, const int64_t *index, const int32_t *stratum,
                         int32_t strata, int64_t count, int64_t want, bool *chosen, lo_error *err)
 {
+    if (count < 1 || want < 1) {
+        return LO_OK;
+    }
     lo_status status = LO_OK;
     ranked *order = calloc((size_t)count, sizeof(*order));
     quota *q = calloc((size_t)strata, sizeof(*q));
@@ -108,6 +111,12 @@ end:
     return status;
 }
 
+/* One flag an example, all false; one more, so that no examples are no special case. */
+static bool *flags_make(int64_t count)
+{
+    return calloc((size_t)count + 1, sizeof(bool));
+}
+
 static lo_status part_reserve(lo_prepared_part *part, int64_t count, lo_error *err)
 {
     const size_t room = count > 0 ? (size_t)count : 1;
@@ -135,20 +144,16 @@ static lo_status limit_part(const lo_source_part *source, int32_t classes, int64
     const int64_t want = limit > 0 ? limit : source->count;
     lo_status status = LO_OK;
     int64_t *index = calloc((size_t)source->count, sizeof(*index));
-    bool *chosen = calloc((size_t)source->count, sizeof(*chosen));
+    bool *chosen = flags_make(source->count);
     if (index == NULL || chosen == NULL) {
         status = lo_fail(err, LO_INTERNAL, "no memory for %lld examples", (long long)source->count);
         goto end;
     }
     for (int64_t i = 0; i < source->count; i++) {
         index[i] = i;
-        chosen[i] = true;
     }
-    if (want < source->count) {
-        LO_TRY_GOTO(status,
-                    choose(random, stream, index, source->label, classes, source->count, want, chosen, err),
-                    end);
-    }
+    LO_TRY_GOTO(status,
+                choose(random, stream, index, source->label, classes, source->count, want, chosen, err), end);
     LO_TRY_GOTO(status, part_reserve(out, want, err), end);
     for (int64_t i = 0; i < source->count; i++) {
         if (chosen[i]) {
@@ -170,10 +175,7 @@ static lo_status split_validation(lo_prepared_part *train, lo_prepared_part *val
     const int64_t held = llround(share * (double)count);
     validation->source = train->source;
     LO_TRY(part_reserve(validation, held, err));
-    if (held == 0) {
-        return LO_OK;
-    }
-    bool *chosen = calloc((size_t)count, sizeof(*chosen));
+    bool *chosen = flags_make(count);
     if (chosen == NULL) {
         return lo_fail(err, LO_INTERNAL, "no memory for %lld examples", (long long)count);
     }
@@ -194,10 +196,7 @@ static lo_status add_noise(lo_prepared_part *train, int32_t classes, double shar
                            lo_error *err)
 {
     const int64_t noisy = llround(share * (double)train->count);
-    if (noisy == 0) {
-        return LO_OK;
-    }
-    bool *chosen = calloc((size_t)train->count, sizeof(*chosen));
+    bool *chosen = flags_make(train->count);
     if (chosen == NULL) {
         return lo_fail(err, LO_INTERNAL, "no memory for %lld examples", (long long)train->count);
     }

@@ -158,55 +158,68 @@ static lo_status read_header(idx_file *f, uint32_t dimensions, lo_error *err)
     return LO_OK;
 }
 
-/* Reads `count` records of `record` bytes each, and makes sure that they are all there is. *out is malloc'ed.
- */
-static lo_status read_records(idx_file *f, uint64_t count, uint64_t record, uint8_t **out, lo_error *err)
+/* Reads up to `size` bytes into memory that it takes; *used is less than size only at the end of the content.
+ * NULL and a status if it cannot. The caller frees it. */
+static uint8_t *read_growing(idx_file *f, uint64_t size, uint64_t *used, lo_status *status, lo_error *err)
 {
-    const uint64_t size = count * record; /* below 2^31 * 2^24 */
-    const uint64_t start = f->position;
     uint8_t *data = NULL;
-    uint64_t used = 0;
     uint64_t room = 0;
-    lo_status status = LO_OK;
-    while (used < size) {
+    *used = 0;
+    while (*used == room && room < size) {
         room = room == 0 ? first_step : 2 * room;
         room = room < size ? room : size;
         uint8_t *larger = realloc(data, room);
         if (larger == NULL) {
-            status =
+            *status =
                 lo_fail(err, LO_INTERNAL, "%s: no memory for %llu bytes", f->path, (unsigned long long)room);
             goto fail;
         }
         data = larger;
         uint64_t got = 0;
-        LO_TRY_GOTO(status, read_up_to(f, data + used, room - used, &got, err), fail);
-        used += got;
-        if (used < room) {
-            status = lo_fail(err, LO_DATA,
-                             "%s: is truncated: ends at byte %llu, in record %llu, where its header promises "
-                             "%llu records of "
-                             "%llu bytes, %llu bytes in all",
-                             f->path, (unsigned long long)f->position, (unsigned long long)(used / record),
-                             (unsigned long long)count, (unsigned long long)record,
-                             (unsigned long long)(start + size));
-            goto fail;
-        }
+        LO_TRY_GOTO(*status, read_up_to(f, data + *used, room - *used, &got, err), fail);
+        *used += got;
+    }
+    return data;
+fail:
+    free(data);
+    return NULL;
+}
+
+/* Reads `count` records of `record` bytes each, and makes sure that they are all there is. NULL and a status
+ * if it cannot. The caller frees it. */
+static uint8_t *read_records(idx_file *f, uint64_t count, uint64_t record, lo_status *status, lo_error *err)
+{
+    const uint64_t size = count * record; /* below 2^31 * 2^24 */
+    const uint64_t end = f->position + size;
+    uint64_t used = 0;
+    uint8_t *data = read_growing(f, size, &used, status, err);
+    if (data == NULL) {
+        return NULL;
+    }
+    if (used < size) {
+        const uint64_t last = used / record;
+        *status = lo_fail(
+            err, LO_DATA,
+            "%s: is truncated: ends at byte %llu, in record %llu, where its header promises %llu records of "
+            "%llu bytes, %llu bytes in all",
+            f->path, (unsigned long long)f->position, (unsigned long long)last, (unsigned long long)count,
+            (unsigned long long)record, (unsigned long long)end);
+        goto fail;
     }
     /* Asking for one byte more also makes zlib check the sums at the end of the stream. */
     uint8_t extra = 0;
     uint64_t got = 0;
-    LO_TRY_GOTO(status, read_up_to(f, &extra, 1, &got, err), fail);
+    LO_TRY_GOTO(*status, read_up_to(f, &extra, 1, &got, err), fail);
     if (got > 0) {
-        status = lo_fail(err, LO_DATA,
-                         "%s: is oversized: goes on after byte %llu, where its header promises the end",
-                         f->path, (unsigned long long)(start + size));
+        *status = lo_fail(err, LO_DATA,
+                          "%s: is oversized: goes on after byte %llu, where its header promises the end",
+                          f->path, (unsigned long long)end);
         goto fail;
     }
-    *out = data;
-    return LO_OK;
+    return data;
 fail:
     free(data);
-    return status;
+    return NULL;
 }
 
 static void close_file(idx_file *f)
@@ -217,21 +230,66 @@ static void close_file(idx_file *f)
     }
 }
 
-/* Labels: bytes widened to int32. *out is malloc'ed. */
-static lo_status read_labels(idx_file *f, int32_t **out, lo_error *err)
+/* Labels: bytes widened to int32, each below `classes` unless that is 0. NULL and a status if it cannot. The
+ * caller frees it. */
+static int32_t *read_labels(idx_file *f, int32_t classes, lo_status *status, lo_error *err)
 {
-    uint8_t *bytes = NULL;
-    LO_TRY(read_records(f, f->dimension[0], 1, &bytes, err));
     const size_t count = f->dimension[0];
-    *out = malloc(count * sizeof(**out));
-    if (*out == NULL) {
-        free(bytes);
-        return lo_fail(err, LO_INTERNAL, "%s: no memory for %zu labels", f->path, count);
+    uint8_t *bytes = read_records(f, count, 1, status, err);
+    if (bytes == NULL) {
+        return NULL;
+    }
+    int32_t *label = calloc(count, sizeof(*label));
+    if (label == NULL) {
+        *status = lo_fail(err, LO_INTERNAL, "%s: no memory for %zu labels", f->path, count);
+        goto fail;
     }
     for (size_t i = 0; i < count; i++) {
-        (*out)[i] = bytes[i];
+        label[i] = bytes[i];
+        if (classes > 0 && label[i] >= classes) {
+            const size_t byte = 8 + i;
+            *status =
+                lo_fail(err, LO_DATA,
+                        "%s: record %zu (byte %zu): found label %d, allowed 0 to %d, as in the training set",
+                        f->path, i, byte, label[i], classes - 1);
+            goto fail;
+        }
     }
     free(bytes);
+    return label;
+fail:
+    free(bytes);
+    free(label);
+    return NULL;
+}
+
+static lo_status open_part(const char *directory, const char *name, idx_file *images, idx_file *labels,
+                           lo_error *err)
+{
+    char stem[32];
+    (void)snprintf(stem, sizeof(stem), "%s-images", name);
+    LO_TRY(open_first(directory, stem, "idx3-ubyte", images, err));
+    (void)snprintf(stem, sizeof(stem), "%s-labels", name);
+    LO_TRY(open_first(directory, stem, "idx1-ubyte", labels, err));
+    LO_TRY(read_header(images, 3, err));
+    LO_TRY(read_header(labels, 1, err));
+    if (images->dimension[0] != labels->dimension[0]) {
+        return lo_fail(err, LO_DATA, "%s has %u labels for the %u images of %s; the numbers must be equal",
+                       labels->path, labels->dimension[0], images->dimension[0], images->path);
+    }
+    return LO_OK;
+}
+
+/* Sets the shape, or compares with the one that the training set has set. */
+static lo_status agree_on_shape(const idx_file *images, lo_shape *shape, lo_error *err)
+{
+    const lo_shape found = {1, (int32_t)images->dimension[1], (int32_t)images->dimension[2]};
+    if (shape->channels != 0 && (shape->height != found.height || shape->width != found.width)) {
+        return lo_fail(err, LO_DATA,
+                       "%s: found images of %d x %d pixels, allowed %d x %d, as in the training set",
+                       images->path, found.height, found.width, shape->height, shape->width);
+    }
+    *shape = found;
     return LO_OK;
 }
 
@@ -244,41 +302,14 @@ static lo_status read_part(const char *directory, const char *name, lo_source_pa
         return lo_fail(err, LO_INTERNAL, "%s: no memory to read it", directory);
     }
     idx_file *labels = images + 1;
-    char stem[32];
     lo_status status = LO_OK;
-
-    (void)snprintf(stem, sizeof(stem), "%s-images", name);
-    LO_TRY_GOTO(status, open_first(directory, stem, "idx3-ubyte", images, err), end);
-    (void)snprintf(stem, sizeof(stem), "%s-labels", name);
-    LO_TRY_GOTO(status, open_first(directory, stem, "idx1-ubyte", labels, err), end);
-    LO_TRY_GOTO(status, read_header(images, 3, err), end);
-    LO_TRY_GOTO(status, read_header(labels, 1, err), end);
-
-    const uint32_t *d = images->dimension;
-    if (d[0] != labels->dimension[0]) {
-        status = lo_fail(err, LO_DATA, "%s has %u labels for the %u images of %s; the numbers must be equal",
-                         labels->path, labels->dimension[0], d[0], images->path);
-        goto end;
+    LO_TRY_GOTO(status, open_part(directory, name, images, labels, err), end);
+    LO_TRY_GOTO(status, agree_on_shape(images, shape, err), end);
+    out->count = images->dimension[0];
+    out->label = read_labels(labels, classes, &status, err);
+    if (out->label != NULL) {
+        out->pixel = read_records(images, images->dimension[0], lo_shape_size(*shape), &status, err);
     }
-    const lo_shape found = {1, (int32_t)d[1], (int32_t)d[2]};
-    if (shape->channels != 0 && (shape->height != found.height || shape->width != found.width)) {
-        status = lo_fail(err, LO_DATA, "%s: images of %d x %d pixels; those of the training set have %d x %d",
-                         images->path, found.height, found.width, shape->height, shape->width);
-        goto end;
-    }
-    *shape = found;
-    out->count = d[0];
-    LO_TRY_GOTO(status, read_labels(labels, &out->label, err), end);
-    for (int64_t i = 0; classes > 0 && i < out->count; i++) {
-        if (out->label[i] >= classes) {
-            status = lo_fail(
-                err, LO_DATA,
-                "%s: record %lld (byte %lld): found label %d, allowed 0 to %d, as in the training set",
-                labels->path, (long long)i, (long long)i + 8, out->label[i], classes - 1);
-            goto end;
-        }
-    }
-    LO_TRY_GOTO(status, read_records(images, d[0], lo_shape_size(found), &out->pixel, err), end);
 end:
     close_file(images);
     close_file(labels);

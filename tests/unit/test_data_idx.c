@@ -196,7 +196,7 @@ static const damage damages[] = {
     {TEST_IMAGES, 8, BY(0x7f, 0xff, 0xff, 0xff), -1, {"height", "2147483647"}},
     {TRAIN_LABELS, 4, BY(0, 0, 0, 11), 8 + 11, {"11 labels", "12 images", TRAIN_IMAGES}},
     {TRAIN_IMAGES, 4, BY(0x7f, 0xff, 0xff, 0xff), -1, {"12 labels", "2147483647 images", TRAIN_LABELS}},
-    {TEST_IMAGES, 8, BY(0, 0, 0, 4, 0, 0, 0, 3), -1, {"4 x 3 pixels", "training set have 3 x 4"}},
+    {TEST_IMAGES, 8, BY(0, 0, 0, 4, 0, 0, 0, 3), -1, {"4 x 3 pixels", "allowed 3 x 4"}},
     {TEST_LABELS, 8 + 2, BY(4), -1, {"record 2 (byte 10)", "found label 4", "allowed 0 to 3"}},
     {TEST_LABELS, 8 + 4, BY(255), -1, {"record 4 (byte 12)", "found label 255", "allowed 0 to 3"}},
 };
@@ -288,6 +288,26 @@ static uint32_t lcg(uint32_t *seed)
     return *seed >> 8;
 }
 
+static lo_status prepare_and_open(const char *directory, const char *made, uint64_t seed, lo_error *err)
+{
+    const lo_data_spec spec = {.format = "idx",
+                               .path = directory,
+                               .train_limit = 8,
+                               .validation = 0.25,
+                               .label_noise = 0.2,
+                               .seed = seed,
+                               .digest = 1};
+    const lo_status status = lo_dataset_prepare(&spec, made, err);
+    assert_int_equal(status == LO_OK, access(made, F_OK) == 0);
+    if (status == LO_OK) {
+        lo_dataset d;
+        assert_int_equal(lo_dataset_open(made, 1, &d, err), LO_OK);
+        lo_dataset_close(&d);
+        assert_int_equal(remove(made), 0);
+    }
+    return status;
+}
+
 /* Any bytes whatever are read or refused. */
 static void test_random_damage(void **state)
 {
@@ -319,24 +339,17 @@ static void test_random_damage(void **state)
             }
         }
         save(path, bad, size);
-        const lo_data_spec spec = {.format = "idx",
-                                   .path = *state,
-                                   .train_limit = 8,
-                                   .validation = 0.25,
-                                   .label_noise = 0.2,
-                                   .seed = (uint64_t)run,
-                                   .digest = 1};
         lo_error err = {""};
-        const lo_status status = lo_dataset_prepare(&spec, made, &err);
-        assert_true(status == LO_OK || status == LO_DATA || status == LO_USAGE);
-        assert_int_equal(status == LO_OK, strlen(err.text) == 0);
-        assert_int_equal(status == LO_OK, access(made, F_OK) == 0);
-        if (status == LO_OK) {
-            lo_dataset d;
-            assert_int_equal(lo_dataset_open(made, 1, &d, &err), LO_OK);
-            lo_dataset_close(&d);
-            assert_int_equal(remove(made), 0);
+        lo_source source = {0};
+        lo_status status = lo_read_idx(*state, &source, &err);
+        lo_source_free(&source);
+        assert_true(status == LO_OK || status == LO_DATA);
+        if (status == LO_OK &&
+            good_runs % 8 == 0) { /* not every one: files are synced, which takes its time */
+            status = prepare_and_open(*state, made, (uint64_t)run, &err);
+            assert_true(status == LO_OK || status == LO_USAGE);
         }
+        assert_int_equal(status == LO_OK, strlen(err.text) == 0);
         good_runs += status == LO_OK;
         bad_runs += status != LO_OK;
         save(path, good.at, good.size);
