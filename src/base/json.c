@@ -9,18 +9,19 @@ enum { MAX_DEPTH = sizeof(((lo_json *)0)->first) / sizeof(bool) };
 
 void lo_real_text(double value, char text[32])
 {
+    char shortest[28];
     for (int digits = 1; digits <= 17; digits++) {
-        (void)snprintf(text, 32, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) {
+        (void)snprintf(shortest, sizeof(shortest), "%.*g", digits, value);
+        if (strtod(shortest, NULL) == value) {
             break;
         }
     }
     /* YAML 1.1 reads 1e-05 as a text and 1.0e-05 as a number. */
-    char *exponent = strchr(text, 'e');
-    if (exponent != NULL && strchr(text, '.') == NULL) {
-        memmove(exponent + 2, exponent, strlen(exponent) + 1);
-        memcpy(exponent, ".0", 2);
-    }
+    const size_t mantissa = strcspn(shortest, "e");
+    const bool bare = shortest[mantissa] == 'e' && strchr(shortest, '.') == NULL;
+    memcpy(text, shortest, mantissa);
+    memcpy(text + mantissa, ".0", 2);
+    memcpy(text + mantissa + (bare ? 2 : 0), shortest + mantissa, strlen(shortest + mantissa) + 1);
 }
 
 int lo_utf8_length(const char *text, uint32_t *point)

@@ -32,6 +32,14 @@ static const char base[] = "seed: 7\n"
                            "scores: [memorization]\n"
                            "influence: {}\n";
 
+/* A path of the checkout: FIXTURES is its tests/fixtures, which a checkout without fixtures lacks. */
+static const char *source_path(const char *name, char *path, size_t size)
+{
+    const size_t length = strlen(FIXTURES) - strlen("/tests/fixtures");
+    (void)snprintf(path, size, "%.*s/%s", (int)length, FIXTURES, name);
+    return path;
+}
+
 static lo_job *parse_with(const char *text, const char *const *overrides, int count)
 {
     lo_job *job = NULL;
@@ -789,10 +797,13 @@ static void the_table_is_sound(void **state)
 static void the_manual_has_every_key(void **state)
 {
     (void)state;
+    char path[4096];
     char *text = NULL;
     size_t size = 0;
     lo_error err = {0};
-    assert_int_equal(lo_file_read(FIXTURES "/../../docs/job-file.md", 1 << 20, &text, &size, &err), LO_OK);
+    assert_int_equal(
+        lo_file_read(source_path("docs/job-file.md", path, sizeof(path)), 1 << 20, &text, &size, &err),
+        LO_OK);
     for (int i = 0; i < lo_key_count(); i++) {
         const lo_key *key = lo_key_at(i);
         char allowed[512];
@@ -958,8 +969,9 @@ static void mutated_jobs_are_read_or_refused(void **state)
 static void the_example_jobs_are_valid(void **state)
 {
     (void)state;
+    char path[4096];
     glob_t files = {0};
-    assert_int_equal(glob(FIXTURES "/../../jobs/examples/*.yaml", 0, NULL, &files), 0);
+    assert_int_equal(glob(source_path("jobs/examples/*.yaml", path, sizeof(path)), 0, NULL, &files), 0);
     assert_true(files.gl_pathc >= 6);
     for (size_t i = 0; i < files.gl_pathc; i++) {
         lo_job *job = NULL;
