@@ -229,6 +229,35 @@ static void test_headers_that_lie(void **state)
     bytes_free(&b);
 }
 
+/* 2^16 examples of 2^48 bytes are 0 bytes, modulo 2^64: with that, places of sections and size of the file
+ * agree. */
+static void test_sizes_that_wrap_around(void **state)
+{
+    (void)state;
+    bytes b = load(made);
+    const int32_t side = 1 << 16;
+    const int64_t count = 1 << 16;
+    const uint64_t sizes[] = {4ULL << 16, 4ULL << 16, 0, 4ULL << 16, 4ULL << 16, 8ULL << 16};
+    uint64_t at = HEADER;
+    for (int d = 0; d < 3; d++) {
+        memcpy(b.at + 24 + 4 * d, &side, 4);
+        memcpy(b.at + 40 + 8 * d, d == 0 ? &count : &(const int64_t){0}, 8);
+    }
+    for (int section = 0; section < 14; section++) {
+        memcpy(b.at + 72 + 8 * section, &at, 8);
+        at += section < 6 ? sizes[section] : 0;
+    }
+    memcpy(b.at + 64, &at, 8);
+    seal(&b);
+    uint8_t *file = calloc(at, 1);
+    assert_non_null(file);
+    memcpy(file, b.at, HEADER);
+    save(made, file, at);
+    refused(LO_DATA, "contradicts itself", "");
+    free(file);
+    bytes_free(&b);
+}
+
 static void test_every_byte_of_the_content(void **state)
 {
     (void)state;
@@ -282,6 +311,7 @@ int main(void)
         WITH_SET(test_every_byte_of_the_header),
         WITH_SET(test_every_size),
         WITH_SET(test_headers_that_lie),
+        WITH_SET(test_sizes_that_wrap_around),
         WITH_SET(test_every_byte_of_the_content),
         WITH_SET(test_labels_out_of_range),
     };

@@ -256,6 +256,35 @@ static void test_balanced_groups_are_independent(void **state)
     assert_true(chi_overlap < 25.0); /* 3 degrees of freedom: chance of more is 2e-5 */
 }
 
+/* The same for the example that its block's permutation puts first, so that only the shuffle of its group is
+ * left: every shuffle alike, not only every set of models after averaging over the starts. */
+static void test_balanced_shuffles_are_uniform(void **state)
+{
+    (void)state;
+    enum { N = 30, BLOCK = 5, BLOCKS = 6000 };
+    const lo_design d = subsets("balanced", N, BLOCKS * BLOCK, 0.4, 22);
+    static int set[1 << BLOCK];
+    for (uint64_t b = 0; b < BLOCKS; b++) {
+        const lo_permutation p = lo_permutation_make(d.random, b, N);
+        int64_t first = 0;
+        while (lo_permutation_at(&p, (uint64_t)first) != 0) {
+            first++;
+        }
+        unsigned in = 0;
+        for (int64_t k = 0; k < BLOCK; k++) {
+            in |= (unsigned)lo_design_in(&d, (int64_t)b * BLOCK + k, first) << k;
+        }
+        set[in]++;
+    }
+    double chi = 0.0;
+    for (unsigned s = 0; s < 1U << BLOCK; s++) {
+        const double expected = __builtin_popcount(s) == 2 ? BLOCKS / 10.0 : 0.0; /* choose(5, 2) = 10 sets */
+        assert_true(expected > 0.0 || set[s] == 0);
+        chi += expected > 0.0 ? (set[s] - expected) * (set[s] - expected) / expected : 0.0;
+    }
+    assert_true((chi - 9.0) / sqrt(2.0 * 9.0) < 5.0);
+}
+
 static void test_growth_keeps_models(void **state)
 {
     (void)state;
@@ -377,6 +406,7 @@ int main(void)
         cmocka_unit_test(test_balanced_counts),
         cmocka_unit_test(test_pairs_like_chance),
         cmocka_unit_test(test_balanced_groups_are_independent),
+        cmocka_unit_test(test_balanced_shuffles_are_uniform),
         cmocka_unit_test(test_growth_keeps_models),
         cmocka_unit_test(test_seeds_and_models_differ),
         cmocka_unit_test(test_leave_one_out_twins),
