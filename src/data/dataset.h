@@ -38,26 +38,28 @@ typedef struct lo_dataset {
 
 /* What to prepare: the job's data section, resolved. Strings are owned by the caller. */
 typedef struct lo_data_spec {
-    const char *format; /* a reader's name: "idx" */
-    const char *path;   /* file or directory */
+    const char *format;              /* a reader's name: "idx" */
+    const char *path;                /* file or directory */
     int64_t train_limit, test_limit; /* 0: all; else a seeded, class-stratified sample */
-    double validation;               /* share of the (limited) training set held back, stratified, in [0, 1) */
-    double label_noise;              /* share of the training labels replaced by another class, in [0, 1) */
+    double validation;  /* share of the (limited) training set held back, stratified, in [0, 1) */
+    double label_noise; /* share of the training labels replaced by another class, in [0, 1) */
     uint64_t seed;
     uint64_t digest; /* stored in the file and checked when it is opened */
 } lo_data_spec;
 
 /* Reads the sources, applies limit, validation split and noise, and writes the prepared data set to `file`
  * (as file.part.PID, synced, renamed). Two processes may do so at once: the bytes are equal.
- * Errors: LO_DATA with file, position, what was found and what is allowed; LO_USAGE for a limit larger than the
- * data, values out of range, an unknown format, fewer than 2 training examples left, or noise with one class; LO_IO. */
+ * Errors: LO_DATA with file, position, what was found and what is allowed; LO_USAGE for a limit larger than
+ * the data, values out of range, an unknown format, fewer than 2 training examples left, or noise with one
+ * class; LO_IO. */
 lo_status lo_dataset_prepare(const lo_data_spec *spec, const char *file, lo_error *err);
 
-/* Maps a prepared data set read-only. Errors: LO_IO if it cannot be opened; LO_DATA if it is damaged (sizes, magic,
- * checksum of the header) or made from other keys than `digest`. The caller closes it. */
+/* Maps a prepared data set read-only. Errors: LO_IO if it cannot be opened; LO_DATA if it is damaged (sizes,
+ * magic, checksum of the header) or made from other keys than `digest`. The caller closes it. */
 lo_status lo_dataset_open(const char *file, uint64_t digest, lo_dataset *out, lo_error *err);
 
-/* Reads the whole file and compares every checksum. Errors: as of lo_dataset_open, and LO_DATA for damaged content. */
+/* Reads the whole file and compares every checksum. Errors: as of lo_dataset_open, and LO_DATA for damaged
+ * content. */
 lo_status lo_dataset_verify(const char *file, lo_error *err);
 
 /* Unmaps; accepts a zeroed struct. */
