@@ -5,13 +5,9 @@
 #include "data/dataset.h"
 #include "nn/kernels.h"
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
-/* x [step] of one image [channels, height, width]: pixel * scale + shift per channel. flat: in the same
- * order, else [height, width, channels]. Padding beyond the image is left alone. */
-void lo_batch_image(const lo_kernels *kernels, const lo_dataset *dataset, const uint8_t *pixel, bool flat,
-                    float *x);
+/* x = the image, [channels, height, width], each channel's pixels times its scale plus its shift. */
+void lo_batch_image(const lo_kernels *kernels, const lo_dataset *dataset, const uint8_t *pixel, float *x);
 
 #endif

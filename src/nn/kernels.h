@@ -43,6 +43,11 @@ typedef struct lo_conv {
     size_t group; /* images that a call takes at most: what fits the second-level cache */
 } lo_conv;
 
+static inline size_t lo_padded_image(size_t height, size_t width)
+{
+    return (height + 2) * (width + 2) + LO_LANES;
+}
+
 /* Statistics, per channel, of a fused batch normalization + ReLU + 2x2 maximum pooling. y is the
  * convolution's output; scale * y + offset is the normalized, scaled and shifted value. Odd last rows and
  * columns take part in no window. */
@@ -91,6 +96,12 @@ typedef struct lo_kernels {
     /* Turns y into dy in place. One image. */
     void (*norm_pool_backward)(const lo_norm *norm, const float *dout, float *y, size_t height, size_t width,
                                size_t channels);
+
+    /* The 3x3 patches of an image [channels, height, width] with zeros around it: patches [channels, 9,
+     * height * width], followed by room for LO_LANES floats. padded: scratch of lo_padded_image(height,
+     * width) floats. */
+    void (*patches)(const float *image, size_t channels, size_t height, size_t width, float *padded,
+                    float *patches);
 
     /* y [rows, columns] += bias [columns], then ReLU if asked for. */
     void (*bias_relu)(float *y, const float *bias, size_t rows, size_t columns, bool relu);

@@ -119,7 +119,9 @@ typedef void tile_function(size_t k, const float *a, size_t a_step, const float 
     }
 
 TILES(1)
-TILES(2) TILES(3) TILES(4)
+TILES(2)
+TILES(3)
+TILES(4)
 #if ROWS >= 6
     TILES(5) TILES(6)
 #endif
@@ -524,6 +526,26 @@ static void conv_gradient(const lo_conv *conv, const float *transformed, float *
     }
 }
 
+static void patches(const float *image, size_t channels, size_t height, size_t width, float *padded,
+                    float *to)
+{
+    const size_t row = width + 2;
+    memset(padded, 0, lo_padded_image(height, width) * sizeof(float));
+    for (size_t c = 0; c < channels; c++) {
+        for (size_t i = 0; i < height; i++) {
+            memcpy(padded + (i + 1) * row + 1, image + (c * height + i) * width, width * sizeof(float));
+        }
+        for (size_t t = 0; t < 9; t++) {
+            for (size_t i = 0; i < height; i++, to += width) {
+                const float *from = padded + (i + t / 3) * row + t % 3;
+                for (size_t j = 0; j < width; j += VEC) { /* what is too much, the next row overwrites */
+                    store(to + j, load(from + j));
+                }
+            }
+        }
+    }
+}
+
 /* ---- batch normalization, ReLU, pooling
  * ------------------------------------------------------------------------ */
 
@@ -745,6 +767,7 @@ const lo_kernels KERNELS = {
     .conv_apply = conv_apply,
     .conv_gradient_add = conv_gradient_add,
     .conv_gradient = conv_gradient,
+    .patches = patches,
     .moments = moments,
     .norm_pool = norm_pool,
     .norm_pool_sums = norm_pool_sums,

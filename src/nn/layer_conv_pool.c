@@ -11,9 +11,11 @@ static const double EPSILON = 1e-5, MOMENTUM = 0.1; /* PyTorch's */
 
 typedef struct conv_pool {
     lo_layer base;
-    bool first;   /* its input is the data: few channels, not padded, and nobody asks for their gradient */
-    lo_conv conv; /* channels padded, but for the input's of the first layer */
-    size_t weight, gamma, beta, running_mean, running_var; /* where they start; weight is [9, in, out] */
+    bool first;    /* its input is the data, [channels, height, width], and nobody asks for its gradient */
+    size_t x_size; /* floats of an input example */
+    lo_conv conv;  /* channels padded, but for the input's of the first layer */
+    size_t weight, gamma, beta, running_mean, running_var; /* where they start; weight is
+ [9, in, out], in a first layer [in, 9, out] */
     float *y;   /* [capacity, height, width, out]: the convolution, then its gradient */
     float *top; /* [capacity, pooled, out]: what won in each window */
     float *filter, *filter_turned, *filter_gradient; /* transformed; not in a first layer */
@@ -69,7 +71,7 @@ static size_t scratch(const lo_layer *self, const lo_kernels *kernels)
     const conv_pool *layer = (const conv_pool *)self;
     const lo_conv *conv = &layer->conv;
     if (layer->first) {
-        return 9 * conv->in * pixels_of(layer) + (conv->height + 2) * (conv->width + 2) * conv->in;
+        return lo_padded_image(conv->height, conv->width) + 9 * conv->in * pixels_of(layer) + LO_LANES;
     }
     const lo_conv back = turned(conv);
     size_t size = 9 * conv->in * conv->out;
@@ -78,41 +80,22 @@ static size_t scratch(const lo_layer *self, const lo_kernels *kernels)
     return back_size > size ? back_size : size;
 }
 
-/* ---- the first layer: the 3x3 patches of an image as a matrix [pixels, 9 channels]
+/* ---- the first layer: the 3x3 patches of an image as a matrix [9 channels, pixels]
  * ------------------------------ */
-
-static void patches_of(const lo_conv *conv, const float *image, float *padded, float *patches)
-{
-    const size_t c = conv->in, row = (conv->width + 2) * c;
-    memset(padded, 0, (conv->height + 2) * row * sizeof(float));
-    for (size_t i = 0; i < conv->height; i++) {
-        memcpy(padded + (i + 1) * row + c, image + i * conv->width * c, conv->width * c * sizeof(float));
-    }
-    for (size_t i = 0; i < conv->height; i++) {
-        for (size_t j = 0; j < conv->width; j++) {
-            const float *from = padded + i * row + j * c;
-            for (size_t r = 0; r < 3; r++) {
-                for (size_t q = 0; q < 3 * c; q++) {
-                    *patches++ = from[r * row + q];
-                }
-            }
-        }
-    }
-}
 
 static void first_apply(const conv_pool *layer, const lo_pass *pass, const float *x, float *y, size_t images)
 {
     const lo_conv *conv = &layer->conv;
     const size_t pixels = pixels_of(layer), k = 9 * conv->in;
-    float *padded = pass->scratch + k * pixels;
+    float *padded = pass->scratch, *patches = padded + lo_padded_image(conv->height, conv->width);
     for (size_t n = 0; n < images; n++) {
-        patches_of(conv, x + n * pixels * conv->in, padded, pass->scratch);
+        pass->kernels->patches(x + n * layer->x_size, conv->in, conv->height, conv->width, padded, patches);
         const lo_gemm product = {.m = pixels,
                                  .n = conv->out,
                                  .k = k,
-                                 .a = pass->scratch,
-                                 .a_row = k,
-                                 .a_column = 1,
+                                 .a = patches,
+                                 .a_row = 1,
+                                 .a_column = pixels,
                                  .b = layer->base.network->weights + layer->weight,
                                  .b_row = conv->out,
                                  .b_column = 1,
@@ -127,15 +110,15 @@ static void first_gradient(const conv_pool *layer, const lo_pass *pass, const fl
 {
     const lo_conv *conv = &layer->conv;
     const size_t pixels = pixels_of(layer), k = 9 * conv->in;
-    float *padded = pass->scratch + k * pixels;
+    float *padded = pass->scratch, *patches = padded + lo_padded_image(conv->height, conv->width);
     for (size_t n = 0; n < images; n++) {
-        patches_of(conv, x + n * pixels * conv->in, padded, pass->scratch);
+        pass->kernels->patches(x + n * layer->x_size, conv->in, conv->height, conv->width, padded, patches);
         const lo_gemm product = {.m = k,
                                  .n = conv->out,
                                  .k = pixels,
-                                 .a = pass->scratch,
-                                 .a_row = 1,
-                                 .a_column = k,
+                                 .a = patches,
+                                 .a_row = pixels,
+                                 .a_column = 1,
                                  .b = dy + n * pixels * conv->out,
                                  .b_row = conv->out,
                                  .b_column = 1,
@@ -221,9 +204,9 @@ static lo_status forward(lo_layer *self, const lo_pass *pass, const float *x, fl
         const size_t images = examples - n < conv->group ? examples - n : conv->group;
         float *y = layer->y + n * pixels * conv->out;
         if (layer->first) {
-            first_apply(layer, pass, x + n * pixels * conv->in, y, images);
+            first_apply(layer, pass, x + n * layer->x_size, y, images);
         } else {
-            kernels->conv_apply(conv, layer->filter, x + n * pixels * conv->in, y, images, pass->scratch);
+            kernels->conv_apply(conv, layer->filter, x + n * layer->x_size, y, images, pass->scratch);
         }
         if (pass->training) {
             /* Shifted by some value of y, so that a mean far from zero costs no digits. */
@@ -296,7 +279,7 @@ static lo_status backward(lo_layer *self, const lo_pass *pass, const float *x, c
             kernels->norm_pool_backward(&norm, dout + (n + i) * pooled * conv->out,
                                         y + i * pixels * conv->out, conv->height, conv->width, conv->out);
         }
-        const float *from = x + n * pixels * conv->in;
+        const float *from = x + n * layer->x_size;
         if (layer->first) {
             first_gradient(layer, pass, from, y, images);
         } else {
@@ -347,8 +330,8 @@ static bool add_parameters(conv_pool *layer, lo_network *network, int number)
           .in = in,
           .taps = 9,
           .out_step = 1,
-          .in_step = conv->out,
-          .tap_step = conv->in * conv->out,
+          .in_step = layer->first ? 9 * conv->out : conv->out,
+          .tap_step = layer->first ? conv->out : conv->in * conv->out,
           .size = 9 * conv->in * conv->out,
           .bound = 1.0F / sqrtf(9.0F * (float)in)}},
         {"bn%d.weight",
@@ -397,6 +380,7 @@ lo_status lo_layer_add_conv_pool(lo_network *network, int32_t outputs, lo_error 
                             .in = layer->first ? (size_t)in.channels : lo_padded((size_t)in.channels),
                             .out = lo_padded((size_t)outputs)};
     layer->conv.group = group_of(&layer->conv);
+    layer->x_size = layer->first ? lo_network_input_size(network) : pixels_of(layer) * layer->conv.in;
     if (!add_parameters(layer, network, number)) {
         free(layer);
         return lo_fail(err, LO_USAGE, "a network has at most %d parameters", LO_MAX_PARAMETERS);

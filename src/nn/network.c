@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { VALUES_A_TICK = 1 << 16 }; /* about a millisecond of random numbers */
+
 void *lo_memory_bytes(lo_memory *memory, size_t count, size_t size)
 {
     memory->bytes += lo_padded((count * size + 3) / 4) * 4;
@@ -85,8 +87,7 @@ int lo_network_count(const lo_network *network, const lo_layer_type *type)
 
 size_t lo_network_input_size(const lo_network *network)
 {
-    const size_t size = lo_shape_size(network->input);
-    return network->flat ? lo_padded(size) : size;
+    return lo_padded(lo_shape_size(network->input));
 }
 
 size_t lo_network_logit_step(const lo_network *network)
@@ -130,7 +131,7 @@ static size_t place_of(const lo_parameter *p, size_t i)
     return p->offset + out * p->out_step + in * p->in_step + tap * p->tap_step;
 }
 
-void lo_network_initialize(lo_network *network, uint64_t seed, uint64_t model_seed)
+lo_status lo_network_initialize(lo_network *network, uint64_t seed, uint64_t model_seed, const lo_tick *tick)
 {
     const lo_random random = lo_random_make(seed, LO_FOR_WEIGHTS);
     uint64_t number = 0;
@@ -141,6 +142,9 @@ void lo_network_initialize(lo_network *network, uint64_t seed, uint64_t model_se
         const lo_parameter *p = &network->parameter[k];
         float *values = p->statistic ? network->statistics : network->weights;
         for (size_t i = 0; i < count_of(p); i++) {
+            if (i % VALUES_A_TICK == 0) {
+                LO_TRY(lo_tick_call(tick));
+            }
             float value = p->fill;
             if (p->bound > 0) {
                 value = p->bound * (2.0F * lo_random_unit(random, model_seed, number + i) - 1.0F);
@@ -149,6 +153,7 @@ void lo_network_initialize(lo_network *network, uint64_t seed, uint64_t model_se
         }
         number += p->statistic ? 0 : count_of(p);
     }
+    return LO_OK;
 }
 
 float *lo_network_input(lo_network *network)

@@ -27,8 +27,7 @@ typedef struct lo_parameter {
 
 struct lo_network {
     lo_shape input;
-    bool flat; /* the input is a vector in the order channel, row, column; else [height, width, channels],
-                  unpadded */
+    bool flat; /* the first layer sees the input as a vector */
     int32_t classes;
     int layer_count;
     lo_layer *layer[LO_MAX_LAYERS];
@@ -61,14 +60,15 @@ int lo_network_count(const lo_network *network, const lo_layer_type *type);
 /* Takes all memory for batches of up to `capacity` examples; called twice, first to count. */
 void lo_network_reserve(lo_network *network, const lo_kernels *kernels, size_t capacity, lo_memory *memory);
 
-/* Floats of one input example, and the step between two rows of logits. */
+/* Floats of one input example ([channels, height, width], padded at the end), and the step between two rows
+ * of logits. */
 size_t lo_network_input_size(const lo_network *network);
 size_t lo_network_logit_step(const lo_network *network);
 
 /* Fresh weights: PyTorch's defaults. Value i of the trained parameters, counted through all of them in their
  * order, comes from counter (model_seed, i) of the seed's stream for weights. Velocity 0; statistics as new.
  */
-void lo_network_initialize(lo_network *network, uint64_t seed, uint64_t model_seed);
+lo_status lo_network_initialize(lo_network *network, uint64_t seed, uint64_t model_seed, const lo_tick *tick);
 
 /* The input's buffer, [examples, lo_network_input_size], and the logits' of the last forward pass. */
 float *lo_network_input(lo_network *network);

@@ -14,7 +14,7 @@
 #endif
 
 /* Evaluation takes at least this many examples at a time, however small the recipe's batch is. */
-enum { EVALUATION_BATCH = 64 };
+enum { EVALUATION_BATCH = 64, EXAMPLES_A_TICK = 64 };
 
 struct lo_trainer {
     lo_recipe recipe;
@@ -108,7 +108,7 @@ lo_status lo_trainer_create(const lo_model_spec *model, const lo_recipe *recipe,
     }
     memory = (lo_memory){.arena = trainer->arena};
     reserve(trainer, &memory);
-    lo_network_initialize(trainer->network, recipe->seed, 0);
+
 done:
     if (status != LO_OK) {
         lo_trainer_destroy(&trainer);
@@ -159,13 +159,15 @@ double lo_learning_rate(const lo_recipe *recipe, int64_t step, int64_t steps)
  * --------------------------------------------------------------------------------------------------- */
 
 /* Converts example `row` of `examples` into place `at` of the batch. */
-static void take_example(lo_trainer *trainer, const lo_examples *examples, size_t row, size_t at)
+static lo_status take_example(lo_trainer *trainer, const lo_examples *examples, size_t row, size_t at,
+                              const lo_tick *tick)
 {
     const size_t size = lo_shape_size(trainer->dataset->shape);
     lo_network *network = trainer->network;
-    lo_batch_image(network->kernels, trainer->dataset, examples->pixel + row * size, network->flat,
+    lo_batch_image(network->kernels, trainer->dataset, examples->pixel + row * size,
                    lo_network_input(network) + at * lo_network_input_size(network));
     trainer->labels[at] = examples->label[row];
+    return at % EXAMPLES_A_TICK == 0 ? lo_tick_call(tick) : LO_OK;
 }
 
 lo_status lo_trainer_step(lo_trainer *trainer, const uint32_t *rows, size_t count, double lr,
@@ -174,7 +176,7 @@ lo_status lo_trainer_step(lo_trainer *trainer, const uint32_t *rows, size_t coun
     lo_network *network = trainer->network;
     const lo_recipe *recipe = &trainer->recipe;
     for (size_t i = 0; i < count; i++) {
-        take_example(trainer, &trainer->dataset->train, rows[i], i);
+        LO_TRY(take_example(trainer, &trainer->dataset->train, rows[i], i, tick));
     }
     LO_TRY(lo_network_forward(network, count, true, tick));
     *loss = lo_softmax_loss(lo_network_logits(network), lo_network_logit_step(network), trainer->labels,
@@ -211,7 +213,7 @@ static lo_status train(lo_trainer *trainer, uint64_t model_seed, const uint32_t 
 {
     const lo_recipe *recipe = &trainer->recipe;
     const int64_t batches = (count + recipe->batch - 1) / recipe->batch;
-    lo_network_initialize(trainer->network, recipe->seed, model_seed);
+    LO_TRY(lo_network_initialize(trainer->network, recipe->seed, model_seed, tick));
     for (int64_t epoch = 0; epoch < recipe->epochs && !out->diverged; epoch++) {
         LO_TRY(lo_tick_call(tick));
         lo_epoch_order(recipe->seed, model_seed, epoch, members, count, trainer->work, trainer->order);
@@ -268,10 +270,13 @@ static lo_status each_batch(lo_trainer *trainer, const lo_examples *examples, co
     for (int64_t first = 0; first < examples->count && status == LO_OK; first += (int64_t)trainer->capacity) {
         const int64_t left = examples->count - first;
         const size_t count = left < (int64_t)trainer->capacity ? (size_t)left : trainer->capacity;
-        for (size_t i = 0; i < count; i++) {
-            take_example(trainer, examples, (size_t)first + i, i);
+        for (size_t i = 0; i < count && status == LO_OK; i++) {
+            status = take_example(trainer, examples, (size_t)first + i, i, tick);
         }
-        status = lo_network_forward(trainer->network, count, false, tick);
+        if (status == LO_OK) {
+            status = lo_network_forward(trainer->network, count, false, tick);
+        }
+
         if (status == LO_OK) {
             sink(self, trainer, first, count);
         }

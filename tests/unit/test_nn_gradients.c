@@ -144,13 +144,11 @@ static double plain_loss(const plain_network *net)
 /* Inputs as the network under test wants them. */
 static void fill_input(lo_network *network, const double *x, int examples)
 {
-    const lo_shape s = network->input;
-    const size_t size = lo_shape_size(s), step = lo_network_input_size(network),
-                 area = (size_t)(s.height * s.width);
+
+    const size_t size = lo_shape_size(network->input), step = lo_network_input_size(network);
     for (size_t n = 0; n < (size_t)examples; n++) {
         for (size_t i = 0; i < size; i++) {
-            const size_t to = network->flat ? i : i % area * (size_t)s.channels + i / area;
-            lo_network_input(network)[n * step + to] = (float)x[n * size + i];
+            lo_network_input(network)[n * step + i] = (float)x[n * size + i];
         }
     }
 }
@@ -170,7 +168,7 @@ static void check_gradients(const lo_kernels *kernels, const lo_model_spec *mode
     assert_non_null(arena);
     memory.arena = arena;
     lo_network_reserve(network, kernels, (size_t)examples, &memory);
-    lo_network_initialize(network, 1, 1);
+    assert_int_equal(lo_network_initialize(network, 1, 1, NULL), LO_OK);
     plain_network plain = {
         .model = model, .input = input, .classes = classes, .examples = examples, .x = x, .label = label};
     for (size_t i = 0; i < (size_t)examples * lo_shape_size(input); i++) {

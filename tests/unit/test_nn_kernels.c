@@ -428,6 +428,38 @@ static void test_small_ones(void **state)
     }
 }
 
+static void check_patches(const lo_kernels *kernels, size_t channels, size_t height, size_t width)
+{
+    const size_t pixels = height * width;
+    float *image = values(channels, pixels, pixels, 1),
+          *padded = values(1, lo_padded_image(height, width), 0, 0);
+    float *patches = values(9 * channels, pixels, 0, 0);
+    kernels->patches(image, channels, height, width, padded, patches);
+    for (size_t c = 0; c < channels; c++) {
+        for (size_t t = 0; t < 9; t++) {
+            for (size_t p = 0; p < pixels; p++) {
+                const size_t r = p / width + t / 3 - 1, q = p % width + t % 3 - 1; /* wraps round below 0 */
+                const bool inside = r < height && q < width;
+                assert_true(patches[(c * 9 + t) * pixels + p] ==
+                            (inside ? image[c * pixels + r * width + q] : 0));
+            }
+        }
+    }
+    free(image);
+    free(padded);
+    free(patches);
+}
+
+static void test_patches(void **state)
+{
+    (void)state;
+    for (int level = 0; level < lo_kernels_count(); level++) {
+        check_patches(lo_kernels_at(level), 1, 28, 28);
+        check_patches(lo_kernels_at(level), 3, 5, 17);
+        check_patches(lo_kernels_at(level), 2, 1, 1);
+    }
+}
+
 static void test_pinning(void **state)
 {
     (void)state;
@@ -449,6 +481,7 @@ int main(void)
         cmocka_unit_test(test_norm_pool),
         cmocka_unit_test(test_moments_far_from_zero),
         cmocka_unit_test(test_small_ones),
+        cmocka_unit_test(test_patches),
         cmocka_unit_test(test_pinning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

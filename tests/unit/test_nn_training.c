@@ -86,8 +86,8 @@ static void test_learning_rates(void **state)
 
 typedef struct result {
     lo_training training;
-    float margin[64];
-    uint8_t correct[8];
+    float margin[160];
+    uint8_t correct[20];
 } result;
 
 static result train_and_evaluate(lo_trainer *trainer, const nn_data *data, uint64_t model_seed,
@@ -361,7 +361,7 @@ static void test_initial_weights(void **state)
     const lo_model_spec model = {.preset = "mlp"};
     assert_int_equal(lo_trainer_create(&model, &recipe, &data->dataset, &trainer, &err), LO_OK);
     lo_network *network = lo_trainer_network(trainer);
-    lo_network_initialize(network, 3, 11);
+    assert_int_equal(lo_network_initialize(network, 3, 11, NULL), LO_OK);
     const size_t count = 512 * 784;
     float *w = malloc(count * sizeof(float));
     assert_non_null(w);
