@@ -3,6 +3,8 @@ add_library(leaveout_options INTERFACE)
 target_compile_definitions(leaveout_options INTERFACE _GNU_SOURCE LEAVEOUT_VERSION="${PROJECT_VERSION}")
 target_compile_options(leaveout_options INTERFACE
   -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wconversion -Wno-sign-conversion
+  # Paths are joined into PATH_MAX buffers; the lengths of their parts are checked once, where they enter.
+  -Wno-format-truncation
   -fno-math-errno -fno-trapping-math)
 target_link_libraries(leaveout_options INTERFACE m)
 if(LEAVEOUT_WERROR)

@@ -15,7 +15,7 @@
 
 enum { LO_H5_MAX_DATASETS = 64, LO_H5_MAX_RANK = 2 };
 
-enum { LO_H5_TEXT_SIZE = 96 };
+enum { LO_H5_TEXT_SIZE = 128 };
 typedef enum lo_h5_type {
     LO_H5_U8,
     LO_H5_I32,

@@ -112,7 +112,7 @@ static lo_status take_record(void *self, uint64_t at, const lo_record *record, c
 {
     reading *r = self;
     lo_ledger *ledger = r->ledger;
-    lo_source *source = &ledger->source[r->file];
+    lo_journal_file *source = &ledger->source[r->file];
     source->last = record->wall;
     if (record->kind == LO_RECORD_ATTEMPT) {
         free(source->text);
@@ -194,14 +194,14 @@ static lo_status read_source(lo_ledger *ledger, const char *name, lo_error *err)
 {
     int file = find_source(ledger, name);
     if (file < 0) {
-        lo_source *larger = realloc(ledger->source, (size_t)(ledger->sources + 1) * sizeof(*larger));
+        lo_journal_file *larger = realloc(ledger->source, (size_t)(ledger->sources + 1) * sizeof(*larger));
         if (larger == NULL) {
             return lo_fail(err, LO_INTERNAL, "no memory for the list of journals");
         }
         ledger->source = larger;
         file = ledger->sources++;
-        lo_source *source = &ledger->source[file];
-        *source = (lo_source){.open_task = -1};
+        lo_journal_file *source = &ledger->source[file];
+        *source = (lo_journal_file){.open_task = -1};
         (void)snprintf(source->name, sizeof(source->name), "%s", name);
         (void)sscanf(name, "attempt-%d-rank-%d", &source->attempt, &source->rank);
     }
@@ -209,7 +209,7 @@ static lo_status read_source(lo_ledger *ledger, const char *name, lo_error *err)
     lo_ledger_path(ledger, file, path, sizeof(path));
     reading r = {ledger, file};
     /* The scan may move ledger->source only by way of read_source, so these two stay valid. */
-    lo_source *source = &ledger->source[file];
+    lo_journal_file *source = &ledger->source[file];
     return lo_journal_scan(path, &source->offset, &source->skipped, take_record, &r, err);
 }
 
@@ -234,10 +234,10 @@ lo_status lo_ledger_read(lo_ledger *ledger, lo_error *err)
 }
 
 void lo_ledger_count_deaths(lo_ledger *ledger, bool (*is_live)(void *self, int attempt),
-                            bool (*excused)(void *self, const lo_source *source), void *self)
+                            bool (*excused)(void *self, const lo_journal_file *source), void *self)
 {
     for (int i = 0; i < ledger->sources; i++) {
-        lo_source *source = &ledger->source[i];
+        lo_journal_file *source = &ledger->source[i];
         if (source->open_task < 0 || source->open_counted || is_live(self, source->attempt)) {
             continue;
         }

@@ -24,7 +24,7 @@ typedef struct lo_entry {
 } lo_entry;
 
 /* One journal file: which attempt and rank wrote it, and how far it was read. */
-typedef struct lo_source {
+typedef struct lo_journal_file {
     char name[48]; /* "attempt-001-rank-0000.jnl" */
     int32_t attempt, rank;
     uint64_t offset, skipped;
@@ -36,7 +36,7 @@ typedef struct lo_source {
     double last; /* wall time of its last record */
     int64_t done;
     double done_seconds;
-} lo_source;
+} lo_journal_file;
 
 typedef struct lo_ledger {
     char study[3072];
@@ -44,7 +44,7 @@ typedef struct lo_ledger {
     uint64_t digest; /* records with another digest do not count */
     int64_t tasks;
     lo_entry *entry; /* [tasks] */
-    lo_source *source;
+    lo_journal_file *source;
     int sources;
     struct lo_void *voided; /* DONE records found damaged */
     int voids;
@@ -64,7 +64,7 @@ lo_status lo_ledger_read(lo_ledger *ledger, lo_error *err);
  * still lives, `excused(self, source)` whether a death has something else to blame (a lost node, the time
  * limit). Call it once, when an attempt begins. */
 void lo_ledger_count_deaths(lo_ledger *ledger, bool (*is_live)(void *self, int attempt),
-                            bool (*excused)(void *self, const lo_source *source), void *self);
+                            bool (*excused)(void *self, const lo_journal_file *source), void *self);
 
 /* Collective over comm: rank 0's entries and file names on every rank, for lo_ledger_payload. */
 lo_status lo_ledger_share(lo_ledger *ledger, MPI_Comm comm, lo_error *err);

@@ -49,6 +49,8 @@ void lo_run_environment(char **argv, const char *isa)
     /* Read when the libraries are loaded, which is over: start again with them set. */
     bool again = provide("OPENBLAS_NUM_THREADS", "1");
     again = provide("OMP_NUM_THREADS", "1") || again;
+    /* LEAVEOUT_ISA is read by our own kernels. */
+    again = (strcmp(isa, "auto") != 0 && provide("LEAVEOUT_ISA", isa)) || again;
     if (strcmp(isa, "avx2") == 0 || strcmp(isa, "portable") == 0) {
         again = provide("OPENBLAS_CORETYPE", strcmp(isa, "avx2") == 0 ? "Haswell" : "Prescott") || again;
         again = provide("DNNL_MAX_CPU_ISA", strcmp(isa, "avx2") == 0 ? "AVX2" : "SSE41") || again;

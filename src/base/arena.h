@@ -10,8 +10,8 @@ typedef struct lo_arena lo_arena;
 /* An arena of at least `bytes` bytes, zeroed; NULL when there is no memory. The caller owns it. */
 lo_arena *lo_arena_create(size_t bytes);
 
-/* `count` objects of `size` bytes, zeroed, aligned to 64 bytes; NULL when the arena is exhausted or the product
- * overflows. Owned by the arena. */
+/* `count` objects of `size` bytes, zeroed, aligned to 64 bytes; NULL when the arena is exhausted or the
+ * product overflows. Owned by the arena. */
 void *lo_arena_take(lo_arena *arena, size_t count, size_t size);
 
 /* Bytes handed out so far, padding included. */

@@ -14,7 +14,7 @@ static lo_status sync_directory_of(const char *file, lo_error *err)
 {
     char copy[PATH_MAX];
     if (snprintf(copy, sizeof(copy), "%s", file) >= (int)sizeof(copy)) {
-        return lo_fail(err, LO_IO, "%s: the path is too long", file);
+        return lo_fail(err, LO_IO, "%.256s...: the path is too long", file);
     }
     const int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY);
     if (fd < 0) {
@@ -60,7 +60,7 @@ lo_status lo_file_begin(const char *file, lo_file *out, lo_error *err)
     if (snprintf(out->file, sizeof(out->file), "%s", file) >= (int)sizeof(out->file) ||
         snprintf(out->part, sizeof(out->part), "%s.part.%s.%ld", file, host, (long)getpid()) >=
             (int)sizeof(out->part)) {
-        return lo_fail(err, LO_IO, "%s: the path is too long", file);
+        return lo_fail(err, LO_IO, "%.256s...: the path is too long", file);
     }
     out->stream = fopen(out->part, "wb");
     if (out->stream == NULL) {
@@ -149,7 +149,7 @@ lo_status lo_file_mkdirs(const char *path, lo_error *err)
 {
     char copy[PATH_MAX];
     if (snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy)) {
-        return lo_fail(err, LO_IO, "%s: the path is too long", path);
+        return lo_fail(err, LO_IO, "%.256s...: the path is too long", path);
     }
     for (char *slash = copy + 1;; slash++) {
         if (*slash != '/' && *slash != '\0') {

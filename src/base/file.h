@@ -8,11 +8,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Writes file.part.HOST.PID, syncs it, renames it to `file`, syncs the directory. Errors: LO_IO, with the part removed. */
+/* Writes file.part.HOST.PID, syncs it, renames it to `file`, syncs the directory. Errors: LO_IO, with the
+ * part removed. */
 lo_status lo_file_write(const char *file, const void *data, size_t size, lo_error *err);
 
-/* The same in steps, for large files: begin returns a stream (or NULL and an error), end commits or, when status is not
- * LO_OK, removes the part and returns status. */
+/* The same in steps, for large files: begin returns a stream (or NULL and an error), end commits or, when
+ * status is not LO_OK, removes the part and returns status. */
 typedef struct lo_file {
     FILE *stream;
     char part[4096];
@@ -24,8 +25,8 @@ lo_status lo_file_end(lo_file *f, lo_status status, lo_error *err);
 /* Syncs and renames part to file and syncs the directory. */
 lo_status lo_file_publish(const char *part, const char *file, lo_error *err);
 
-/* Reads a whole file of at most `limit` bytes into malloc'ed memory (NUL-terminated, size excludes it). Errors: LO_IO if
- * it cannot be read; LO_DATA if it is larger. The caller frees it. */
+/* Reads a whole file of at most `limit` bytes into malloc'ed memory (NUL-terminated, size excludes it).
+ * Errors: LO_IO if it cannot be read; LO_DATA if it is larger. The caller frees it. */
 lo_status lo_file_read(const char *file, size_t limit, char **data, size_t *size, lo_error *err);
 
 /* mkdir -p. */

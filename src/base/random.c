@@ -49,11 +49,14 @@ uint64_t lo_random_below(lo_random random, uint64_t a, uint64_t b, uint64_t n)
 
 lo_permutation lo_permutation_make(lo_random random, uint64_t stream, uint64_t n)
 {
-    lo_permutation p = {.n = n, .half_bits = 1};
-    while (p.half_bits < 32 && (1ULL << (2 * p.half_bits)) < n) {
-        p.half_bits++;
+    lo_permutation p = {.n = n};
+    uint32_t bits = 2;
+    while (bits < 64 && (1ULL << bits) < n) {
+        bits++;
     }
-    p.half_mask = (uint32_t)((1ULL << p.half_bits) - 1);
+    p.right_bits = (bits + 1) / 2;
+    p.mask[0] = (uint32_t)((1ULL << (bits / 2)) - 1);
+    p.mask[1] = (uint32_t)((1ULL << p.right_bits) - 1);
     lo_random_u32x4(random, stream, 0, p.round_key);
     lo_random_u32x4(random, stream, 1, p.round_key + 4);
     return p;
@@ -74,14 +77,15 @@ uint64_t lo_permutation_at(const lo_permutation *permutation, uint64_t i)
 {
     const lo_permutation *p = permutation;
     do {
-        uint32_t left = (uint32_t)(i >> p->half_bits) & p->half_mask;
-        uint32_t right = (uint32_t)i & p->half_mask;
+        uint32_t left = (uint32_t)(i >> p->right_bits) & p->mask[0];
+        uint32_t right = (uint32_t)i & p->mask[1];
+        /* Halves of unequal size change places in every round, so that after an even number they are back. */
         for (int round = 0; round < 8; round++) {
-            const uint32_t next = left ^ (mix(right ^ p->round_key[round]) & p->half_mask);
+            const uint32_t next = left ^ (mix(right ^ p->round_key[round]) & p->mask[round & 1]);
             left = right;
             right = next;
         }
-        i = (uint64_t)left << p->half_bits | right;
+        i = (uint64_t)left << p->right_bits | right;
     } while (i >= p->n);
     return i;
 }

@@ -25,7 +25,8 @@ typedef struct lo_random {
 /* The stream family of a job's seed and a purpose. */
 lo_random lo_random_make(uint64_t seed, lo_purpose purpose);
 
-/* Four independent 32-bit numbers for counter (a, b). By convention a is the task and b the step or example. */
+/* Four independent 32-bit numbers for counter (a, b). By convention a is the task and b the step or example.
+ */
 void lo_random_u32x4(lo_random random, uint64_t a, uint64_t b, uint32_t out[4]);
 
 uint64_t lo_random_u64(lo_random random, uint64_t a, uint64_t b);
@@ -40,8 +41,8 @@ uint64_t lo_random_below(lo_random random, uint64_t a, uint64_t b, uint64_t n);
  * which makes "is example i in model k" a computation instead of a table. */
 typedef struct lo_permutation {
     uint64_t n;
-    uint32_t half_bits;
-    uint32_t half_mask;
+    uint32_t right_bits;   /* the low half has as many bits as the high one, or one more */
+    uint32_t mask[2];      /* of the high half, of the low one */
     uint32_t round_key[8];
 } lo_permutation;
 

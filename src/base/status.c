@@ -17,7 +17,7 @@ const char *lo_status_text(lo_status code)
     return "unknown status";
 }
 
-lo_status lo_fail(lo_error *err, lo_status code, const char *format, ...)
+lo_status (lo_fail)(lo_error *err, lo_status code, const char *format, ...)
 {
     if (err != NULL) {
         va_list args;
@@ -28,7 +28,7 @@ lo_status lo_fail(lo_error *err, lo_status code, const char *format, ...)
     return code;
 }
 
-lo_status lo_fail_errno(lo_error *err, lo_status code, const char *format, ...)
+lo_status (lo_fail_errno)(lo_error *err, lo_status code, const char *format, ...)
 {
     const int number = errno;
     if (err != NULL) {
@@ -42,7 +42,7 @@ lo_status lo_fail_errno(lo_error *err, lo_status code, const char *format, ...)
     return code;
 }
 
-lo_status lo_fail_prefix(lo_error *err, lo_status code, const char *format, ...)
+lo_status (lo_fail_prefix)(lo_error *err, lo_status code, const char *format, ...)
 {
     if (err != NULL) {
         char rest[sizeof(err->text)];

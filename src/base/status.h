@@ -25,8 +25,10 @@ typedef struct lo_error {
 /* What a code means, for messages and docs. Never NULL. */
 const char *lo_status_text(lo_status code);
 
-/* Writes a printf-formatted text into err (may be NULL) and returns code, so that `return lo_fail(...)` works. */
-lo_status lo_fail(lo_error *err, lo_status code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Writes a printf-formatted text into err (may be NULL) and returns code, so that `return lo_fail(...)`
+ * works. */
+lo_status lo_fail(lo_error *err, lo_status code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* The same, with ": " and the text of errno appended. errno is read before anything else. */
 lo_status lo_fail_errno(lo_error *err, lo_status code, const char *format, ...)
@@ -35,6 +37,11 @@ lo_status lo_fail_errno(lo_error *err, lo_status code, const char *format, ...)
 /* Puts "context: " before a text that is there already and returns code. */
 lo_status lo_fail_prefix(lo_error *err, lo_status code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The static analyzer does not see that these return their code; it is told here, at no cost. */
+#define lo_fail(err, code, ...) ((void)(lo_fail)((err), (code), __VA_ARGS__), (code))
+#define lo_fail_errno(err, code, ...) ((void)(lo_fail_errno)((err), (code), __VA_ARGS__), (code))
+#define lo_fail_prefix(err, code, ...) ((void)(lo_fail_prefix)((err), (code), __VA_ARGS__), (code))
 
 /* Returns from the calling function when `call` fails. For functions that own nothing yet. */
 #define LO_TRY(call)                                                                                         \

@@ -7,7 +7,7 @@
  * and includes kernels.h. Sums run in an order that only the sizes and VEC decide. */
 
 #define INLINE static inline __attribute__((always_inline))
-enum { PANEL = 2 * VEC, DEPTH = 256 };
+enum { PANEL = 2 * VEC, DEPTH = 112 };
 
 typedef float vector_memory __attribute__((vector_size(4 * VEC), aligned(4), may_alias));
 

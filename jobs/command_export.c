@@ -1,0 +1,545 @@
+/* leaveout export: a study's results as csv or npy. */
+#include "base/file.h"
+#include "jobs/commands.h"
+#include "jobs/ensemble_file.h"
+#include "jobs/outcome.h"
+#include "jobs/study.h"
+#include "mpi/h5file.h"
+#include "report/npy.h"
+#include "score/scores.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct export
+{
+    const char *study;
+    const char *out; /* file (csv) or directory (npy) */
+    int64_t top;
+}
+export;
+
+static lo_status open_h5(const export *x, const char *name, lo_h5_reader *reader, lo_error *err)
+{
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/%s", x->study, name);
+    const lo_status status = lo_h5_open(path, reader, err);
+    return status == LO_OK
+               ? status
+               : lo_fail_prefix(err, status,
+                                "nothing to export yet (`leaveout report %s` publishes what is done)",
+                                x->study);
+}
+
+/* Copies a dataset to DIR/NAME.npy, row blocks at a time. */
+static lo_status dataset_to_npy(const export *x, const lo_h5_reader *reader, const char *path,
+                                lo_h5_type type, const char *name, lo_error *err)
+{
+    enum { BLOCK_BYTES = 16 << 20 };
+    static const lo_npy_type types[] = {
+        [LO_H5_U8] = LO_NPY_UINT8,    [LO_H5_I32] = LO_NPY_INT32,   [LO_H5_I64] = LO_NPY_INT64,
+        [LO_H5_F32] = LO_NPY_FLOAT32, [LO_H5_F64] = LO_NPY_FLOAT64,
+    };
+    char file[PATH_MAX];
+    int64_t rows;
+    int64_t items;
+    LO_TRY(lo_h5_sizes(reader, path, &rows, &items, err));
+    (void)snprintf(file, sizeof(file), "%s/%s.npy", x->out, name);
+    const int64_t shape[2] = {rows, items};
+    lo_npy npy;
+    LO_TRY(lo_npy_begin(file, types[type], items > 1 ? 2 : 1, shape, &npy, err));
+    const int64_t row_bytes = items * (int64_t)lo_h5_size(type);
+    const int64_t block = BLOCK_BYTES / row_bytes > 0 ? BLOCK_BYTES / row_bytes : 1;
+    void *buffer = malloc((size_t)(block * row_bytes));
+    lo_status status = buffer != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory to export %s", path);
+    for (int64_t r = 0; r < rows && status == LO_OK; r += block) {
+        const int64_t now = rows - r < block ? rows - r : block;
+        status = lo_h5_read(reader, path, type, r, now, buffer, err);
+        if (status == LO_OK) {
+            status = lo_npy_append(&npy, buffer, now * items, err);
+        }
+    }
+    free(buffer);
+    status = lo_npy_end(&npy, status, err);
+    if (status == LO_OK) {
+        (void)printf("%s\n", file);
+    }
+    return status;
+}
+
+/* ---- scores
+ * --------------------------------------------------------------------------------------------------------------
+ */
+
+enum { FIELDS = 4 };
+static const char *const fields[FIELDS] = {"value", "standard_error", "low", "high"};
+static const char *const counts[4] = {"in", "in_correct", "out", "out_correct"};
+
+static lo_status scores_npy(const export *x, lo_error *err)
+{
+    lo_h5_reader reader;
+    LO_TRY(open_h5(x, "scores.h5", &reader, err));
+    lo_status status = LO_OK;
+    for (int s = 0; s < lo_score_count() && status == LO_OK; s++) {
+        for (int f = 0; f < FIELDS && status == LO_OK; f++) {
+            char path[128];
+            char name[128];
+            (void)snprintf(path, sizeof(path), "/%s/%s", lo_score_at(s)->name, fields[f]);
+            (void)snprintf(name, sizeof(name), "%s_%s", lo_score_at(s)->name, fields[f]);
+            if (lo_h5_has(&reader, path)) {
+                status = dataset_to_npy(x, &reader, path, LO_H5_F32, name, err);
+            }
+        }
+    }
+    for (int c = 0; c < 4 && status == LO_OK; c++) {
+        char path[64];
+        char name[64];
+        (void)snprintf(path, sizeof(path), "/models/%s", counts[c]);
+        (void)snprintf(name, sizeof(name), "models_%s", counts[c]);
+        status = dataset_to_npy(x, &reader, path, LO_H5_I32, name, err);
+    }
+    lo_h5_close(&reader);
+    if (status == LO_OK) {
+        status = open_h5(x, "ensemble.h5", &reader, err);
+        if (status == LO_OK) {
+            status = dataset_to_npy(x, &reader, "/train/index", LO_H5_I64, "train_index", err);
+            lo_h5_close(&reader);
+        }
+    }
+    return status;
+}
+
+/* The columns of the scores' table, read whole: one example a row. */
+typedef struct table {
+    int64_t n;
+    int64_t *index;
+    int32_t *label, *label_true, *count[4];
+    int scores;
+    const char *name[16];
+    float *field[16][FIELDS];
+} table;
+
+static void table_free(table *t)
+{
+    free(t->index);
+    free(t->label);
+    free(t->label_true);
+    for (int c = 0; c < 4; c++) {
+        free(t->count[c]);
+    }
+    for (int s = 0; s < t->scores; s++) {
+        for (int f = 0; f < FIELDS; f++) {
+            free(t->field[s][f]);
+        }
+    }
+}
+
+static lo_status read_table(const lo_h5_reader *scores, const lo_h5_reader *ensemble, table *t, lo_error *err)
+{
+    char path[128];
+    LO_TRY(lo_h5_read_all(ensemble, "/train/index", LO_H5_I64, (void **)&t->index, &t->n, NULL, err));
+    LO_TRY(lo_h5_read_all(ensemble, "/train/label", LO_H5_I32, (void **)&t->label, NULL, NULL, err));
+    LO_TRY(
+        lo_h5_read_all(ensemble, "/train/label_true", LO_H5_I32, (void **)&t->label_true, NULL, NULL, err));
+    for (int c = 0; c < 4; c++) {
+        (void)snprintf(path, sizeof(path), "/models/%s", counts[c]);
+        LO_TRY(lo_h5_read_all(scores, path, LO_H5_I32, (void **)&t->count[c], NULL, NULL, err));
+    }
+    for (int s = 0; s < lo_score_count() && t->scores < 16; s++) {
+        (void)snprintf(path, sizeof(path), "/%s", lo_score_at(s)->name);
+        if (!lo_h5_has(scores, path)) {
+            continue;
+        }
+        const int k = t->scores++;
+        t->name[k] = lo_score_at(s)->name;
+        for (int f = 0; f < FIELDS; f++) {
+            (void)snprintf(path, sizeof(path), "/%s/%s", t->name[k], fields[f]);
+            int64_t rows = 0;
+            LO_TRY(lo_h5_read_all(scores, path, LO_H5_F32, (void **)&t->field[k][f], &rows, NULL, err));
+            if (rows != t->n) {
+                return lo_fail(err, LO_DATA, "%s: %s has %lld rows; %lld are expected", scores->file, path,
+                               (long long)rows, (long long)t->n);
+            }
+        }
+    }
+    return LO_OK;
+}
+
+static lo_status scores_csv(const export *x, lo_error *err)
+{
+    lo_h5_reader scores = {.id = -1};
+    lo_h5_reader ensemble = {.id = -1};
+    table t = {0};
+    lo_csv csv = {0};
+    lo_file file = {0};
+    lo_status status = open_h5(x, "scores.h5", &scores, err);
+    if (status == LO_OK) {
+        status = open_h5(x, "ensemble.h5", &ensemble, err);
+    }
+    if (status == LO_OK) {
+        status = read_table(&scores, &ensemble, &t, err);
+    }
+    if (status == LO_OK) {
+        status = lo_file_begin(x->out, &file, err);
+        csv = lo_csv_begin(file.stream);
+    }
+    if (status == LO_OK) {
+        static const char *const first[3] = {"index", "label", "label_true"};
+        char name[128];
+        for (int i = 0; i < 3; i++) {
+            lo_csv_text(&csv, first[i]);
+        }
+        for (int s = 0; s < t.scores; s++) {
+            for (int f = 0; f < FIELDS; f++) {
+                (void)snprintf(name, sizeof(name), f == 0 ? "%s" : "%s_%s", t.name[s], fields[f]);
+                lo_csv_text(&csv, name);
+            }
+        }
+        for (int c = 0; c < 4; c++) {
+            (void)snprintf(name, sizeof(name), "models_%s", counts[c]);
+            lo_csv_text(&csv, name);
+        }
+        lo_csv_row(&csv);
+        for (int64_t i = 0; i < t.n; i++) {
+            lo_csv_int(&csv, t.index[i]);
+            lo_csv_int(&csv, t.label[i]);
+            lo_csv_int(&csv, t.label_true[i]);
+            for (int s = 0; s < t.scores; s++) {
+                for (int f = 0; f < FIELDS; f++) {
+                    lo_csv_float(&csv, t.field[s][f][i]);
+                }
+            }
+            for (int c = 0; c < 4; c++) {
+                lo_csv_int(&csv, t.count[c][i]);
+            }
+            lo_csv_row(&csv);
+        }
+        status = lo_file_end(&file, LO_OK, err);
+        if (status == LO_OK) {
+            (void)printf("%s\n", x->out);
+        }
+    }
+    table_free(&t);
+    lo_h5_close(&scores);
+    lo_h5_close(&ensemble);
+    return status;
+}
+
+/* ---- influence
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+static lo_status influence_npy(const export *x, lo_error *err)
+{
+    static const struct {
+        const char *path, *name;
+        lo_h5_type type;
+    } sets[] = {{"/contrast", "influence", LO_H5_F32},
+                {"/standard_error", "influence_standard_error", LO_H5_F32},
+                {"/top/value", "influence_top_value", LO_H5_F32},
+                {"/top/index", "influence_top_position", LO_H5_I64},
+                {"/top/standard_error", "influence_top_standard_error", LO_H5_F32}};
+    lo_h5_reader reader;
+    LO_TRY(open_h5(x, "influence.h5", &reader, err));
+    lo_status status = LO_OK;
+    for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]) && status == LO_OK; i++) {
+        if (lo_h5_has(&reader, sets[i].path)) {
+            status = dataset_to_npy(x, &reader, sets[i].path, sets[i].type, sets[i].name, err);
+        }
+    }
+    lo_h5_close(&reader);
+    return status;
+}
+
+/* A row's strongest entries: the file's own, or found in the dense row. */
+typedef struct strongest {
+    int64_t items, k;
+    bool dense, errors;
+    float *row, *error, *value;
+    int64_t *index;
+} strongest;
+
+static lo_status read_strongest(const lo_h5_reader *reader, strongest *s, int64_t test, lo_error *err)
+{
+    LO_TRY(lo_h5_read(reader, s->dense ? "/contrast" : "/top/value", LO_H5_F32, test, 1, s->row, err));
+    if (s->errors) {
+        LO_TRY(lo_h5_read(reader, s->dense ? "/standard_error" : "/top/standard_error", LO_H5_F32, test, 1,
+                          s->error, err));
+    }
+    if (s->dense) {
+        lo_strongest(s->row, 1, s->items, s->k, s->index, s->value);
+        return LO_OK;
+    }
+    memcpy(s->value, s->row, (size_t)s->k * sizeof(*s->value));
+    return lo_h5_read(reader, "/top/index", LO_H5_I64, test, 1, s->index, err);
+}
+
+static lo_status influence_rows(const export *x, const lo_h5_reader *reader, const lo_h5_reader *ensemble,
+                                strongest *s, lo_error *err)
+{
+    static const char *const names[] = {"test_index",  "test_label", "rank",          "train_index",
+                                        "train_label", "influence",  "standard_error"};
+    int64_t rows = 0;
+    int64_t *train = NULL;
+    int64_t *test = NULL;
+    int32_t *train_label = NULL;
+    int32_t *test_label = NULL;
+    lo_csv csv = {0};
+    lo_file file = {0};
+    lo_status status = lo_h5_read_all(ensemble, "/train/index", LO_H5_I64, (void **)&train, NULL, NULL, err);
+    if (status == LO_OK) {
+        status = lo_h5_read_all(ensemble, "/test/index", LO_H5_I64, (void **)&test, &rows, NULL, err);
+    }
+    if (status == LO_OK) {
+        status = lo_h5_read_all(ensemble, "/train/label", LO_H5_I32, (void **)&train_label, NULL, NULL, err);
+    }
+    if (status == LO_OK) {
+        status = lo_h5_read_all(ensemble, "/test/label", LO_H5_I32, (void **)&test_label, NULL, NULL, err);
+    }
+    if (status == LO_OK) {
+        status = lo_file_begin(x->out, &file, err);
+        csv = lo_csv_begin(file.stream);
+    }
+    if (status == LO_OK) {
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+            lo_csv_text(&csv, names[i]);
+        }
+        lo_csv_row(&csv);
+        for (int64_t j = 0; j < rows && status == LO_OK; j++) {
+            status = read_strongest(reader, s, j, err);
+            for (int64_t i = 0; i < s->k && status == LO_OK && s->index[i] >= 0; i++) {
+                lo_csv_int(&csv, test[j]);
+                lo_csv_int(&csv, test_label[j]);
+                lo_csv_int(&csv, i + 1);
+                lo_csv_int(&csv, train[s->index[i]]);
+                lo_csv_int(&csv, train_label[s->index[i]]);
+                lo_csv_float(&csv, s->value[i]);
+                lo_csv_float(&csv, s->errors ? s->error[s->dense ? s->index[i] : i] : NAN);
+                lo_csv_row(&csv);
+            }
+        }
+        status = lo_file_end(&file, status, err);
+        if (status == LO_OK) {
+            (void)printf("%s\n", x->out);
+        }
+    }
+    free(train);
+    free(test);
+    free(train_label);
+    free(test_label);
+    return status;
+}
+
+static lo_status influence_csv(const export *x, lo_error *err)
+{
+    lo_h5_reader reader = {.id = -1};
+    lo_h5_reader ensemble = {.id = -1};
+    strongest s = {0};
+    int64_t rows;
+    lo_status status = open_h5(x, "influence.h5", &reader, err);
+    if (status == LO_OK) {
+        status = open_h5(x, "ensemble.h5", &ensemble, err);
+    }
+    if (status == LO_OK) {
+        s.dense = lo_h5_has(&reader, "/contrast");
+        s.errors = lo_h5_has(&reader, s.dense ? "/standard_error" : "/top/standard_error");
+        status = lo_h5_sizes(&reader, s.dense ? "/contrast" : "/top/value", &rows, &s.items, err);
+    }
+    if (status == LO_OK) {
+        s.k = !s.dense || s.items < x->top ? s.items : x->top;
+        s.row = calloc((size_t)s.items + 1, sizeof(*s.row));
+        s.error = calloc((size_t)s.items + 1, sizeof(*s.error));
+        s.value = calloc((size_t)s.k + 1, sizeof(*s.value));
+        s.index = calloc((size_t)s.k + 1, sizeof(*s.index));
+        if (s.row == NULL || s.error == NULL || s.value == NULL || s.index == NULL) {
+            status = lo_fail(err, LO_INTERNAL, "no memory for a row of influence");
+        }
+    }
+    if (status == LO_OK) {
+        status = influence_rows(x, &reader, &ensemble, &s, err);
+    }
+    free(s.row);
+    free(s.error);
+    free(s.value);
+    free(s.index);
+    lo_h5_close(&reader);
+    lo_h5_close(&ensemble);
+    return status;
+}
+
+/* ---- models and outcomes
+ * --------------------------------------------------------------------------------------------------- */
+
+static lo_status models_csv(const export *x, lo_error *err)
+{
+    static const char *const names[] = {"model", "seed", "test_accuracy", "seconds", "diverged"};
+    lo_h5_reader reader;
+    int64_t rows = 0;
+    int64_t *model = NULL;
+    int64_t *seed = NULL;
+    double *accuracy = NULL;
+    double *seconds = NULL;
+    uint8_t *diverged = NULL;
+    lo_csv csv = {0};
+    lo_file file = {0};
+    LO_TRY(open_h5(x, "ensemble.h5", &reader, err));
+    lo_status status = lo_h5_read_all(&reader, "/model", LO_H5_I64, (void **)&model, &rows, NULL, err);
+    if (status == LO_OK) {
+        status = lo_h5_read_all(&reader, "/seed", LO_H5_I64, (void **)&seed, NULL, NULL, err);
+    }
+    if (status == LO_OK) {
+        status = lo_h5_read_all(&reader, "/test_accuracy", LO_H5_F64, (void **)&accuracy, NULL, NULL, err);
+    }
+    if (status == LO_OK) {
+        status = lo_h5_read_all(&reader, "/seconds", LO_H5_F64, (void **)&seconds, NULL, NULL, err);
+    }
+    if (status == LO_OK) {
+        status = lo_h5_read_all(&reader, "/diverged", LO_H5_U8, (void **)&diverged, NULL, NULL, err);
+    }
+    if (status == LO_OK) {
+        status = lo_file_begin(x->out, &file, err);
+        csv = lo_csv_begin(file.stream);
+    }
+    if (status == LO_OK) {
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+            lo_csv_text(&csv, names[i]);
+        }
+        lo_csv_row(&csv);
+        for (int64_t r = 0; r < rows; r++) {
+            lo_csv_int(&csv, model[r]);
+            lo_csv_int(&csv, seed[r]);
+            lo_csv_double(&csv, accuracy[r]);
+            lo_csv_double(&csv, seconds[r]);
+            lo_csv_int(&csv, diverged[r]);
+            lo_csv_row(&csv);
+        }
+        status = lo_file_end(&file, LO_OK, err);
+        if (status == LO_OK) {
+            (void)printf("%s\n", x->out);
+        }
+    }
+    free(model);
+    free(seed);
+    free(accuracy);
+    free(seconds);
+    free(diverged);
+    lo_h5_close(&reader);
+    return status;
+}
+
+/* Packed bits as one byte a value, which numpy wants. */
+static lo_status bits_to_npy(const export *x, const lo_h5_reader *reader, const char *path, int64_t n,
+                             const char *name, lo_error *err)
+{
+    char file[PATH_MAX];
+    int64_t rows;
+    int64_t bytes;
+    lo_npy npy;
+    LO_TRY(lo_h5_sizes(reader, path, &rows, &bytes, err));
+    if (bytes != (int64_t)lo_bit_bytes(n)) {
+        return lo_fail(err, LO_DATA, "%s: %s has rows of %lld bytes; %zu are expected", reader->file, path,
+                       (long long)bytes, lo_bit_bytes(n));
+    }
+    (void)snprintf(file, sizeof(file), "%s/%s.npy", x->out, name);
+    const int64_t shape[2] = {rows, n};
+    LO_TRY(lo_npy_begin(file, LO_NPY_UINT8, 2, shape, &npy, err));
+    uint8_t *packed = malloc((size_t)bytes + 1);
+    uint8_t *plain = malloc((size_t)n + 1);
+    lo_status status =
+        packed != NULL && plain != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory to export %s", path);
+    for (int64_t r = 0; r < rows && status == LO_OK; r++) {
+        status = lo_h5_read(reader, path, LO_H5_U8, r, 1, packed, err);
+        for (int64_t i = 0; i < n; i++) {
+            plain[i] = (uint8_t)(packed[i / 8] >> (i % 8) & 1);
+        }
+        if (status == LO_OK) {
+            status = lo_npy_append(&npy, plain, n, err);
+        }
+    }
+    free(packed);
+    free(plain);
+    status = lo_npy_end(&npy, status, err);
+    if (status == LO_OK) {
+        (void)printf("%s\n", file);
+    }
+    return status;
+}
+
+static lo_status models_npy(const export *x, lo_error *err)
+{
+    lo_h5_reader reader;
+    int64_t n = 0;
+    int64_t n_test = 0;
+    LO_TRY(open_h5(x, "ensemble.h5", &reader, err));
+    lo_status status = lo_h5_get_int(&reader, "/", "n_train", &n, err);
+    if (status == LO_OK) {
+        status = lo_h5_get_int(&reader, "/", "n_test", &n_test, err);
+    }
+    if (status == LO_OK) {
+        status = bits_to_npy(x, &reader, "/mask", n, "mask", err);
+    }
+    if (status == LO_OK) {
+        status = bits_to_npy(x, &reader, "/train/correct", n, "train_correct", err);
+    }
+    if (status == LO_OK) {
+        status = bits_to_npy(x, &reader, "/test/correct", n_test, "test_correct", err);
+    }
+    if (status == LO_OK) {
+        status = dataset_to_npy(x, &reader, "/train/logit", LO_H5_F32, "train_logit", err);
+    }
+    if (status == LO_OK) {
+        status = dataset_to_npy(x, &reader, "/test/logit", LO_H5_F32, "test_logit", err);
+    }
+    if (status == LO_OK) {
+        status = dataset_to_npy(x, &reader, "/test_accuracy", LO_H5_F64, "test_accuracy", err);
+    }
+    lo_h5_close(&reader);
+    return status;
+}
+
+/* ---- the command
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+lo_status lo_command_export(const lo_command_line *line, lo_error *err)
+{
+    static const struct {
+        const char *name;
+        lo_status (*csv)(const export *x, lo_error *err);
+        lo_status (*npy)(const export *x, lo_error *err);
+    } kinds[] = {{"scores", scores_csv, scores_npy},
+                 {"influence", influence_csv, influence_npy},
+                 {"models", models_csv, models_npy}};
+    const char *what = line->operand[1];
+    const char *format = lo_option_value(line, "format");
+    const char *out = lo_option_value(line, "out");
+    char fallback[PATH_MAX];
+    export x = {.study = line->operand[0], .out = out};
+    lo_job *job = NULL;
+    LO_TRY(lo_option_int(line, "top", 1, 1 << 20, 10, &x.top, err));
+    LO_TRY(lo_study_read_job(x.study, &job, err));
+    lo_job_destroy(&job);
+    const bool npy = format != NULL && strcmp(format, "npy") == 0;
+    if (format != NULL && !npy && strcmp(format, "csv") != 0) {
+        return lo_fail(err, LO_USAGE, "export: --format: found '%s'; allowed are csv and npy", format);
+    }
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (strcmp(kinds[i].name, what) != 0) {
+            continue;
+        }
+        (void)snprintf(fallback, sizeof(fallback), npy ? "%s/export" : "%s/export/%s.csv", x.study, what);
+        if (out == NULL) {
+            char directory[PATH_MAX];
+            (void)snprintf(directory, sizeof(directory), "%s/export", x.study);
+            LO_TRY(lo_file_mkdirs(directory, err));
+            x.out = fallback;
+        } else if (npy) {
+            LO_TRY(lo_file_mkdirs(out, err));
+        }
+        return npy ? kinds[i].npy(&x, err) : kinds[i].csv(&x, err);
+    }
+    return lo_fail(err, LO_USAGE, "export: found '%s'; allowed are scores, influence and models", what);
+}

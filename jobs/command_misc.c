@@ -1,0 +1,207 @@
+/* leaveout check, methods, bench, help, version: commands that touch no study. */
+#include "base/job.h"
+#include "data/readers.h"
+#include "jobs/commands.h"
+#include "jobs/study.h"
+#include "nn/bench.h"
+#include "score/scores.h"
+
+#include <hdf5.h>
+#include <limits.h>
+#include <mpi.h>
+#include <png.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <yaml.h>
+#include <zlib.h>
+
+lo_status lo_command_check(const lo_command_line *line, lo_error *err)
+{
+    const char *overrides[LO_MAX_SETTINGS];
+    const lo_study_options options = {.job_file = line->operand[0],
+                                      .overrides = overrides,
+                                      .override_count = lo_option_values(line, "set", overrides)};
+    lo_job *job = NULL;
+    lo_dataset data = {0};
+    lo_design design = {0};
+    int64_t *left = NULL;
+    lo_trainer *net = NULL;
+    char cache[PATH_MAX];
+    const char *tmp = getenv("TMPDIR");
+    lo_run_environment(line->argv, "auto");
+    (void)snprintf(cache, sizeof(cache), "%s/leaveout-check-%ld.dat", tmp != NULL ? tmp : "/tmp",
+                   (long)getpid());
+    lo_status status = lo_study_resolve_job(&options, &job, err);
+    if (status == LO_OK) {
+        const lo_data_spec spec = lo_study_data_spec(job);
+        status = lo_dataset_prepare(&spec, cache, err);
+        if (status == LO_OK) {
+            status = lo_dataset_open(cache, spec.digest, &data, err);
+        }
+        (void)unlink(cache);
+    }
+    if (status == LO_OK) {
+        const lo_model_spec model = lo_study_model_spec(job);
+        const lo_recipe recipe = lo_study_recipe(job);
+        status = lo_trainer_create(&model, &recipe, &data, &net, err);
+    }
+    if (status == LO_OK && lo_job_has(job, "ensemble")) {
+        status = lo_study_design(job, &data, &design, &left, err);
+    }
+    if (status == LO_OK) {
+        (void)printf(
+            "ok train=%lld validation=%lld test=%lld classes=%d shape=%dx%dx%d parameters=%lld models=%lld\n",
+            (long long)data.train.count, (long long)data.validation.count, (long long)data.test.count,
+            data.classes, data.shape.channels, data.shape.height, data.shape.width,
+            (long long)lo_trainer_parameters(net), (long long)design.models);
+    }
+    lo_trainer_destroy(&net);
+    free(left);
+    lo_dataset_close(&data);
+    lo_job_destroy(&job);
+    return status;
+}
+
+lo_status lo_command_methods(const lo_command_line *line, lo_error *err)
+{
+    (void)line;
+    (void)err;
+    for (int i = 0; i < lo_preset_count(); i++) {
+        (void)printf("preset %s %s\n", lo_preset_at(i)->name, lo_preset_at(i)->description);
+    }
+    for (int i = 0; i < lo_reader_count(); i++) {
+        (void)printf("reader %s %s\n", lo_reader_at(i)->name, lo_reader_at(i)->description);
+    }
+    for (int i = 0; i < lo_score_count(); i++) {
+        (void)printf("score %s %s\n", lo_score_at(i)->name, lo_score_at(i)->description);
+    }
+    return LO_OK;
+}
+
+lo_status lo_command_bench(const lo_command_line *line, lo_error *err)
+{
+    const char *preset = lo_option_value(line, "preset");
+    const char *precision = lo_option_value(line, "precision");
+    int64_t batch;
+    int64_t seconds;
+    if (strcmp(line->operand[0], "train") != 0) {
+        return lo_fail(err, LO_USAGE, "bench: found '%s'; allowed is train", line->operand[0]);
+    }
+    if (precision != NULL && strcmp(precision, "f32") != 0) {
+        return lo_fail(err, LO_USAGE, "bench: --precision: found '%s'; allowed is f32", precision);
+    }
+    LO_TRY(lo_option_int(line, "batch", 1, 65536, 128, &batch, err));
+    LO_TRY(lo_option_int(line, "seconds", 1, 3600, 3, &seconds, err));
+    lo_run_environment(line->argv, "auto");
+    bool found = false;
+    for (int i = 0; i < lo_preset_count(); i++) {
+        if (preset != NULL && strcmp(preset, lo_preset_at(i)->name) != 0) {
+            continue;
+        }
+        lo_bench b;
+        found = true;
+        LO_TRY(lo_bench_train(lo_preset_at(i)->name, (int)batch, (double)seconds, &b, err));
+        (void)printf("preset=%s precision=f32 batch=%lld images_per_s=%.0f gflops=%.1f share_of_peak=%.3f\n",
+                     lo_preset_at(i)->name, (long long)batch, b.images_per_s, b.gflops, b.share_of_peak);
+        (void)fflush(stdout);
+    }
+    return found
+               ? LO_OK
+               : lo_fail(err, LO_USAGE, "bench: --preset: found '%s'; `leaveout methods` lists them", preset);
+}
+
+lo_status lo_command_help(const lo_command_line *line, lo_error *err)
+{
+    if (strcmp(line->operand[0], "keys") == 0) {
+        lo_keys_print(stdout);
+        return LO_OK;
+    }
+    for (const lo_command *c = lo_commands; c->name != NULL; c++) {
+        if (strcmp(c->name, line->operand[0]) == 0) {
+            lo_options_help(c);
+            return LO_OK;
+        }
+    }
+    return lo_fail(err, LO_USAGE, "help: found '%s'; allowed are keys and the names of commands",
+                   line->operand[0]);
+}
+
+static lo_status version(const lo_command_line *line, lo_error *err)
+{
+    (void)err;
+    char mpi[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length;
+    unsigned major;
+    unsigned minor;
+    unsigned release;
+    lo_run_environment(line->argv, "auto");
+    (void)MPI_Get_library_version(mpi, &length);
+    mpi[strcspn(mpi, ",\n")] = '\0';
+    (void)H5get_libversion(&major, &minor, &release);
+    (void)printf("leaveout %s\n%s\nHDF5 %u.%u.%u\nzlib %s\nlibpng %s\nlibyaml %s\nprocessor %s\n",
+                 LEAVEOUT_VERSION, mpi, major, minor, release, zlibVersion(), png_get_libpng_ver(NULL),
+                 yaml_get_version_string(), lo_processor_type());
+    return LO_OK;
+}
+
+#define SET_OPTION                                                                                           \
+    {                                                                                                        \
+        "set", "KEY=VALUE", "override a key of the job file; may be repeated"                                \
+    }
+#define END                                                                                                  \
+    {                                                                                                        \
+        NULL, NULL, NULL                                                                                     \
+    }
+
+static const lo_option none[] = {END};
+static const lo_option run_options[] = {{"study", "DIR", "the study's directory (required)"},
+                                        SET_OPTION,
+                                        {"join", NULL, "work beside a run that is already on this study"},
+                                        END};
+static const lo_option set_options[] = {SET_OPTION, END};
+static const lo_option plan_options[] = {
+    {"ranks", "N", "ranks that will share the work (1)"}, SET_OPTION, END};
+static const lo_option submit_options[] = {
+    {"study", "DIR", "the study's directory (required)"},
+    {"nodes", "N", "nodes (1)"},
+    {"ntasks-per-node", "N", "ranks on each node (1)"},
+    {"time", "T", "time limit, as sbatch takes it"},
+    {"array", "RANGE", "a job array whose tasks share the study"},
+    {"join", NULL, "work beside a run that is already on this study"},
+    {"dry-run", NULL, "print the batch script and the command, submit nothing"},
+    SET_OPTION,
+    END};
+static const lo_option status_options[] = {{"json", NULL, "for programs"}, END};
+static const lo_option export_options[] = {
+    {"format", "csv|npy", "csv (default) or npy"},
+    {"out", "PATH", "file for csv, directory for npy (default: DIR/export)"},
+    {"top", "K", "influence as csv: the K strongest per test example (10)"},
+    END};
+static const lo_option bench_options[] = {{"preset", "NAME", "one preset (default: all)"},
+                                          {"precision", "P", "f32"},
+                                          {"batch", "N", "examples in a batch (128)"},
+                                          {"seconds", "S", "whole seconds for each (3)"},
+                                          END};
+
+const lo_command lo_commands[] = {
+    {"run", "JOB --study DIR", "run the job's stages; a study that exists is resumed", run_options, 1, 1,
+     lo_command_run},
+    {"check", "JOB", "read the job and its data, say what is wrong", set_options, 1, 1, lo_command_check},
+    {"plan", "JOB --ranks N", "predict time, memory and disk from a short probe", plan_options, 1, 1,
+     lo_command_plan},
+    {"submit", "JOB --study DIR", "write the batch script and sbatch it", submit_options, 1, 1,
+     lo_command_submit},
+    {"status", "DIR", "what is done, what is left, who works on it", status_options, 1, 1, lo_command_status},
+    {"stop", "DIR", "let running tasks finish, then end", none, 1, 1, lo_command_stop},
+    {"report", "DIR", "publish what is done and write report.html again", none, 1, 1, lo_command_report},
+    {"export", "DIR scores|influence|models", "results as csv or npy", export_options, 2, 2,
+     lo_command_export},
+    {"methods", "", "every preset, reader and score", none, 0, 0, lo_command_methods},
+    {"verify", "DIR", "checksums and completeness of a study", none, 1, 1, lo_command_verify},
+    {"compact", "DIR", "drop journal payloads that ensemble.h5 holds", none, 1, 1, lo_command_compact},
+    {"bench", "train", "training throughput here", bench_options, 1, 1, lo_command_bench},
+    {"help", "keys|COMMAND", "the keys of job files, or a command's options", none, 1, 1, lo_command_help},
+    {"version", "", "versions of leaveout and its libraries", none, 0, 0, version},
+    {NULL, NULL, NULL, NULL, 0, 0, NULL}};

@@ -1,0 +1,194 @@
+/* leaveout plan: what a job will take, from a short training of one model here. */
+#include "base/clock.h"
+#include "base/file.h"
+#include "jobs/commands.h"
+#include "jobs/outcome.h"
+#include "jobs/study.h"
+#include "score/subset.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct probe {
+    double train_rate, evaluate_rate; /* examples a second, one rank */
+    double contrast_rate;             /* test x train pairs a second for all models, one rank */
+    size_t trainer_bytes;
+    int64_t parameters;
+} probe;
+
+/* Trains one epoch on more and more examples until the clock says something. */
+static lo_status probe_training(const lo_job *job, const lo_dataset *data, probe *p, lo_error *err)
+{
+    enum { LEAST = 512, SECONDS_TENTHS = 8 };
+    lo_trainer *net = NULL;
+    const lo_model_spec model = lo_study_model_spec(job);
+    lo_recipe recipe = lo_study_recipe(job);
+    recipe.epochs = 1;
+    uint32_t *members = calloc((size_t)data->train.count, sizeof(*members));
+    lo_status status = members != NULL ? lo_trainer_create(&model, &recipe, data, &net, err)
+                                       : lo_fail(err, LO_INTERNAL, "no memory for the probe");
+    for (int64_t i = 0; members != NULL && i < data->train.count; i++) {
+        members[i] = (uint32_t)i;
+    }
+    for (int64_t n = LEAST; status == LO_OK; n *= 2) {
+        const int64_t used = n < data->train.count ? n : data->train.count;
+        lo_training training;
+        const double start = lo_clock_monotonic();
+        status = lo_trainer_run(net, 0, members, used, NULL, &training, err);
+        const double seconds = lo_clock_monotonic() - start;
+        p->train_rate = (double)used / seconds;
+        if (seconds > 0.1 * SECONDS_TENTHS || used == data->train.count) {
+            break;
+        }
+    }
+    if (status == LO_OK) {
+        lo_examples some = data->train;
+        some.count = some.count < 4096 ? some.count : 4096;
+        const double start = lo_clock_monotonic();
+        status = lo_trainer_evaluate(net, &some, NULL, NULL, NULL, err);
+        p->evaluate_rate = (double)some.count / (lo_clock_monotonic() - start);
+        p->trainer_bytes = lo_trainer_memory(net);
+        p->parameters = lo_trainer_parameters(net);
+    }
+    lo_trainer_destroy(&net);
+    free(members);
+    return status;
+}
+
+/* Times a few rows of the influence contrast with made-up bits. */
+static lo_status probe_contrast(int64_t models, int64_t n, bool errors, probe *p, lo_error *err)
+{
+    enum { ROWS = 32 };
+    lo_columns mask = {0};
+    lo_columns correct = {0};
+    float *value = malloc((size_t)n * ROWS * sizeof(*value));
+    float *error = errors ? malloc((size_t)n * ROWS * sizeof(*error)) : NULL;
+    lo_status status = value != NULL && (!errors || error != NULL)
+                           ? lo_columns_create(models, n, &mask, err)
+                           : lo_fail(err, LO_INTERNAL, "no memory for the probe");
+    if (status == LO_OK) {
+        status = lo_columns_create(models, ROWS, &correct, err);
+    }
+    for (int64_t w = 0; status == LO_OK && w < (models + 63) / 64 * mask.stride; w++) {
+        mask.word[w] = (uint64_t)w * 0x9e3779b97f4a7c15ULL;
+    }
+    for (int round = 0; round < 2 && status == LO_OK; round++) { /* the first touches the memory */
+        const double start = lo_clock_monotonic();
+        status = lo_contrast(&mask, &correct, NULL, value, error, NULL);
+        p->contrast_rate = (double)n * ROWS / (lo_clock_monotonic() - start);
+    }
+    lo_columns_destroy(&mask);
+    lo_columns_destroy(&correct);
+    free(value);
+    free(error);
+    return status;
+}
+
+static double megabytes(double bytes)
+{
+    return bytes / 1e6;
+}
+
+static void print_plan(const lo_job *job, const lo_dataset *data, const lo_design *design, int64_t ranks,
+                       const probe *p)
+{
+    const int64_t n = data->train.count;
+    const int64_t n_test = data->test.count;
+    const double members = design->kind == LO_DESIGN_LEAVE_ONE_OUT ? (double)n : (double)n * design->ratio;
+    const double model_seconds = members * (double)lo_job_int(job, "train.epochs") / p->train_rate +
+                                 (double)(n + n_test) / p->evaluate_rate;
+    const double rounds = ceil((double)design->models / (double)ranks);
+    const double wall = rounds * model_seconds;
+    const double core = (double)design->models * model_seconds;
+    const double record = (double)lo_outcome_size(n, n_test);
+    const bool influence = lo_job_has(job, "influence");
+    const bool errors = influence && lo_job_bool(job, "influence.errors");
+    const int64_t top = influence ? lo_job_int(job, "influence.top") : 0;
+    const double contrast =
+        influence && p->contrast_rate > 0 ? (double)n * (double)n_test / p->contrast_rate / (double)ranks : 0;
+    const double columns = (double)n * (double)((design->models + 63) / 64) * 8;
+    const double influence_bytes = !influence ? 0
+                                   : top > 0  ? (double)n_test * (double)top * (errors ? 16 : 12)
+                                              : (double)n_test * (double)n * (errors ? 8 : 4);
+    /* What MPI, BLAS and HDF5 take before anything is computed, measured on 4 ranks: 45 to 60 MB. */
+    const double libraries = 60e6;
+    const double cache = (double)data->map_size;
+    const double train_memory = (double)p->trainer_bytes + record * 2 + (double)n * 4;
+    const double influence_memory = influence ? columns + 64e6 * (errors ? 2 : 1) : 0;
+    const double memory = libraries + (train_memory > influence_memory ? train_memory : influence_memory);
+    const double journal = record * (double)design->models;
+    (void)printf("probe: preset=%s parameters=%lld train_examples_per_s=%.0f evaluate_examples_per_s=%.0f\n",
+                 lo_job_text(job, "model.preset"), (long long)p->parameters, p->train_rate, p->evaluate_rate);
+    (void)printf(
+        "stage=ensemble models=%lld seconds_per_model=%.2f wall_s=%.0f core_hours=%.3f disk_mb=%.1f\n",
+        (long long)design->models, model_seconds, wall, core / 3600, megabytes(2 * journal));
+    (void)printf("stage=scores wall_s=%.1f disk_mb=%.1f\n", 0.1 + columns / 1e9, megabytes((double)n * 48));
+    if (influence) {
+        (void)printf("stage=influence wall_s=%.1f core_hours=%.4f disk_mb=%.1f\n", contrast,
+                     contrast * (double)ranks / 3600, megabytes(influence_bytes));
+    }
+    (void)printf("memory_per_rank_mb=%.0f shared_per_node_mb=%.0f\n", megabytes(memory), megabytes(cache));
+    (void)printf("total ranks=%lld wall_s=%.0f core_hours=%.3f disk_mb=%.1f\n", (long long)ranks,
+                 wall + contrast + 2, core / 3600 + contrast * (double)ranks / 3600,
+                 megabytes(2 * journal + influence_bytes + (double)n * 48 + cache));
+    if (design->models % ranks != 0) {
+        (void)printf("hint: %lld models on %lld ranks leave %lld ranks idle in the last round\n",
+                     (long long)design->models, (long long)ranks,
+                     (long long)(ranks - design->models % ranks));
+    }
+}
+
+lo_status lo_command_plan(const lo_command_line *line, lo_error *err)
+{
+    const char *overrides[LO_MAX_SETTINGS];
+    const lo_study_options options = {.job_file = line->operand[0],
+                                      .overrides = overrides,
+                                      .override_count = lo_option_values(line, "set", overrides)};
+    int64_t ranks;
+    lo_job *job = NULL;
+    lo_dataset data = {0};
+    lo_design design = {0};
+    int64_t *left = NULL;
+    probe p = {0};
+    char cache[PATH_MAX];
+    const char *tmp = getenv("TMPDIR");
+    LO_TRY(lo_option_int(line, "ranks", 1, 1 << 24, 1, &ranks, err));
+    lo_run_environment(line->argv, "auto");
+    (void)snprintf(cache, sizeof(cache), "%s/leaveout-plan-%ld.dat", tmp != NULL ? tmp : "/tmp",
+                   (long)getpid());
+    lo_status status = lo_study_resolve_job(&options, &job, err);
+    if (status == LO_OK && !lo_job_has(job, "ensemble")) {
+        (void)printf("the job has no stage that costs anything (no ensemble section)\n");
+        lo_job_destroy(&job);
+        return LO_OK;
+    }
+    if (status == LO_OK) {
+        const lo_data_spec spec = lo_study_data_spec(job);
+        status = lo_dataset_prepare(&spec, cache, err);
+        if (status == LO_OK) {
+            status = lo_dataset_open(cache, spec.digest, &data, err);
+        }
+        (void)unlink(cache);
+    }
+    if (status == LO_OK) {
+        status = lo_study_design(job, &data, &design, &left, err);
+    }
+    if (status == LO_OK) {
+        status = probe_training(job, &data, &p, err);
+    }
+    if (status == LO_OK && lo_job_has(job, "influence") && data.test.count > 0) {
+        status =
+            probe_contrast(design.models, data.train.count, lo_job_bool(job, "influence.errors"), &p, err);
+    }
+    if (status == LO_OK) {
+        print_plan(job, &data, &design, ranks, &p);
+    }
+    free(left);
+    lo_dataset_close(&data);
+    lo_job_destroy(&job);
+    return status;
+}

@@ -1,0 +1,136 @@
+/* leaveout run, report: the stages of a job. */
+#include "jobs/commands.h"
+#include "jobs/stages.h"
+#include "jobs/study.h"
+
+#include "mpi/agree.h"
+
+#include <hdf5.h>
+#include <limits.h>
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What has to be published again is published, what is missing is computed. */
+static lo_status run_stages(lo_study *study, lo_error *err)
+{
+    LO_TRY(lo_stage_ensemble(study, err));
+    if (study->left_to_others) {
+        lo_run_say(
+            &study->run,
+            "event=left_to_others reason=\"an older attempt waits for what is left and closes the stage\"");
+        return LO_OK;
+    }
+    LO_TRY(lo_stage_scores(study, err));
+    LO_TRY(lo_stage_influence(study, err));
+    LO_TRY(lo_stage_report(study, err));
+    if (study->given_up > 0) {
+        return lo_fail(
+            err, LO_INTERNAL,
+            "%lld tasks were given up because they killed their rank every time; all others are done",
+            (long long)study->given_up);
+    }
+    return LO_OK;
+}
+
+/* The kernels that a job pins must be known before the libraries are loaded: a look at the job ahead of
+ * MPI_Init. */
+static void pin_kernels(char **argv, const lo_study_options *options)
+{
+    lo_job *job = NULL;
+    char isa[16] = "auto";
+    if (lo_job_read(options->job_file, options->overrides, options->override_count, &job, NULL) == LO_OK) {
+        (void)snprintf(isa, sizeof(isa), "%s", lo_job_text(job, "isa"));
+    }
+    lo_job_destroy(&job);
+    lo_run_environment(argv, isa);
+}
+
+static lo_status with_study(const lo_study_options *options,
+                            lo_status (*work)(lo_study *study, lo_error *err), lo_error *err)
+{
+    lo_study study;
+    if (MPI_Init(NULL, NULL) != MPI_SUCCESS) {
+        return lo_fail(err, LO_INTERNAL, "MPI cannot be initialized");
+    }
+    int rank;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    lo_status status = lo_study_open(options, &study, err);
+    if (status == LO_OK) {
+        status = work(&study, err);
+    }
+    if (status == LO_OK && rank == 0 && !study.left_to_others) {
+        (void)printf("report=%s/report.html\n", options->directory);
+    }
+    lo_study_close(&study, status, err);
+    (void)H5close();
+    MPI_Finalize();
+    if (rank != 0) {
+        err->text[0] = '\0'; /* one voice */
+    }
+    return status;
+}
+
+lo_status lo_command_run(const lo_command_line *line, lo_error *err)
+{
+    const char *overrides[LO_MAX_SETTINGS];
+    lo_study_options options = {.job_file = line->operand[0],
+                                .directory = lo_option_value(line, "study"),
+                                .overrides = overrides,
+                                .override_count = lo_option_values(line, "set", overrides)};
+    if (options.directory == NULL) {
+        return lo_fail(err, LO_USAGE, "run: --study DIR says where the results go");
+    }
+    /* Tasks of a job array are meant to work side by side. */
+    options.join = lo_option_value(line, "join") != NULL || getenv("SLURM_ARRAY_TASK_ID") != NULL;
+    pin_kernels(line->argv, &options);
+    return with_study(&options, run_stages, err);
+}
+
+static lo_status report_stages(lo_study *study, lo_error *err)
+{
+    study->news = true; /* written again in any case */
+    if (study->has_ensemble) {
+        lo_ledger ledger = {0};
+        bool damaged = false;
+        lo_status status =
+            lo_ledger_create(study->run.study, LO_STAGE_ENSEMBLE, lo_job_digest(study->job, LO_KEYS_ENSEMBLE),
+                             study->design.models, &ledger, err);
+        if (status == LO_OK && study->run.rank == 0) {
+            status = lo_ledger_read(&ledger, err);
+        }
+        status = lo_agree(study->run.comm, status, err);
+        if (status == LO_OK) {
+            status = lo_publish_ensemble(study, &ledger, &damaged, err);
+        }
+        if (status == LO_OK && damaged) {
+            status =
+                lo_fail(err, LO_DATA,
+                        "%s: records of the journal are damaged; `leaveout run` trains their models again",
+                        study->run.study);
+        }
+        const int64_t done = ledger.done;
+        lo_ledger_destroy(&ledger);
+        LO_TRY(status);
+        if (done > 0) {
+            LO_TRY(lo_stage_scores(study, err));
+            LO_TRY(lo_stage_influence(study, err));
+        }
+    }
+    return lo_stage_report(study, err);
+}
+
+lo_status lo_command_report(const lo_command_line *line, lo_error *err)
+{
+    char job[PATH_MAX];
+    lo_study_options options = {
+        .job_file = job, .directory = line->operand[0], .join = true, .reading = true};
+    (void)snprintf(job, sizeof(job), "%s/job.yaml", options.directory);
+    lo_job *there = NULL;
+    LO_TRY(lo_study_read_job(options.directory, &there, err));
+    lo_job_destroy(&there);
+    lo_run_environment(line->argv, "auto");
+    return with_study(&options, report_stages, err);
+}

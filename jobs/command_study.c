@@ -1,0 +1,383 @@
+/* leaveout status, stop, verify, compact: commands on a study that need no ranks. */
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "jobs/commands.h"
+#include "jobs/study.h"
+#include "mpi/h5file.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A study as its files show it: job, ledger of the ensemble, attempts. */
+typedef struct view {
+    lo_job *job;
+    bool has_ensemble;
+    lo_ledger ledger;
+    lo_attempt *attempt;
+    int attempts, live;
+    int64_t planned, given_up, left;
+    double rate; /* models a second over the last minutes, all attempts; 0: unknown */
+} view;
+
+static void view_close(view *v)
+{
+    lo_job_destroy(&v->job);
+    lo_ledger_destroy(&v->ledger);
+    free(v->attempt);
+}
+
+static int64_t planned_models(const lo_job *job)
+{
+    if (!lo_job_has(job, "ensemble")) {
+        return 0;
+    }
+    if (strcmp(lo_job_text(job, "ensemble.design"), "leave_one_out") == 0) {
+        return (lo_job_length(job, "ensemble.examples") + 1) * lo_job_int(job, "ensemble.seeds");
+    }
+    return lo_job_int(job, "ensemble.models");
+}
+
+static lo_status view_open(const char *directory, view *v, lo_error *err)
+{
+    *v = (view){0};
+    LO_TRY(lo_study_read_job(directory, &v->job, err));
+    v->planned = planned_models(v->job);
+    v->has_ensemble = lo_job_has(v->job, "ensemble");
+    LO_TRY(lo_ledger_create(directory, LO_STAGE_ENSEMBLE, lo_job_digest(v->job, LO_KEYS_ENSEMBLE), v->planned,
+                            &v->ledger, err));
+    LO_TRY(lo_ledger_read(&v->ledger, err));
+    LO_TRY(lo_attempt_list(directory, NULL, &v->attempt, &v->attempts, err));
+    for (int i = 0; i < v->attempts; i++) {
+        v->live += v->attempt[i].live;
+    }
+    for (int64_t t = 0; t < v->planned; t++) {
+        v->given_up += v->ledger.entry[t].given_up && v->ledger.entry[t].file < 0;
+    }
+    v->left = v->planned - v->ledger.done - v->given_up;
+    for (int i = 0; i < v->attempts; i++) {
+        if (!v->attempt[i].live) {
+            continue;
+        }
+        int64_t done = 0;
+        double last = v->attempt[i].start;
+        for (int s = 0; s < v->ledger.sources; s++) {
+            const lo_journal_file *source = &v->ledger.source[s];
+            if (source->attempt == v->attempt[i].number) {
+                done += source->done;
+                last = fmax(last, source->last);
+            }
+        }
+        v->rate += last > v->attempt[i].start ? (double)done / (last - v->attempt[i].start) : 0;
+    }
+    return LO_OK;
+}
+
+static bool exists(const char *directory, const char *name)
+{
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+    return access(path, F_OK) == 0;
+}
+
+/* Why nobody works on it: how the newest attempt ended. */
+static void last_end(const view *v, char *text, size_t size)
+{
+    int newest = 0;
+    (void)snprintf(text, size, "never begun");
+    for (int s = 0; s < v->ledger.sources; s++) {
+        const lo_journal_file *source = &v->ledger.source[s];
+        if (source->attempt > newest || (source->attempt == newest && !source->ended)) {
+            newest = source->attempt;
+            (void)snprintf(text, size, "attempt %d %s", newest, source->ended ? source->reason : "died");
+        }
+    }
+}
+
+static const char *state_of(const view *v, const char *directory)
+{
+    if (v->live > 0) {
+        return exists(directory, "halt") ? "stopping" : "running";
+    }
+    if (v->left == 0 && exists(directory, "report.html")) {
+        return v->given_up > 0 ? "complete except for tasks given up" : "complete";
+    }
+    return "waiting: run it again";
+}
+
+static void status_as_text(const view *v, const char *directory, const char *ended)
+{
+    (void)printf("study=%s state=\"%s\"\n", directory, state_of(v, directory));
+    if (v->has_ensemble) {
+        (void)printf("stage=ensemble done=%lld total=%lld given_up=%lld left=%lld", (long long)v->ledger.done,
+                     (long long)v->planned, (long long)v->given_up, (long long)v->left);
+        if (v->live > 0 && v->rate > 0) {
+            (void)printf(" rate=%.3f/s left_s=%.0f", v->rate, (double)v->left / v->rate);
+        }
+        (void)printf("\n");
+        (void)printf("stage=scores published=%s\n", exists(directory, "scores.h5") ? "yes" : "no");
+        if (lo_job_has(v->job, "influence")) {
+            (void)printf("stage=influence published=%s\n", exists(directory, "influence.h5") ? "yes" : "no");
+        }
+    }
+    (void)printf("stage=report published=%s\n", exists(directory, "report.html") ? "yes" : "no");
+    for (int i = 0; i < v->attempts; i++) {
+        const lo_attempt *a = &v->attempt[i];
+        char start[32];
+        lo_clock_iso(a->start, start, sizeof(start));
+        (void)printf("attempt=%d live=%s job=%s host=%s ranks=%d since=%s heartbeat_s=%.0f\n", a->number,
+                     a->live ? "yes" : "no", a->job[0] != '\0' ? a->job : "none", a->host, a->ranks, start,
+                     fmax(a->age, 0));
+    }
+    if (v->live == 0) {
+        (void)printf("last=\"%s\"\n", ended);
+    }
+    for (int64_t t = 0; t < v->planned; t++) {
+        if (v->ledger.entry[t].given_up && v->ledger.entry[t].file < 0) {
+            (void)printf("given_up=%lld\n", (long long)t);
+        }
+    }
+}
+
+static void status_as_json(const view *v, const char *directory, const char *ended)
+{
+    lo_json json = lo_json_begin(stdout);
+    lo_json_object(&json, NULL);
+    lo_json_text(&json, "study", directory);
+    lo_json_text(&json, "state", state_of(v, directory));
+    lo_json_object(&json, "ensemble");
+    lo_json_int(&json, "done", v->ledger.done);
+    lo_json_int(&json, "total", v->planned);
+    lo_json_int(&json, "given_up", v->given_up);
+    lo_json_int(&json, "left", v->left);
+    lo_json_real(&json, "models_per_second", v->rate);
+    lo_json_real(&json, "seconds_left", v->rate > 0 ? (double)v->left / v->rate : (double)NAN);
+    lo_json_end(&json);
+    lo_json_object(&json, "published");
+    lo_json_bool(&json, "ensemble", exists(directory, "ensemble.h5"));
+    lo_json_bool(&json, "scores", exists(directory, "scores.h5"));
+    lo_json_bool(&json, "influence", exists(directory, "influence.h5"));
+    lo_json_bool(&json, "report", exists(directory, "report.html"));
+    lo_json_end(&json);
+    lo_json_array(&json, "attempts");
+    for (int i = 0; i < v->attempts; i++) {
+        const lo_attempt *a = &v->attempt[i];
+        lo_json_object(&json, NULL);
+        lo_json_int(&json, "number", a->number);
+        lo_json_bool(&json, "live", a->live);
+        lo_json_text(&json, "job", a->job);
+        lo_json_text(&json, "host", a->host);
+        lo_json_int(&json, "ranks", a->ranks);
+        lo_json_real(&json, "heartbeat_seconds", a->age);
+        lo_json_end(&json);
+    }
+    lo_json_end(&json);
+    lo_json_text(&json, "last", ended);
+    lo_json_end(&json);
+    (void)printf("\n");
+}
+
+lo_status lo_command_status(const lo_command_line *line, lo_error *err)
+{
+    view v;
+    lo_status status = view_open(line->operand[0], &v, err);
+    if (status == LO_OK) {
+        char ended[160];
+        last_end(&v, ended, sizeof(ended));
+        if (lo_option_value(line, "json") != NULL) {
+            status_as_json(&v, line->operand[0], ended);
+        } else {
+            status_as_text(&v, line->operand[0], ended);
+        }
+    }
+    view_close(&v);
+    return status;
+}
+
+lo_status lo_command_stop(const lo_command_line *line, lo_error *err)
+{
+    const char *directory = line->operand[0];
+    view v;
+    lo_status status = view_open(directory, &v, err);
+    if (status == LO_OK && v.live == 0) {
+        (void)printf("study=%s: nobody works on it\n", directory);
+    } else if (status == LO_OK) {
+        char path[PATH_MAX];
+        (void)snprintf(path, sizeof(path), "%s/halt", directory);
+        status = lo_file_write(path, "asked by leaveout stop\n", 23, err);
+        for (int i = 0; status == LO_OK && i < v.attempts; i++) {
+            if (v.attempt[i].live) {
+                (void)printf("asked attempt=%d job=%s host=%s to finish its running tasks and exit\n",
+                             v.attempt[i].number, v.attempt[i].job[0] != '\0' ? v.attempt[i].job : "none",
+                             v.attempt[i].host);
+            }
+        }
+    }
+    view_close(&v);
+    return status;
+}
+
+/* ---- verify
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct checks {
+    int64_t files, records, datasets;
+    int damaged;
+} checks;
+
+static void report_damage(checks *c, const char *text)
+{
+    c->damaged++;
+    (void)printf("damaged: %s\n", text);
+}
+
+static void verify_h5(const char *directory, const char *name, checks *c)
+{
+    char path[PATH_MAX];
+    lo_h5_reader reader;
+    lo_error err = {{0}};
+    int datasets = 0;
+    (void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+    if (access(path, F_OK) != 0) {
+        return;
+    }
+    c->files++;
+    if (lo_h5_open(path, &reader, &err) != LO_OK) {
+        report_damage(c, err.text);
+        return;
+    }
+    if (lo_h5_verify(&reader, &datasets, &err) != LO_OK) {
+        report_damage(c, err.text);
+    }
+    c->datasets += datasets;
+    lo_h5_close(&reader);
+}
+
+static void verify_journals(const view *v, checks *c)
+{
+    for (int i = 0; i < v->ledger.sources; i++) {
+        c->files++;
+        if (v->ledger.source[i].skipped > 0) {
+            char text[256];
+            (void)snprintf(text, sizeof(text), "journal/%s: %llu bytes belong to no record",
+                           v->ledger.source[i].name, (unsigned long long)v->ledger.source[i].skipped);
+            report_damage(c, text);
+        }
+    }
+    for (int64_t t = 0; t < v->ledger.tasks; t++) {
+        const lo_entry *e = &v->ledger.entry[t];
+        lo_record record;
+        char *payload = NULL;
+        lo_error err = {{0}};
+        if (e->file < 0 || e->compacted) {
+            continue;
+        }
+        c->records++;
+        if (lo_ledger_payload(&v->ledger, t, &record, &payload, &err) != LO_OK) {
+            report_damage(c, err.text);
+        }
+        free(payload);
+    }
+}
+
+lo_status lo_command_verify(const lo_command_line *line, lo_error *err)
+{
+    static const char *const files[] = {"ensemble.h5", "scores.h5", "influence.h5"};
+    const char *directory = line->operand[0];
+    view v;
+    checks c = {0};
+    lo_status status = view_open(directory, &v, err);
+    if (status == LO_OK) {
+        char path[PATH_MAX];
+        lo_error damage = {{0}};
+        lo_study_cache_path(directory, v.job, path, sizeof(path));
+        if (access(path, F_OK) == 0) {
+            c.files++;
+            if (lo_dataset_verify(path, &damage) != LO_OK) {
+                report_damage(&c, damage.text);
+            }
+        }
+        verify_journals(&v, &c);
+        for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+            verify_h5(directory, files[i], &c);
+        }
+        (void)printf("files=%lld records=%lld datasets=%lld damaged=%d models=%lld of %lld complete=%s\n",
+                     (long long)c.files, (long long)c.records, (long long)c.datasets, c.damaged,
+                     (long long)v.ledger.done, (long long)v.planned, v.left == 0 ? "yes" : "no");
+        if (c.damaged > 0) {
+            status = lo_fail(err, LO_DATA,
+                             "%s: %d things are damaged; `leaveout run` makes again what can be made again",
+                             directory, c.damaged);
+        } else if (v.left > 0) {
+            status = lo_fail(err, LO_STOPPED, "%s: sound but not complete: %lld models are to be trained",
+                             directory, (long long)v.left);
+        }
+    }
+    view_close(&v);
+    return status;
+}
+
+/* ---- compact
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+/* Every finished model must stand, checked, in ensemble.h5 before its record's payload may go. */
+static lo_status published_holds_all(const char *directory, const view *v, lo_error *err)
+{
+    char path[PATH_MAX];
+    lo_h5_reader reader;
+    int64_t *model = NULL;
+    int64_t rows = 0;
+    int datasets;
+    (void)snprintf(path, sizeof(path), "%s/ensemble.h5", directory);
+    LO_TRY(lo_h5_open(path, &reader, err));
+    lo_status status = lo_h5_verify(&reader, &datasets, err);
+    if (status == LO_OK) {
+        status = lo_h5_read_all(&reader, "/model", LO_H5_I64, (void **)&model, &rows, NULL, err);
+    }
+    lo_h5_close(&reader);
+    for (int64_t t = 0; t < v->planned && status == LO_OK; t++) {
+        bool found = v->ledger.entry[t].file < 0;
+        for (int64_t r = 0; r < rows && !found; r++) {
+            found = model[r] == t;
+        }
+        if (!found) {
+            status = lo_fail(err, LO_DATA, "%s does not hold model %lld; `leaveout report` publishes it",
+                             path, (long long)t);
+        }
+    }
+    free(model);
+    return status;
+}
+
+lo_status lo_command_compact(const lo_command_line *line, lo_error *err)
+{
+    const char *directory = line->operand[0];
+    view v;
+    uint64_t saved = 0;
+    lo_status status = view_open(directory, &v, err);
+    if (status == LO_OK && v.live > 0) {
+        status = lo_fail(err, LO_STOPPED, "%s: somebody works on this study; compact it when they are done",
+                         directory);
+    }
+    if (status == LO_OK && v.ledger.done > 0) {
+        status = published_holds_all(directory, &v, err);
+    }
+    for (int i = 0; i < v.ledger.sources && status == LO_OK; i++) {
+        char path[PATH_MAX];
+        lo_ledger_path(&v.ledger, i, path, sizeof(path));
+        status = lo_journal_compact(path, LO_STAGE_ENSEMBLE, &saved, err);
+    }
+    if (status == LO_OK) {
+        (void)printf("journals=%d bytes_saved=%llu\n", v.ledger.sources, (unsigned long long)saved);
+    }
+    view_close(&v);
+    return status;
+}

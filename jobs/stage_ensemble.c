@@ -1,0 +1,587 @@
+/* Stage ensemble: one task a model. Its record holds what the model did on every training and test example.
+ */
+#include "base/clock.h"
+#include "base/file.h"
+#include "jobs/outcome.h"
+#include "jobs/stages.h"
+#include "mpi/agree.h"
+#include "mpi/farm.h"
+#include "mpi/h5file.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- one task
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct trainer {
+    lo_study *study;
+    lo_trainer *net;
+    uint32_t *members;
+    char *payload;
+    lo_outcome outcome;
+} trainer;
+
+static int64_t count_bits(const uint8_t *bits, int64_t n)
+{
+    int64_t count = 0;
+    for (size_t b = 0; b < lo_bit_bytes(n); b++) {
+        count += __builtin_popcount(bits[b]);
+    }
+    return count;
+}
+
+static lo_status train_model(void *self, int64_t model, const lo_tick *tick, lo_result *result, lo_error *err)
+{
+    trainer *t = self;
+    lo_study *s = t->study;
+    lo_outcome *o = &t->outcome;
+    const double start = lo_clock_monotonic();
+    o->seed = lo_design_model_seed(&s->design, model);
+    o->members = lo_design_members(&s->design, model, t->members);
+    lo_design_mask(&s->design, model, o->mask);
+    lo_training training = {0};
+    LO_TRY(lo_trainer_run(t->net, o->seed, t->members, o->members, tick, &training, err));
+    LO_TRY(lo_trainer_evaluate(t->net, &s->data.train, tick, o->train_correct, o->train_margin, err));
+    LO_TRY(lo_trainer_evaluate(t->net, &s->data.test, tick, o->test_correct, o->test_margin, err));
+    o->loss = training.loss;
+    o->diverged = training.diverged;
+    o->test_accuracy =
+        o->n_test > 0 ? (double)count_bits(o->test_correct, o->n_test) / (double)o->n_test : (double)NAN;
+    o->seconds = lo_clock_monotonic() - start;
+    lo_outcome_seal(o, t->payload);
+    *result = (lo_result){t->payload, lo_outcome_size(o->n_train, o->n_test), o->test_accuracy};
+    return LO_OK;
+}
+
+static void trainer_close(trainer *t)
+{
+    lo_trainer_destroy(&t->net);
+    free(t->members);
+    free(t->payload);
+}
+
+static lo_status trainer_open(lo_study *study, trainer *t, lo_error *err)
+{
+    *t = (trainer){.study = study};
+    const lo_model_spec model = lo_study_model_spec(study->job);
+    const lo_recipe recipe = lo_study_recipe(study->job);
+    t->outcome.n_train = study->data.train.count;
+    t->outcome.n_test = study->data.test.count;
+    t->members = calloc((size_t)t->outcome.n_train, sizeof(*t->members));
+    t->payload = calloc(1, lo_outcome_size(t->outcome.n_train, t->outcome.n_test));
+    if (t->members == NULL || t->payload == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for the outcomes of a model");
+    }
+    lo_outcome_map(&t->outcome, t->payload);
+    (void)snprintf(t->outcome.processor, sizeof(t->outcome.processor), "%s", study->run.processor);
+    return lo_trainer_create(&model, &recipe, &study->data, &t->net, err);
+}
+
+/* ---- publishing
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+/* One dataset with a row a model: where its rows lie in a buffer of rows. */
+typedef enum column {
+    COLUMN_MODEL,
+    COLUMN_MASK,
+    COLUMN_TRAIN_CORRECT,
+    COLUMN_TEST_CORRECT,
+    COLUMN_TRAIN_LOGIT,
+    COLUMN_TEST_LOGIT,
+    COLUMN_SECONDS,
+    COLUMN_TEST_ACCURACY,
+    COLUMN_SEED,
+    COLUMN_PROCESSOR,
+    COLUMN_DIVERGED,
+    COLUMNS
+} column;
+
+typedef struct layout {
+    const char *path;
+    lo_h5_type type;
+    int64_t items; /* 0: one value a row */
+    int number;    /* of the dataset */
+    char *rows;    /* [batch, items] */
+} layout;
+
+typedef struct publication {
+    lo_study *study;
+    const lo_ledger *ledger;
+    int64_t *model; /* [models]: finished models, ascending */
+    int64_t models;
+    int64_t first, count; /* this rank's rows */
+    int64_t batch;
+    layout column[COLUMNS];
+    lo_h5_reader old; /* ensemble.h5 as it was: where compacted models live on */
+    int64_t *old_model;
+    int64_t old_models;
+    lo_h5 h5;
+} publication;
+
+static void describe_columns(publication *p)
+{
+    const int64_t n = p->study->data.train.count;
+    const int64_t n_test = p->study->data.test.count;
+    const layout described[COLUMNS] = {
+        [COLUMN_MODEL] = {"/model", LO_H5_I64, 0, 0, NULL},
+        [COLUMN_MASK] = {"/mask", LO_H5_U8, (int64_t)lo_bit_bytes(n), 0, NULL},
+        [COLUMN_TRAIN_CORRECT] = {"/train/correct", LO_H5_U8, (int64_t)lo_bit_bytes(n), 0, NULL},
+        [COLUMN_TEST_CORRECT] = {"/test/correct", LO_H5_U8, (int64_t)lo_bit_bytes(n_test), 0, NULL},
+        [COLUMN_TRAIN_LOGIT] = {"/train/logit", LO_H5_F32, n, 0, NULL},
+        [COLUMN_TEST_LOGIT] = {"/test/logit", LO_H5_F32, n_test, 0, NULL},
+        [COLUMN_SECONDS] = {"/seconds", LO_H5_F64, 0, 0, NULL},
+        [COLUMN_TEST_ACCURACY] = {"/test_accuracy", LO_H5_F64, 0, 0, NULL},
+        [COLUMN_SEED] = {"/seed", LO_H5_I64, 0, 0, NULL},
+        [COLUMN_PROCESSOR] = {"/processor", LO_H5_CHARS, 0, 0, NULL},
+        [COLUMN_DIVERGED] = {"/diverged", LO_H5_U8, 0, 0, NULL},
+    };
+    memcpy(p->column, described, sizeof(described));
+}
+
+static size_t row_bytes(const layout *c)
+{
+    return (size_t)(c->items > 0 ? c->items : 1) * lo_h5_size(c->type);
+}
+
+static int64_t old_row_of(const publication *p, int64_t model)
+{
+    for (int64_t r = 0; r < p->old_models; r++) {
+        if (p->old_model[r] == model) {
+            return r;
+        }
+    }
+    return -1;
+}
+
+static void put(publication *p, column c, int64_t row, const void *value)
+{
+    memcpy(p->column[c].rows + (size_t)row * row_bytes(&p->column[c]), value, row_bytes(&p->column[c]));
+}
+
+static lo_status fill_row_from_old(publication *p, int64_t model, int64_t row, lo_error *err)
+{
+    const int64_t from = old_row_of(p, model);
+    if (from < 0) {
+        return lo_fail(err, LO_DATA, "model %lld was compacted out of the journal, but %s does not hold it",
+                       (long long)model, p->old.file[0] != '\0' ? p->old.file : "ensemble.h5");
+    }
+    for (int c = 0; c < COLUMNS; c++) {
+        layout *l = &p->column[c];
+        LO_TRY(lo_h5_read(&p->old, l->path, l->type, from, 1, l->rows + (size_t)row * row_bytes(l), err));
+    }
+    return LO_OK;
+}
+
+/* Fills buffer row `row` with a model's outcome. *damaged: its record does not hold, and was declared void.
+ */
+static lo_status fill_row(publication *p, int64_t model, int64_t row, bool *damaged, lo_error *err)
+{
+    const lo_entry *e = &p->ledger->entry[model];
+    if (e->compacted) {
+        return fill_row_from_old(p, model, row, err);
+    }
+    lo_record record;
+    char *payload = NULL;
+    lo_outcome o;
+    lo_status status = lo_ledger_payload(p->ledger, model, &record, &payload, err);
+    if (status == LO_OK) {
+        status = lo_outcome_read(payload, record.payload_size, p->study->data.train.count,
+                                 p->study->data.test.count, &o, err);
+    }
+    if (status == LO_DATA) {
+        char text[128];
+        (void)snprintf(text, sizeof(text), "%s %llu", p->ledger->source[e->file].name,
+                       (unsigned long long)e->at);
+        (void)fprintf(stderr, "leaveout: warning: %s; model %lld will be trained again\n", err->text,
+                      (long long)model);
+        lo_record v = {.kind = LO_RECORD_VOID, .stage = LO_STAGE_ENSEMBLE, .task = (uint64_t)model};
+        *damaged = true;
+        status = lo_run_record(&p->study->run, &v, text, strlen(text), true, err);
+    } else if (status == LO_OK) {
+        const uint8_t diverged = o.diverged != 0;
+        put(p, COLUMN_MODEL, row, &model);
+        put(p, COLUMN_MASK, row, o.mask);
+        put(p, COLUMN_TRAIN_CORRECT, row, o.train_correct);
+        put(p, COLUMN_TEST_CORRECT, row, o.test_correct);
+        put(p, COLUMN_TRAIN_LOGIT, row, o.train_margin);
+        put(p, COLUMN_TEST_LOGIT, row, o.test_margin);
+        put(p, COLUMN_SECONDS, row, &o.seconds);
+        put(p, COLUMN_TEST_ACCURACY, row, &o.test_accuracy);
+        put(p, COLUMN_SEED, row, &o.seed);
+        put(p, COLUMN_PROCESSOR, row, o.processor);
+        put(p, COLUMN_DIVERGED, row, &diverged);
+    }
+    free(payload);
+    return status;
+}
+
+/* The examples' numbers and labels: slabs of examples. */
+static lo_status add_examples(publication *p, const char *group, const lo_examples *examples, int numbers[3],
+                              lo_error *err)
+{
+    static const char *const names[3] = {"index", "label", "label_true"};
+    int64_t first;
+    int64_t count;
+    lo_shard(examples->count, 1, p->study->run.rank, p->study->run.ranks, &first, &count);
+    for (int i = 0; i < 3; i++) {
+        char path[64];
+        (void)snprintf(path, sizeof(path), "/%s/%s", group, names[i]);
+        LO_TRY(lo_h5_add(&p->h5, path, i == 0 ? LO_H5_I64 : LO_H5_I32, examples->count, 0, first, count,
+                         &numbers[i], err));
+    }
+    return LO_OK;
+}
+
+static lo_status write_examples(publication *p, const lo_examples *examples, const int numbers[3],
+                                lo_error *err)
+{
+    int64_t first;
+    int64_t count;
+    lo_shard(examples->count, 1, p->study->run.rank, p->study->run.ranks, &first, &count);
+    LO_TRY(lo_h5_write(&p->h5, numbers[0], count, examples->index + first, LO_OK, err));
+    LO_TRY(lo_h5_write(&p->h5, numbers[1], count, examples->label + first, LO_OK, err));
+    return lo_h5_write(&p->h5, numbers[2], count, examples->label_true + first, LO_OK, err);
+}
+
+static lo_status write_attributes(publication *p, lo_error *err)
+{
+    lo_study *s = p->study;
+    lo_h5 *h = &p->h5;
+    char digest[32];
+    (void)snprintf(digest, sizeof(digest), "%016llx", (unsigned long long)p->ledger->digest);
+    const char *design = s->design.kind == LO_DESIGN_RANDOM     ? "random"
+                         : s->design.kind == LO_DESIGN_BALANCED ? "balanced"
+                                                                : "leave_one_out";
+    LO_TRY(lo_h5_int(h, "/", "format", LO_STUDY_FORMAT, err));
+    LO_TRY(lo_h5_text(h, "/", "digest", digest, err));
+    LO_TRY(lo_h5_text(h, "/", "version", LEAVEOUT_VERSION, err));
+    LO_TRY(lo_h5_text(h, "/", "design", design, err));
+    LO_TRY(lo_h5_real(h, "/", "ratio", s->design.ratio, err));
+    LO_TRY(lo_h5_int(h, "/", "models_planned", s->design.models, err));
+    LO_TRY(lo_h5_int(h, "/", "n_train", s->data.train.count, err));
+    LO_TRY(lo_h5_int(h, "/", "n_test", s->data.test.count, err));
+    LO_TRY(lo_h5_text(h, "/seconds", "unit", "s", err));
+    LO_TRY(lo_h5_text(h, "/train/logit", "meaning", "logit margin z_y - logsumexp of the other logits", err));
+    LO_TRY(lo_h5_text(h, "/test/logit", "meaning", "logit margin z_y - logsumexp of the other logits", err));
+    LO_TRY(lo_h5_text(h, "/mask", "meaning", "one row a model; example i is bit i%8 of byte i/8", err));
+    LO_TRY(
+        lo_h5_text(h, "/train/correct", "meaning", "one row a model; example i is bit i%8 of byte i/8", err));
+    return lo_h5_text(h, "/test/correct", "meaning", "one row a model; example i is bit i%8 of byte i/8",
+                      err);
+}
+
+/* Creates all datasets, then writes them in rounds that all ranks take part in. */
+static lo_status write_file(publication *p, bool *damaged, lo_error *err)
+{
+    lo_study *s = p->study;
+    int train[3];
+    int test[3];
+    for (int c = 0; c < COLUMNS; c++) {
+        layout *l = &p->column[c];
+        LO_TRY(lo_h5_add(&p->h5, l->path, l->type, p->models, l->items, p->first, p->count, &l->number, err));
+    }
+    LO_TRY(add_examples(p, "train", &s->data.train, train, err));
+    LO_TRY(add_examples(p, "test", &s->data.test, test, err));
+    LO_TRY(write_attributes(p, err));
+    LO_TRY(write_examples(p, &s->data.train, train, err));
+    LO_TRY(write_examples(p, &s->data.test, test, err));
+    int64_t rounds = (p->count + p->batch - 1) / p->batch;
+    MPI_Allreduce(MPI_IN_PLACE, &rounds, 1, MPI_INT64_T, MPI_MAX, s->run.comm);
+    for (int64_t round = 0; round < rounds; round++) {
+        const int64_t done = round * p->batch;
+        const int64_t left = p->count - done;
+        const int64_t now = left < 0 ? 0 : left < p->batch ? left : p->batch;
+        lo_status status = LO_OK;
+        for (int64_t r = 0; r < now && status == LO_OK; r++) {
+            status = fill_row(p, p->model[p->first + done + r], r, damaged, err);
+        }
+        if (s->run.rank == 0) {
+            lo_run_watch(&s->run); /* the heartbeat goes on */
+        }
+        for (int c = 0; c < COLUMNS; c++) {
+            status = lo_h5_write(&p->h5, p->column[c].number, now, p->column[c].rows, status, err);
+            if (status != LO_OK) {
+                return status;
+            }
+        }
+    }
+    return LO_OK;
+}
+
+/* Is ensemble.h5 there already, with these models? */
+static bool is_published(const lo_study *study, const lo_ledger *ledger, int64_t models)
+{
+    char path[PATH_MAX];
+    char digest[32] = "";
+    char expected[32];
+    int64_t planned = -1;
+    int64_t rows = -1;
+    int64_t items;
+    lo_h5_reader reader;
+    (void)snprintf(path, sizeof(path), "%s/ensemble.h5", study->run.study);
+    (void)snprintf(expected, sizeof(expected), "%016llx", (unsigned long long)ledger->digest);
+    if (lo_h5_open(path, &reader, NULL) != LO_OK) {
+        return false;
+    }
+    const bool same = lo_h5_get_text(&reader, "/", "digest", digest, sizeof(digest), NULL) == LO_OK &&
+                      lo_h5_get_int(&reader, "/", "models_planned", &planned, NULL) == LO_OK &&
+                      lo_h5_sizes(&reader, "/model", &rows, &items, NULL) == LO_OK &&
+                      strcmp(digest, expected) == 0 && planned == study->design.models && rows == models;
+    lo_h5_close(&reader);
+    return same;
+}
+
+static void publication_free(publication *p)
+{
+    for (int c = 0; c < COLUMNS; c++) {
+        free(p->column[c].rows);
+    }
+    free(p->model);
+    free(p->old_model);
+    lo_h5_close(&p->old);
+}
+
+static lo_status prepare(publication *p, bool *up_to_date, lo_error *err)
+{
+    enum { BATCH_BYTES = 32 << 20 };
+    lo_study *s = p->study;
+    p->model = calloc((size_t)p->ledger->tasks + 1, sizeof(*p->model));
+    if (p->model == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for the list of models");
+    }
+    bool compacted = false;
+    for (int64_t t = 0; t < p->ledger->tasks; t++) {
+        if (p->ledger->entry[t].file >= 0) {
+            p->model[p->models++] = t;
+            compacted = compacted || p->ledger->entry[t].compacted;
+        }
+    }
+    *up_to_date = p->models == 0 || is_published(s, p->ledger, p->models);
+    if (*up_to_date) {
+        return LO_OK;
+    }
+    lo_shard(p->models, 1, s->run.rank, s->run.ranks, &p->first, &p->count);
+    describe_columns(p);
+    p->batch = BATCH_BYTES / (int64_t)lo_outcome_size(s->data.train.count, s->data.test.count);
+    p->batch = p->batch < 1 ? 1 : p->batch > 64 ? 64 : p->batch;
+    for (int c = 0; c < COLUMNS; c++) {
+        p->column[c].rows = calloc((size_t)p->batch, row_bytes(&p->column[c]));
+        if (p->column[c].rows == NULL) {
+            return lo_fail(err, LO_INTERNAL, "no memory to publish the ensemble");
+        }
+    }
+    if (compacted) {
+        char path[PATH_MAX];
+        (void)snprintf(path, sizeof(path), "%s/ensemble.h5", s->run.study);
+        LO_TRY(lo_h5_open(path, &p->old, err));
+        LO_TRY(
+            lo_h5_read_all(&p->old, "/model", LO_H5_I64, (void **)&p->old_model, &p->old_models, NULL, err));
+    }
+    return LO_OK;
+}
+
+lo_status lo_publish_ensemble(lo_study *study, lo_ledger *ledger, bool *damaged, lo_error *err)
+{
+    MPI_Comm comm = study->run.comm;
+    *damaged = false;
+    LO_TRY(lo_ledger_share(ledger, comm, err));
+    publication p = {.study = study, .ledger = ledger, .old = {.id = -1}, .h5 = {.id = -1}};
+    bool up_to_date = false;
+    LO_TRY(lo_study_lock(study, err));
+    lo_status status = lo_agree(comm, prepare(&p, &up_to_date, err), err);
+    /* Ranks may see a shared file system differently for a moment: all do what rank 0 finds. */
+    MPI_Bcast(&up_to_date, 1, MPI_C_BOOL, 0, comm);
+    if (status == LO_OK && !up_to_date) {
+        const double start = lo_clock_monotonic();
+        char path[PATH_MAX];
+        (void)snprintf(path, sizeof(path), "%s/ensemble.h5", study->run.study);
+        uint64_t bytes = 1 << 16;
+        for (int c = 0; c < COLUMNS; c++) {
+            bytes += (uint64_t)p.models * row_bytes(&p.column[c]);
+        }
+        bytes += 16 * (uint64_t)(study->data.train.count + study->data.test.count);
+        status = lo_h5_create(comm, path, bytes, &p.h5, err);
+        if (status == LO_OK) {
+            status = write_file(&p, damaged, err);
+        }
+        int any = *damaged;
+        MPI_Allreduce(MPI_IN_PLACE, &any, 1, MPI_INT, MPI_MAX, comm);
+        *damaged = any != 0;
+        /* A file with a damaged model in it is not published. */
+        const lo_status committed = lo_h5_commit(&p.h5, status == LO_OK && *damaged ? LO_DATA : status, err);
+        status = *damaged && status == LO_OK ? LO_OK : committed;
+        if (status == LO_OK && !*damaged) {
+            study->news = true;
+            lo_run_say(&study->run, "event=published file=ensemble.h5 models=%lld seconds=%.2f",
+                       (long long)p.models, lo_clock_monotonic() - start);
+        }
+    }
+    publication_free(&p);
+    lo_study_unlock(study);
+    return status;
+}
+
+/* ---- the stage
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct deaths {
+    lo_study *study;
+    lo_attempt *list;
+    int count;
+} deaths;
+
+static bool is_live(void *self, int attempt)
+{
+    const deaths *d = self;
+    for (int i = 0; i < d->count; i++) {
+        if (d->list[i].number == attempt) {
+            return d->list[i].live;
+        }
+    }
+    return attempt == d->study->run.attempt.number;
+}
+
+/* Did the batch script see this start of the job end, or did its node take it along? The script notes every
+ * step that died in log/requeue.log; Slurm's own requeue after a lost node leaves no such line. */
+static bool node_was_lost(const lo_study *study, const char *job, const char *restart)
+{
+    char path[PATH_MAX];
+    char *text = NULL;
+    size_t size;
+    const lo_run *run = &study->run;
+    if (job[0] == '\0' || strcmp(job, run->attempt.job) != 0 ||
+        (int)strtol(restart, NULL, 10) >= run->attempt.restart) {
+        return false;
+    }
+    (void)snprintf(path, sizeof(path), "%s/log/requeue.log", run->study);
+    if (lo_file_read(path, 1 << 20, &text, &size, NULL) != LO_OK) {
+        return true;
+    }
+    char line[128];
+    (void)snprintf(line, sizeof(line), "job=%s restart=%s ", job, restart);
+    const bool noted = strstr(text, line) != NULL;
+    free(text);
+    return !noted;
+}
+
+/* A death with something else to blame than the task: the time limit, or a lost node. (After a stop in good
+ * order nothing is left open.) */
+static bool excused(void *self, const lo_journal_file *source)
+{
+    enum { LIMIT_MARGIN = 60 };
+    const deaths *d = self;
+    char end_time[32];
+    char job[64];
+    char restart[16];
+    lo_ledger_field(source->text, "end_time", end_time, sizeof(end_time));
+    lo_ledger_field(source->text, "job", job, sizeof(job));
+    lo_ledger_field(source->text, "restart", restart, sizeof(restart));
+    const double end = strtod(end_time, NULL);
+    double last = source->last;
+    for (int i = 0; i < d->count; i++) {
+        if (d->list[i].number == source->attempt) {
+            const double beat = lo_clock_wall() - d->list[i].age;
+            last = beat > last ? beat : last;
+        }
+    }
+    return (end > 0 && last > end - LIMIT_MARGIN) || node_was_lost(d->study, job, restart);
+}
+
+/* Rank 0: reads the journals, and what former attempts died of. */
+static lo_status read_ledger(lo_study *study, lo_ledger *ledger, lo_error *err)
+{
+    deaths d = {.study = study};
+    LO_TRY(lo_ledger_read(ledger, err));
+    LO_TRY(lo_attempt_list(study->run.study, &study->run.attempt, &d.list, &d.count, err));
+    lo_ledger_count_deaths(ledger, is_live, excused, &d);
+    lo_attempt_bury(study->run.study, d.list, d.count);
+    free(d.list);
+    uint64_t skipped = 0;
+    for (int i = 0; i < ledger->sources; i++) {
+        skipped += ledger->source[i].skipped;
+        if (ledger->source[i].skipped > 0) {
+            lo_run_warn(
+                &study->run,
+                "%s/journal/%s is damaged: %llu bytes belong to no record; what they held is computed again",
+                study->run.study, ledger->source[i].name, (unsigned long long)ledger->source[i].skipped);
+        }
+    }
+    (void)skipped;
+    lo_run_say(&study->run, "event=resume stage=ensemble done=%lld total=%lld journals=%d",
+               (long long)ledger->done, (long long)ledger->tasks, ledger->sources);
+    return LO_OK;
+}
+
+lo_status lo_stage_ensemble(lo_study *study, lo_error *err)
+{
+    enum { ROUNDS = 3 };
+    if (!study->has_ensemble) {
+        return LO_OK;
+    }
+    lo_run *run = &study->run;
+    const uint64_t digest = lo_job_digest(study->job, LO_KEYS_ENSEMBLE);
+    lo_ledger ledger = {0};
+    trainer t = {0};
+    lo_status status =
+        lo_ledger_create(run->study, LO_STAGE_ENSEMBLE, digest, study->design.models, &ledger, err);
+    if (status == LO_OK && run->rank == 0) {
+        status = read_ledger(study, &ledger, err);
+    }
+    status = lo_agree(run->comm, status, err);
+    bool damaged = status == LO_OK;
+    for (int round = 0; round < ROUNDS && damaged && status == LO_OK; round++) {
+        int64_t left = 0;
+        for (int64_t i = 0; run->rank == 0 && i < ledger.tasks; i++) {
+            left += ledger.entry[i].file < 0 && !ledger.entry[i].given_up;
+        }
+        MPI_Bcast(&left, 1, MPI_INT64_T, 0, run->comm);
+        if (left > 0 && t.net == NULL) {
+            status = lo_agree(run->comm, trainer_open(study, &t, err), err);
+        }
+        lo_harvest harvest = {0};
+        lo_status farmed = LO_OK;
+        if (status == LO_OK) {
+            const lo_work work = {LO_STAGE_ENSEMBLE, digest, study->design.models, train_model, &t};
+            farmed = lo_farm(run, &work, &ledger, &harvest, err);
+            study->given_up = harvest.given_up;
+            study->left_to_others = harvest.left_to_others;
+            study->news = study->news || harvest.mine > 0;
+        }
+        if (status != LO_OK) {
+            break;
+        }
+        if (harvest.mine > 0) {
+            lo_run_say(run, "event=farmed stage=ensemble done=%lld total=%lld mine=%lld given_up=%lld",
+                       (long long)harvest.done, (long long)study->design.models, (long long)harvest.mine,
+                       (long long)harvest.given_up);
+        }
+        damaged = false;
+        if ((farmed == LO_OK || farmed == LO_STOPPED) && !study->left_to_others) {
+            lo_error publishing = {{0}};
+            const lo_status published = lo_publish_ensemble(study, &ledger, &damaged, &publishing);
+            if (farmed == LO_OK && published != LO_OK) {
+                *err = publishing;
+                farmed = published;
+            }
+            if (damaged) {
+                status = run->rank == 0 ? lo_ledger_read(&ledger, err) : LO_OK;
+                status = lo_agree(run->comm, status, err);
+            }
+        }
+        if (status == LO_OK && (farmed != LO_OK || !damaged)) {
+            status = farmed;
+            damaged = false;
+        }
+    }
+    trainer_close(&t);
+    lo_ledger_destroy(&ledger);
+    return status;
+}

@@ -1,0 +1,241 @@
+/* Stage influence: the contrast of every training example on every test example. Test examples are sharded
+ * over ranks; each rank computes and writes its slab of rows, block by block. */
+#include "base/clock.h"
+#include "base/file.h"
+#include "jobs/ensemble_file.h"
+#include "jobs/stages.h"
+#include "mpi/agree.h"
+#include "mpi/h5file.h"
+#include "score/subset.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK_BYTES = 64 << 20 };
+
+typedef struct slab {
+    int64_t first, count; /* test examples of this rank */
+    int64_t n, top, block;
+    bool errors;
+    lo_columns mask;      /* all training examples */
+    float *value, *error; /* [block, n] */
+    int64_t *top_index;   /* [block, top] */
+    float *top_value, *top_error;
+    int value_set, error_set, index_set; /* datasets */
+} slab;
+
+static void slab_free(slab *s)
+{
+    lo_columns_destroy(&s->mask);
+    free(s->value);
+    free(s->error);
+    free(s->top_index);
+    free(s->top_value);
+    free(s->top_error);
+}
+
+static lo_status slab_make(const lo_study *study, const lo_ensemble_file *file, slab *s, lo_error *err)
+{
+    s->n = study->data.train.count;
+    s->errors = lo_job_bool(study->job, "influence.errors");
+    s->top = lo_job_int(study->job, "influence.top");
+    s->top = s->top > s->n ? s->n : s->top;
+    s->block = BLOCK_BYTES / (s->n * (int64_t)sizeof(float));
+    s->block = s->block < 1 ? 1 : s->block > 256 ? 256 : s->block;
+    const size_t dense = (size_t)(s->block * s->n);
+    const size_t strong = (size_t)(s->block * s->top) + 1;
+    s->value = malloc(dense * sizeof(*s->value));
+    s->error = s->errors ? malloc(dense * sizeof(*s->error)) : NULL;
+    s->top_index = calloc(strong, sizeof(*s->top_index));
+    s->top_value = calloc(strong, sizeof(*s->top_value));
+    s->top_error = calloc(strong, sizeof(*s->top_error));
+    if (s->value == NULL || (s->errors && s->error == NULL) || s->top_index == NULL || s->top_value == NULL ||
+        s->top_error == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for a block of %lld rows of influence",
+                       (long long)s->block);
+    }
+    return lo_ensemble_columns(file, "/mask", 0, s->n, &s->mask, err);
+}
+
+static lo_status create_file(lo_study *study, const lo_ensemble_file *file, slab *s, uint64_t digest,
+                             lo_h5 *h5, lo_error *err)
+{
+    const int64_t n_test = study->data.test.count;
+    char path[PATH_MAX];
+    char text[64];
+    const int64_t items = s->top > 0 ? s->top * 3 : s->n;
+    (void)snprintf(path, sizeof(path), "%s/influence.h5", study->run.study);
+    const uint64_t bytes =
+        (uint64_t)n_test * (uint64_t)items * sizeof(float) * (s->errors ? 2 : 1) + (1 << 16);
+    LO_TRY(lo_h5_create(study->run.comm, path, bytes, h5, err));
+    const char *value = s->top > 0 ? "/top/value" : "/contrast";
+    const char *error = s->top > 0 ? "/top/standard_error" : "/standard_error";
+    const int64_t row = s->top > 0 ? s->top : s->n;
+    LO_TRY(lo_h5_add(h5, value, LO_H5_F32, n_test, row, s->first, s->count, &s->value_set, err));
+    if (s->top > 0) {
+        LO_TRY(lo_h5_add(h5, "/top/index", LO_H5_I64, n_test, row, s->first, s->count, &s->index_set, err));
+    }
+    if (s->errors) {
+        LO_TRY(lo_h5_add(h5, error, LO_H5_F32, n_test, row, s->first, s->count, &s->error_set, err));
+    }
+    (void)snprintf(text, sizeof(text), "%016llx", (unsigned long long)digest);
+    LO_TRY(lo_h5_int(h5, "/", "format", LO_STUDY_FORMAT, err));
+    LO_TRY(lo_h5_text(h5, "/", "digest", text, err));
+    LO_TRY(lo_h5_text(h5, "/", "ensemble", file->identity, err));
+    LO_TRY(lo_h5_text(h5, "/", "version", LEAVEOUT_VERSION, err));
+    LO_TRY(lo_h5_text(h5, "/", "source",
+                      "Feldman and Zhang 2020: mean correctness with the training example minus without",
+                      err));
+    LO_TRY(lo_h5_real(h5, "/", "shared_training_core_seconds", file->seconds, err));
+    if (s->top > 0) {
+        LO_TRY(lo_h5_text(h5, "/top/index", "meaning", "position in /train/index of ensemble.h5; -1: none",
+                          err));
+    }
+    return lo_h5_text(h5, value, "meaning",
+                      "row: test example, column: training example; positive: keeping the training example "
+                      "raises the rate at "
+                      "which the test example is classified correctly",
+                      err);
+}
+
+static bool bit(const lo_columns *columns, int64_t model, int64_t column)
+{
+    return (columns->word[model / 64 * columns->stride + column] >> (model % 64) & 1) != 0;
+}
+
+static bool in_use(const lo_ensemble_file *file, int64_t model)
+{
+    return (file->use[model / 8] >> (model % 8) & 1) != 0;
+}
+
+/* leave_one_out: the named examples' columns are mean differences between a seed's full-data twin and its
+ * model without the example; the others are NaN. */
+static void paired_contrast(const lo_design *design, const lo_ensemble_file *file, const lo_columns *correct,
+                            const slab *s)
+{
+    for (int64_t i = 0; i < correct->count * s->n; i++) {
+        s->value[i] = NAN;
+        if (s->errors) {
+            s->error[i] = NAN;
+        }
+    }
+    for (int64_t j = 0; j < correct->count; j++) {
+        for (int64_t e = 0; e < design->left_count; e++) {
+            int64_t plus = 0;
+            int64_t minus = 0;
+            int64_t pairs = 0;
+            for (int64_t r = 0; r < design->seeds; r++) {
+                const int64_t twin = r * (design->left_count + 1);
+                const int64_t model = twin + 1 + e;
+                if (in_use(file, twin) && in_use(file, model)) {
+                    const int difference = bit(correct, twin, j) - bit(correct, model, j);
+                    plus += difference > 0;
+                    minus += difference < 0;
+                    pairs++;
+                }
+            }
+            const lo_estimate estimate = lo_paired_difference(plus, minus, pairs);
+            s->value[j * s->n + design->left[e]] = estimate.value;
+            if (s->errors) {
+                s->error[j * s->n + design->left[e]] = estimate.standard_error;
+            }
+        }
+    }
+}
+
+/* Fills value and error, or the strongest of them, for `now` test examples from `from` on. */
+static lo_status compute_block(const lo_study *study, const lo_ensemble_file *file, slab *s, int64_t from,
+                               int64_t now, lo_error *err)
+{
+    if (now == 0) {
+        return LO_OK;
+    }
+    lo_columns correct = {0};
+    LO_TRY(lo_ensemble_columns(file, "/test/correct", from, now, &correct, err));
+    lo_status status = LO_OK;
+    if (study->design.kind == LO_DESIGN_LEAVE_ONE_OUT) {
+        paired_contrast(&study->design, file, &correct, s);
+    } else {
+        status = lo_contrast(&s->mask, &correct, file->use, s->value, s->error, NULL);
+    }
+    lo_columns_destroy(&correct);
+    if (status == LO_OK && s->top > 0) {
+        lo_strongest(s->value, now, s->n, s->top, s->top_index, s->top_value);
+        for (int64_t i = 0; s->errors && i < now * s->top; i++) {
+            s->top_error[i] = s->top_index[i] >= 0 ? s->error[i / s->top * s->n + s->top_index[i]] : NAN;
+        }
+    }
+    return status;
+}
+
+static lo_status write_slab(lo_study *study, const lo_ensemble_file *file, slab *s, lo_h5 *h5, lo_error *err)
+{
+    int64_t rounds = (s->count + s->block - 1) / s->block;
+    MPI_Allreduce(MPI_IN_PLACE, &rounds, 1, MPI_INT64_T, MPI_MAX, study->run.comm);
+    for (int64_t round = 0; round < rounds; round++) {
+        const int64_t left = s->count - round * s->block;
+        const int64_t now = left < 0 ? 0 : left < s->block ? left : s->block;
+        lo_status status = compute_block(study, file, s, s->first + round * s->block, now, err);
+        status = lo_h5_write(h5, s->value_set, now, s->top > 0 ? s->top_value : s->value, status, err);
+        if (status == LO_OK && s->top > 0) {
+            status = lo_h5_write(h5, s->index_set, now, s->top_index, LO_OK, err);
+        }
+        if (status == LO_OK && s->errors) {
+            status = lo_h5_write(h5, s->error_set, now, s->top > 0 ? s->top_error : s->error, LO_OK, err);
+        }
+        if (study->run.rank == 0) {
+            lo_run_watch(&study->run);
+        }
+        if (status != LO_OK) {
+            return status;
+        }
+    }
+    return LO_OK;
+}
+
+lo_status lo_stage_influence(lo_study *study, lo_error *err)
+{
+    lo_run *run = &study->run;
+    if (!study->has_ensemble || !lo_job_has(study->job, "influence") || study->data.test.count == 0) {
+        return LO_OK;
+    }
+    const double start = lo_clock_monotonic();
+    const uint64_t digest = lo_job_digest(study->job, LO_KEYS_INFLUENCE);
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/influence.h5", run->study);
+    lo_ensemble_file file;
+    LO_TRY(lo_study_lock(study, err));
+    lo_status status = lo_agree(run->comm, lo_ensemble_open(run->study, &file, err), err);
+    bool done = status == LO_OK && run->rank == 0 && lo_ensemble_is_source_of(&file, path, digest);
+    MPI_Bcast(&done, 1, MPI_C_BOOL, 0, run->comm);
+    if (status == LO_OK && !done) {
+        slab s = {0};
+        lo_h5 h5 = {.id = -1};
+        lo_shard(study->data.test.count, 1, run->rank, run->ranks, &s.first, &s.count);
+        status = lo_agree(run->comm, slab_make(study, &file, &s, err), err);
+        if (status == LO_OK) {
+            status = create_file(study, &file, &s, digest, &h5, err);
+            if (status == LO_OK) {
+                status = write_slab(study, &file, &s, &h5, err);
+            }
+            if (h5.id >= 0) {
+                status = lo_h5_commit(&h5, status, err);
+            }
+        }
+        slab_free(&s);
+        if (status == LO_OK) {
+            study->news = true;
+            lo_run_say(
+                run, "event=published file=influence.h5 train=%lld test=%lld top=%lld kernel=%s seconds=%.2f",
+                (long long)study->data.train.count, (long long)study->data.test.count,
+                (long long)lo_job_int(study->job, "influence.top"), lo_contrast_level(),
+                lo_clock_monotonic() - start);
+        }
+    }
+    lo_ensemble_close(&file);
+    lo_study_unlock(study);
+    return status;
+}

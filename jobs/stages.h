@@ -1,0 +1,28 @@
+/* The stages of a job, each one file: how its work is cut into tasks, shards and slabs, and what it
+ * publishes. */
+#ifndef LEAVEOUT_JOBS_STAGES_H
+#define LEAVEOUT_JOBS_STAGES_H
+
+#include "base/status.h"
+#include "jobs/study.h"
+
+/* All are collective and return the same status on every rank. Each does nothing when its section is not in
+ * the job, or when what it would publish is there and was made from the same input. */
+
+/* Trains the ensemble's models by the farm and publishes ensemble.h5. LO_STOPPED after a stop: what is
+ * finished is published then too. */
+lo_status lo_stage_ensemble(lo_study *study, lo_error *err);
+
+/* ensemble.h5 from what the journals hold (for `leaveout report`, `compact`, `merge`). */
+lo_status lo_publish_ensemble(lo_study *study, lo_ledger *ledger, bool *damaged, lo_error *err);
+
+/* scores.h5 from ensemble.h5: examples sharded over ranks. */
+lo_status lo_stage_scores(lo_study *study, lo_error *err);
+
+/* influence.h5 from ensemble.h5: test examples sharded over ranks. */
+lo_status lo_stage_influence(lo_study *study, lo_error *err);
+
+/* manifest.json and report.html, by rank 0. */
+lo_status lo_stage_report(lo_study *study, lo_error *err);
+
+#endif

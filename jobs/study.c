@@ -1,0 +1,527 @@
+#include "jobs/study.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "mpi/agree.h"
+#include "nn/kernels.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FORMAT_LINE "# leaveout study, format "
+enum { JOB_LIMIT = 64 << 20 };
+
+/* ---- the job
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+lo_status lo_study_read_job(const char *directory, lo_job **out, lo_error *err)
+{
+    char path[PATH_MAX];
+    char *text = NULL;
+    size_t size;
+    *out = NULL;
+    (void)snprintf(path, sizeof(path), "%s/job.yaml", directory);
+    if (access(path, F_OK) != 0 && errno == ENOENT) {
+        return lo_fail(err, LO_USAGE, "%s: there is no study here (no job.yaml)", directory);
+    }
+    LO_TRY(lo_file_read(path, JOB_LIMIT, &text, &size, err));
+    int format = 0;
+    lo_status status = LO_OK;
+    if (sscanf(text, FORMAT_LINE "%d", &format) != 1) {
+        status = lo_fail(err, LO_DATA, "%s:1: expected '%s%d'; this is not the job of a study", path,
+                         FORMAT_LINE, LO_STUDY_FORMAT);
+    } else if (format > LO_STUDY_FORMAT) {
+        status = lo_fail(err, LO_DATA,
+                         "%s: the study has format %d, made by a newer leaveout; this one reads up to %d",
+                         directory, format, LO_STUDY_FORMAT);
+    } else {
+        status = lo_job_parse(text, path, NULL, 0, out, err);
+    }
+    free(text);
+    return status;
+}
+
+static lo_status write_job(const char *directory, const lo_job *job, lo_error *err)
+{
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/job.yaml", directory);
+    char *text = lo_job_effective(job);
+    lo_file file = {0};
+    lo_status status =
+        text != NULL ? lo_file_begin(path, &file, err) : lo_fail(err, LO_INTERNAL, "no memory for the job");
+    if (status == LO_OK) {
+        (void)fprintf(file.stream, FORMAT_LINE "%d\n%s", LO_STUDY_FORMAT, text);
+        status = lo_file_end(&file, LO_OK, err);
+    }
+    free(text);
+    return status;
+}
+
+lo_status lo_study_resolve_job(const lo_study_options *options, lo_job **out, lo_error *err)
+{
+    const int count = options->override_count;
+    LO_TRY(lo_job_read(options->job_file, options->overrides, count, out, err));
+    if (strcmp(lo_job_text(*out, "train.precision"), "auto") != 0) {
+        return LO_OK;
+    }
+    /* Resolved once, when the study is made: what auto means may change with the machine and the version. */
+    char resolved[64] = "train.precision=f32";
+    lo_job *study = NULL;
+    if (options->directory != NULL && lo_study_read_job(options->directory, &study, NULL) == LO_OK) {
+        (void)snprintf(resolved, sizeof(resolved), "train.precision=%s",
+                       lo_job_text(study, "train.precision"));
+    }
+    lo_job_destroy(&study);
+    lo_job_destroy(out);
+    const char **overrides = calloc((size_t)count + 1, sizeof(*overrides));
+    if (overrides == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for the job's overrides");
+    }
+    for (int i = 0; i < count; i++) {
+        overrides[i] = options->overrides[i];
+    }
+    overrides[count] = resolved;
+    const lo_status status = lo_job_read(options->job_file, overrides, count + 1, out, err);
+    free(overrides);
+    return status;
+}
+
+lo_data_spec lo_study_data_spec(const lo_job *job)
+{
+    return (lo_data_spec){.format = lo_job_text(job, "data.format"),
+                          .path = lo_job_text(job, "data.path"),
+                          .train_limit = lo_job_int(job, "data.train_limit"),
+                          .test_limit = lo_job_int(job, "data.test_limit"),
+                          .validation = lo_job_real(job, "data.validation"),
+                          .label_noise = lo_job_real(job, "data.label_noise"),
+                          .seed = (uint64_t)lo_job_int(job, "seed"),
+                          .digest = lo_job_digest(job, LO_KEYS_DATA)};
+}
+
+lo_model_spec lo_study_model_spec(const lo_job *job)
+{
+    lo_model_spec spec = {.preset = lo_job_text(job, "model.preset"),
+                          .width = (int32_t)lo_job_int(job, "model.width")};
+    const int64_t hidden = lo_job_length(job, "model.hidden");
+    for (int64_t i = 0; i < hidden && i < LO_MAX_HIDDEN; i++) {
+        spec.hidden[spec.hidden_count++] = (int32_t)lo_job_int_at(job, "model.hidden", i);
+    }
+    return spec;
+}
+
+lo_recipe lo_study_recipe(const lo_job *job)
+{
+    return (lo_recipe){.epochs = (int32_t)lo_job_int(job, "train.epochs"),
+                       .batch = (int32_t)lo_job_int(job, "train.batch"),
+                       .lr = lo_job_real(job, "train.optimizer.lr"),
+                       .momentum = lo_job_real(job, "train.optimizer.momentum"),
+                       .weight_decay = lo_job_real(job, "train.optimizer.weight_decay"),
+                       .schedule = strcmp(lo_job_text(job, "train.schedule.name"), "cosine") == 0
+                                       ? LO_SCHEDULE_COSINE
+                                       : LO_SCHEDULE_CONSTANT,
+                       .seed = (uint64_t)lo_job_int(job, "seed")};
+}
+
+/* Position of a source number among the training examples in use, which are in its order; -1 when it is not
+ * there. */
+static int64_t position_of(const lo_examples *examples, int64_t number)
+{
+    int64_t low = 0;
+    int64_t high = examples->count;
+    while (low < high) {
+        const int64_t middle = low + (high - low) / 2;
+        if (examples->index[middle] < number) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < examples->count && examples->index[low] == number ? low : -1;
+}
+
+lo_status lo_study_design(const lo_job *job, const lo_dataset *data, lo_design *design, int64_t **left,
+                          lo_error *err)
+{
+    *left = NULL;
+    const char *name = lo_job_text(job, "ensemble.design");
+    if (strcmp(name, "leave_one_out") != 0) {
+        return lo_design_subsets(name, data->train.count, lo_job_int(job, "ensemble.models"),
+                                 lo_job_real(job, "ensemble.ratio"), (uint64_t)lo_job_int(job, "seed"),
+                                 design, err);
+    }
+    const int64_t count = lo_job_length(job, "ensemble.examples");
+    *left = calloc((size_t)(count > 0 ? count : 1), sizeof(**left));
+    if (*left == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for %lld examples", (long long)count);
+    }
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t number = lo_job_int_at(job, "ensemble.examples", i);
+        (*left)[i] = position_of(&data->train, number);
+        if ((*left)[i] < 0) {
+            return lo_fail(err, LO_USAGE,
+                           "ensemble.examples: example %lld is not among the %lld training examples in use "
+                           "(numbers %lld to "
+                           "%lld, after limit and validation)",
+                           (long long)number, (long long)data->train.count, (long long)data->train.index[0],
+                           (long long)data->train.index[data->train.count - 1]);
+        }
+    }
+    return lo_design_leave_one_out(data->train.count, *left, count, lo_job_int(job, "ensemble.seeds"), design,
+                                   err);
+}
+
+void lo_study_cache_path(const char *directory, const lo_job *job, char *path, size_t size)
+{
+    (void)snprintf(path, size, "%s/cache/%016llx.dat", directory,
+                   (unsigned long long)lo_job_digest(job, LO_KEYS_DATA));
+}
+
+/* ---- opening
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+/* Does the study hold anything that was computed? */
+static bool has_results(const char *directory)
+{
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/ensemble.h5", directory);
+    if (access(path, F_OK) == 0) {
+        return true;
+    }
+    (void)snprintf(path, sizeof(path), "%s/journal", directory);
+    DIR *journal = opendir(path);
+    bool found = false;
+    if (journal != NULL) {
+        for (struct dirent *entry = readdir(journal); entry != NULL && !found; entry = readdir(journal)) {
+            found = strstr(entry->d_name, ".jnl") != NULL;
+        }
+        (void)closedir(journal);
+    }
+    return found;
+}
+
+/* A key that may grow must not shrink: what is there would have to be dropped. */
+static lo_status check_growth(const char *directory, const lo_job *study, const lo_job *job, lo_error *err)
+{
+    for (int i = 0; i < lo_key_count(); i++) {
+        const lo_key *key = lo_key_at(i);
+        if (!key->grows || key->type != LO_KEY_INT) {
+            continue;
+        }
+        const int64_t before = lo_job_int(study, key->path);
+        const int64_t now = lo_job_int(job, key->path);
+        if (now < before) {
+            return lo_fail(err, LO_USAGE,
+                           "%s: %s is %lld in the study and %lld in the job: a study can only grow",
+                           directory, key->path, (long long)before, (long long)now);
+        }
+    }
+    return LO_OK;
+}
+
+/* Rank 0: holds the job against the study's and writes it down if it is new. */
+static lo_status settle_job(const char *directory, lo_job *job, bool alone, lo_error *err)
+{
+    lo_job *study = NULL;
+    const lo_status read = lo_study_read_job(directory, &study, err);
+    if (read == LO_USAGE) {
+        return write_job(directory, job, err);
+    }
+    LO_TRY(read);
+    lo_status status = LO_OK;
+    char text[1500] = "";
+    if (has_results(directory)) {
+        int differ = 0;
+        const bool ensemble = lo_job_has(study, "ensemble") && lo_job_has(job, "ensemble");
+        differ +=
+            lo_job_differences(study, job, ensemble ? LO_KEYS_ENSEMBLE : LO_KEYS_RECIPE, text, sizeof(text));
+        char file[PATH_MAX];
+        (void)snprintf(file, sizeof(file), "%s/influence.h5", directory);
+        if (differ == 0 && access(file, F_OK) == 0 && lo_job_has(study, "influence") &&
+            lo_job_has(job, "influence")) {
+            differ += lo_job_differences(study, job, LO_KEYS_INFLUENCE, text, sizeof(text));
+        }
+        if (differ > 0) {
+            status = lo_fail(err, LO_USAGE,
+                             "%s: this study was made by another job (give a new --study); it differs in\n%s",
+                             directory, text);
+        } else {
+            status = check_growth(directory, study, job, err);
+        }
+    }
+    if (status == LO_OK) {
+        char *before = lo_job_effective(study);
+        char *now = lo_job_effective(job);
+        const bool equal = before != NULL && now != NULL && strcmp(before, now) == 0;
+        if (!equal && !alone) {
+            status = lo_fail(
+                err, LO_STOPPED,
+                "%s: somebody works on this study with another effective job; only an equal one can join",
+                directory);
+        } else if (!equal) {
+            status = write_job(directory, job, err);
+        }
+        free(before);
+        free(now);
+    }
+    lo_job_destroy(&study);
+    return status;
+}
+
+static lo_status make_directories(const char *directory, lo_error *err)
+{
+    static const char *const names[] = {"", "/claims", "/journal", "/log", "/cache"};
+    char path[PATH_MAX];
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        (void)snprintf(path, sizeof(path), "%s%s", directory, names[i]);
+        LO_TRY(lo_file_mkdirs(path, err));
+        if (access(path, W_OK) != 0) {
+            return lo_fail_errno(err, LO_IO, "%s: cannot write into the study", path);
+        }
+    }
+    return LO_OK;
+}
+
+/* Every rank parses rank 0's effective job: one file read, one meaning. */
+static lo_status share_job(lo_study *study, lo_error *err)
+{
+    char *text = NULL;
+    size_t size = 0;
+    lo_status status = LO_OK;
+    if (study->run.rank == 0) {
+        text = lo_job_effective(study->job);
+        size = text != NULL ? strlen(text) : 0;
+        status = text != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory for the job");
+    }
+    status = lo_agree(study->run.comm, status, err);
+    if (status == LO_OK) {
+        status = lo_broadcast_buffer(study->run.comm, &text, &size, err);
+    }
+    if (status == LO_OK && study->run.rank != 0) {
+        status = lo_job_parse(text, "the job of rank 0", NULL, 0, &study->job, err);
+    }
+    free(text);
+    return lo_agree(study->run.comm, status, err);
+}
+
+/* Prepares the data set unless the cache holds it, and maps it. */
+static lo_status open_data(lo_study *study, lo_error *err)
+{
+    enum { TRIES = 60 };
+    char path[PATH_MAX];
+    lo_study_cache_path(study->run.study, study->job, path, sizeof(path));
+    const uint64_t digest = lo_job_digest(study->job, LO_KEYS_DATA);
+    lo_status status = LO_OK;
+    if (study->run.rank == 0) {
+        status = access(path, F_OK) == 0 ? lo_dataset_open(path, digest, &study->data, NULL) : LO_IO;
+        if (status != LO_OK) {
+            /* Absent, or damaged: it can always be made again. */
+            const lo_data_spec spec = lo_study_data_spec(study->job);
+            const double start = lo_clock_monotonic();
+            status = lo_dataset_prepare(&spec, path, err);
+            if (status == LO_OK) {
+                status = lo_dataset_open(path, digest, &study->data, err);
+                lo_run_say(&study->run,
+                           "event=data_prepared train=%lld validation=%lld test=%lld classes=%d seconds=%.2f",
+                           (long long)study->data.train.count, (long long)study->data.validation.count,
+                           (long long)study->data.test.count, study->data.classes,
+                           lo_clock_monotonic() - start);
+            }
+        }
+    }
+    status = lo_agree(study->run.comm, status, err);
+    if (status == LO_OK && study->run.rank != 0) {
+        /* A network file system may show the new file a little later on other hosts. */
+        for (int i = 0; i < TRIES; i++) {
+            status = lo_dataset_open(path, digest, &study->data, err);
+            if (status != LO_IO) {
+                break;
+            }
+            (void)usleep(500000);
+        }
+    }
+    return lo_agree(study->run.comm, status, err);
+}
+
+/* Refuses or remarks another processor type than the study's records name. */
+static lo_status check_processor(lo_study *study, lo_error *err)
+{
+    lo_run *run = &study->run;
+    char mine[LO_MAX_PROCESSOR];
+    (void)snprintf(mine, sizeof(mine), "%s", lo_processor_type());
+    char first[LO_MAX_PROCESSOR];
+    memcpy(first, mine, sizeof(first));
+    lo_status status = LO_OK;
+    const bool strict = strcmp(lo_job_text(study->job, "reproducible"), "strict") == 0;
+    if (run->rank == 0) {
+        lo_ledger ledger;
+        status = lo_ledger_create(run->study, LO_STAGE_ENSEMBLE, 0, 0, &ledger, err);
+        if (status == LO_OK) {
+            status = lo_ledger_read(&ledger, err);
+        }
+        for (int i = 0; status == LO_OK && i < ledger.sources; i++) {
+            if (ledger.source[i].done > 0) {
+                lo_ledger_field(ledger.source[i].text, "processor", first, sizeof(first));
+                break;
+            }
+        }
+        lo_ledger_destroy(&ledger);
+    }
+    status = lo_agree(run->comm, status, err);
+    if (status != LO_OK) {
+        return status;
+    }
+    MPI_Bcast(first, sizeof(first), MPI_CHAR, 0, run->comm);
+    int other = strcmp(first, mine) != 0;
+    if (other && strict) {
+        status = lo_fail(err, LO_USAGE,
+                         "%s: reproducible: strict, and the study's models are made on '%s', but rank %d "
+                         "runs on '%s' (isa: pins "
+                         "the kernels)",
+                         run->study, first, run->rank, mine);
+    }
+    status = lo_agree(run->comm, status, err);
+    MPI_Allreduce(MPI_IN_PLACE, &other, 1, MPI_INT, MPI_SUM, run->comm);
+    if (status == LO_OK && other > 0) {
+        lo_run_warn(run,
+                    "%d of %d ranks run on another processor type than '%s': bits may differ between types; "
+                    "records name "
+                    "theirs",
+                    other, run->ranks, first);
+    }
+    return status;
+}
+
+lo_status lo_study_open(const lo_study_options *options, lo_study *out, lo_error *err)
+{
+    enum { LONGEST = 3000 };
+    *out = (lo_study){.begun = lo_clock_monotonic()};
+    lo_run *run = &out->run;
+    lo_run_init(run, options->directory);
+    lo_status status = LO_OK;
+    if (strlen(options->directory) > LONGEST) {
+        status = lo_fail(err, LO_USAGE, "--study: a path of %zu characters; %d are allowed", strlen(options->directory), LONGEST);
+    } else if (run->rank == 0) {
+        status = lo_study_resolve_job(options, &out->job, err);
+        if (status == LO_OK) {
+            status = make_directories(options->directory, err);
+        }
+    }
+    LO_TRY(lo_agree(run->comm, status, err));
+    LO_TRY(lo_run_begin(run, options->join, err));
+    int alone = 1;
+    if (run->rank == 0) {
+        lo_attempt *list = NULL;
+        int count = 0;
+        status = lo_attempt_list(run->study, &run->attempt, &list, &count, err);
+        for (int i = 0; status == LO_OK && i < count; i++) {
+            alone = alone && (list[i].number == run->attempt.number || !list[i].live);
+        }
+        free(list);
+        if (status == LO_OK) {
+            status = settle_job(options->directory, out->job, alone != 0, err);
+        }
+        if (status == LO_OK && alone != 0) {
+            /* A halt that nobody was there to obey asked for nothing. */
+            char path[PATH_MAX];
+            (void)snprintf(path, sizeof(path), "%s/halt", run->study);
+            (void)unlink(path);
+        }
+    }
+    LO_TRY(lo_agree(run->comm, status, err));
+    LO_TRY(share_job(out, err));
+    LO_TRY(lo_agree(run->comm, lo_kernels_pin(lo_job_text(out->job, "isa"), err), err));
+    run->processor = lo_processor_type();
+    if (!options->reading) {
+        LO_TRY(check_processor(out, err));
+    }
+    lo_run_say(run, "event=begin version=%s study=%s attempt=%d ranks=%d host=%s job=%s processor=\"%s\"",
+               LEAVEOUT_VERSION, run->study, run->attempt.number, run->ranks, run->attempt.host,
+               run->attempt.job[0] != '\0' ? run->attempt.job : "none", run->processor);
+    LO_TRY(open_data(out, err));
+    out->has_ensemble = lo_job_has(out->job, "ensemble");
+    if (out->has_ensemble) {
+        LO_TRY(
+            lo_agree(run->comm, lo_study_design(out->job, &out->data, &out->design, &out->left, err), err));
+    }
+    return LO_OK;
+}
+
+lo_status lo_study_lock(lo_study *study, lo_error *err)
+{
+    lo_status status = LO_OK;
+    lo_run *run = &study->run;
+    bool taken = false;
+    while (run->rank == 0 && status == LO_OK && !taken) {
+        status = lo_lease_take(run->study, "publish", 0, &run->attempt, &taken, err);
+        lo_run_watch(run);
+        if (status == LO_OK && !taken && run->stopping) {
+            status = lo_fail(err, LO_STOPPED, "stopped while another attempt published");
+        } else if (status == LO_OK && !taken) {
+            (void)usleep(200000);
+        }
+    }
+    return lo_agree(run->comm, status, err);
+}
+
+void lo_study_unlock(lo_study *study)
+{
+    if (study->run.rank == 0) {
+        lo_lease_release(study->run.study, "publish", 0, &study->run.attempt);
+    }
+}
+
+/* For the batch script: this job was stopped by the scheduler's signal and wants to be queued again. Tells a
+ * later attempt, too, that this one ended by itself. */
+static void note_requeue(const lo_run *run)
+{
+    char path[PATH_MAX];
+    if (run->attempt.job[0] == '\0' || strncmp(run->stop_reason, "asked", 5) == 0) {
+        return;
+    }
+    (void)snprintf(path, sizeof(path), "%s/log/requeue.log", run->study);
+    FILE *stream = fopen(path, "a");
+    if (stream != NULL) {
+        (void)fprintf(stream, "job=%s restart=%d code=%d reason=\"%s\"\n", run->attempt.job,
+                      run->attempt.restart, LO_STOPPED, run->stop_reason);
+        (void)fclose(stream);
+    }
+}
+
+void lo_study_close(lo_study *study, lo_status status, const lo_error *err)
+{
+    lo_run *run = &study->run;
+    if (run->begun || run->rank != 0) {
+        char reason[96];
+        if (status == LO_STOPPED) {
+            (void)snprintf(reason, sizeof(reason), "stopped: %s", run->stop_reason);
+        } else {
+            (void)snprintf(reason, sizeof(reason), "%s", status == LO_OK ? "complete" : "failed");
+        }
+        if (run->rank == 0) {
+            if (status == LO_STOPPED) {
+                note_requeue(run);
+            }
+            lo_run_say(run, "event=end status=%d reason=\"%s\" seconds=%.1f", (int)status, reason,
+                       lo_clock_monotonic() - study->begun);
+            if (status != LO_OK && run->log != NULL && err != NULL) {
+                (void)fprintf(run->log, "%s\n", err->text);
+            }
+        }
+        lo_run_end(run, reason);
+    } else {
+        lo_run_end(run, "refused");
+    }
+    lo_job_destroy(&study->job);
+    lo_dataset_close(&study->data);
+    free(study->left);
+    study->left = NULL;
+}

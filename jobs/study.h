@@ -1,0 +1,79 @@
+/* A study under work: the directory, the job it belongs to, the prepared data, the attempt. What every stage
+ * is given. */
+#ifndef LEAVEOUT_JOBS_STUDY_H
+#define LEAVEOUT_JOBS_STUDY_H
+
+#include "base/job.h"
+#include "base/status.h"
+#include "data/dataset.h"
+#include "data/design.h"
+#include "mpi/ledger.h"
+#include "mpi/run.h"
+#include "nn/training.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { LO_STUDY_FORMAT = 1, LO_MAX_PROCESSOR = 128 };
+
+typedef struct lo_study {
+    lo_run run;
+    lo_job *job; /* the effective job, the same on all ranks */
+    lo_dataset data;
+    bool has_ensemble;
+    lo_design design;
+    int64_t *left; /* owned: positions that leave_one_out leaves out */
+    int64_t given_up;
+    bool left_to_others;
+    bool news;    /* something was computed or published in this run */
+    double begun; /* monotonic */
+} lo_study;
+
+typedef struct lo_study_options {
+    const char *job_file;
+    const char *directory;
+    const char *const *overrides;
+    int override_count;
+    bool join;
+    bool reading; /* for a command that trains nothing: any processor will do */
+} lo_study_options;
+
+/* Collective over MPI_COMM_WORLD. Reads the job, makes the study or finds it, announces the attempt, prepares
+ * the data. A study made by another job is refused (LO_USAGE) with the keys that differ, if it has results;
+ * one that somebody works on is refused with LO_STOPPED unless it is joined. Close it in any case. */
+lo_status lo_study_open(const lo_study_options *options, lo_study *out, lo_error *err);
+
+/* Collective. Ends the attempt with a reason for status.json and the journals, and releases everything. */
+void lo_study_close(lo_study *study, lo_status status, const lo_error *err);
+
+/* Collective. Only one attempt publishes at a time: waits for the others, rank 0 beating its heart. Errors:
+ * LO_STOPPED when one is stopped meanwhile, LO_IO. */
+lo_status lo_study_lock(lo_study *study, lo_error *err);
+void lo_study_unlock(lo_study *study);
+
+/* What follows serves readers too, which open no attempt: */
+
+/* Reads DIR/job.yaml. Errors: LO_USAGE when the directory holds no study, LO_DATA when its format is newer.
+ * The caller destroys the job. */
+lo_status lo_study_read_job(const char *directory, lo_job **out, lo_error *err);
+
+/* The data section of a job, for lo_dataset_prepare; points into the job. */
+lo_data_spec lo_study_data_spec(const lo_job *job);
+
+/* Model and recipe of a job. preset points into the job. */
+lo_model_spec lo_study_model_spec(const lo_job *job);
+lo_recipe lo_study_recipe(const lo_job *job);
+
+/* The ensemble's design over the prepared data. *left (owned by the caller) takes the positions for
+ * leave_one_out. Errors: LO_USAGE, also for an example number that is not in the training set in use. */
+lo_status lo_study_design(const lo_job *job, const lo_dataset *data, lo_design *design, int64_t **left,
+                          lo_error *err);
+
+/* DIR/cache/DIGEST.dat */
+void lo_study_cache_path(const char *directory, const lo_job *job, char *path, size_t size);
+
+/* A job file with precision auto resolved: to the study's precision if there is one, else to the best that
+ * all ranks have. Reads the file when directory holds no study. */
+lo_status lo_study_resolve_job(const lo_study_options *options, lo_job **out, lo_error *err);
+
+#endif
