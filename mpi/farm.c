@@ -382,7 +382,7 @@ static void show_progress(farm *f, double now)
         lo_run_progress(f->run, (double)done / (double)f->work->tasks,
                         "event=progress stage=%s done=%lld total=%lld running=%lld rate=%.3f/s eta_s=%s",
                         lo_stage_name(f->work->stage), (long long)done, (long long)f->work->tasks,
-                        (long long)c->running, rate, eta);
+                        (long long)(c->running < f->run->ranks ? c->running : f->run->ranks), rate, eta);
     }
     if (now >= c->next_status) {
         c->next_status = now + STATUS_SECONDS;

@@ -81,6 +81,24 @@ void lo_run_init(lo_run *run, const char *study)
     (void)sigaction(SIGINT, &action, NULL);
 }
 
+/* Does a person watch? mpirun gives its ranks a pseudo-terminal whatever its own output is, so there it is
+ * mpirun's output that counts. */
+static bool is_watched(void)
+{
+    char link[64];
+    char target[PATH_MAX];
+    if (getenv("OMPI_COMM_WORLD_RANK") == NULL) {
+        return isatty(STDOUT_FILENO) == 1;
+    }
+    (void)snprintf(link, sizeof(link), "/proc/%ld/fd/1", (long)getppid());
+    const ssize_t length = readlink(link, target, sizeof(target) - 1);
+    if (length < 0) {
+        return false;
+    }
+    target[length] = '\0';
+    return strncmp(target, "/dev/pts/", 9) == 0 || strncmp(target, "/dev/tty", 8) == 0;
+}
+
 /* Rank 0: refuses a study on which an older attempt works, unless told to join it. */
 static lo_status look_for_others(const lo_run *run, bool join, lo_error *err)
 {
@@ -127,7 +145,7 @@ lo_status lo_run_begin(lo_run *run, bool join, lo_error *err)
             (void)unlink(path);
             run->begun = false;
         }
-        run->bar = isatty(STDOUT_FILENO) == 1;
+        run->bar = is_watched();
     }
     status = lo_agree(run->comm, status, err);
     MPI_Bcast(&run->attempt.number, 1, MPI_INT, 0, run->comm);
