@@ -80,21 +80,31 @@ const lo_kernels *lo_kernels_chosen(void)
     return named != NULL ? named : lo_kernels_at(0);
 }
 
+static lo_status unknown_level(const char *source, const char *name, lo_error *err)
+{
+    char known[128] = "auto";
+    for (int i = 0; i < lo_kernels_count(); i++) {
+        const size_t used = strlen(known);
+        (void)snprintf(known + used, sizeof(known) - used, " %s", lo_kernels_at(i)->name);
+    }
+    return lo_fail(err, LO_USAGE, "%s '%s': this processor runs: %s", source, name, known);
+}
+
 lo_status lo_kernels_pin(const char *name, lo_error *err)
 {
-    if (strcmp(name, "auto") == 0) {
-        pinned = NULL;
-        return LO_OK;
-    }
     const lo_kernels *named = find(name);
-    if (named == NULL) {
-        char known[128] = "auto";
-        for (int i = 0; i < lo_kernels_count(); i++) {
-            const size_t used = strlen(known);
-            (void)snprintf(known + used, sizeof(known) - used, " %s", lo_kernels_at(i)->name);
-        }
-        return lo_fail(err, LO_USAGE, "kernels '%s': this processor runs: %s", name, known);
+    if (named == NULL && strcmp(name, "auto") != 0) {
+        return unknown_level("kernels", name, err);
     }
     pinned = named;
+    return LO_OK;
+}
+
+lo_status lo_kernels_check(lo_error *err)
+{
+    const char *name = getenv("LEAVEOUT_ISA");
+    if (pinned == NULL && name != NULL && strcmp(name, "auto") != 0 && find(name) == NULL) {
+        return unknown_level("environment variable LEAVEOUT_ISA is", name, err);
+    }
     return LO_OK;
 }

@@ -130,4 +130,8 @@ const lo_kernels *lo_kernels_at(int i);
  * LO_USAGE when the processor has no such level. */
 lo_status lo_kernels_pin(const char *name, lo_error *err);
 
+/* LO_USAGE where the environment asks for a level that this processor does not have, and nothing was pinned.
+ */
+lo_status lo_kernels_check(lo_error *err);
+
 #endif

@@ -7,7 +7,7 @@
  * and includes kernels.h. Sums run in an order that only the sizes and VEC decide. */
 
 #define INLINE static inline __attribute__((always_inline))
-enum { PANEL = 2 * VEC, DEPTH = 112 };
+enum { PANEL = 2 * VEC, DEPTH = 256 };
 
 typedef float vector_memory __attribute__((vector_size(4 * VEC), aligned(4), may_alias));
 
@@ -123,10 +123,11 @@ TILES(2)
 TILES(3)
 TILES(4)
 #if ROWS >= 6
-    TILES(5) TILES(6)
+TILES(5)
+TILES(6)
 #endif
 #if ROWS >= 14
-        TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
+    TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
 #endif
 
     /* [rows - 1][A by columns][vectors - 1] */

@@ -1,6 +1,6 @@
 #include "nn/presets.h"
 
-enum { DEFAULT_HIDDEN = 512 };
+enum { DEFAULT_HIDDEN = 512, WIDEST = 1 << 20 };
 
 lo_status lo_preset_mlp(const lo_model_spec *spec, lo_shape input, int32_t classes, lo_network **out,
                         lo_error *err)
@@ -8,6 +8,12 @@ lo_status lo_preset_mlp(const lo_model_spec *spec, lo_shape input, int32_t class
     if (spec->hidden_count < 0 || spec->hidden_count > LO_MAX_HIDDEN) {
         return lo_fail(err, LO_USAGE, "preset mlp: %d hidden layers; 0 to %d are allowed", spec->hidden_count,
                        LO_MAX_HIDDEN);
+    }
+    for (int32_t i = 0; i < spec->hidden_count; i++) {
+        if (spec->hidden[i] < 1 || spec->hidden[i] > WIDEST) {
+            return lo_fail(err, LO_USAGE, "preset mlp: layer linear%d of %d outputs; 1 to %d are allowed",
+                           i + 1, spec->hidden[i], WIDEST);
+        }
     }
     const int32_t fallback = DEFAULT_HIDDEN;
     const int32_t *hidden = spec->hidden_count > 0 ? spec->hidden : &fallback;

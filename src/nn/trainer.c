@@ -83,6 +83,7 @@ lo_status lo_trainer_create(const lo_model_spec *model, const lo_recipe *recipe,
     lo_trainer *trainer = NULL;
     *out = NULL;
     LO_TRY(check_recipe(recipe, err));
+    LO_TRY(lo_kernels_check(err));
     trainer = calloc(1, sizeof(*trainer));
     if (trainer == NULL) {
         return lo_fail(err, LO_INTERNAL, "no memory for a trainer");
@@ -170,8 +171,8 @@ static lo_status take_example(lo_trainer *trainer, const lo_examples *examples, 
     return at % EXAMPLES_A_TICK == 0 ? lo_tick_call(tick) : LO_OK;
 }
 
-lo_status lo_trainer_step(lo_trainer *trainer, const uint32_t *rows, size_t count, double lr,
-                          const lo_tick *tick, double *loss, int64_t *correct)
+static lo_status step(lo_trainer *trainer, const uint32_t *rows, size_t count, double lr, const lo_tick *tick,
+                      double *loss, int64_t *correct)
 {
     lo_network *network = trainer->network;
     const lo_recipe *recipe = &trainer->recipe;
@@ -189,6 +190,15 @@ lo_status lo_trainer_step(lo_trainer *trainer, const uint32_t *rows, size_t coun
     const lo_sgd sgd = {(float)lr, (float)recipe->momentum, (float)recipe->weight_decay};
     network->kernels->sgd(&sgd, network->weight_size, network->weights, network->velocity, network->gradient);
     return lo_tick_call(tick);
+}
+
+lo_status lo_trainer_step(lo_trainer *trainer, const uint32_t *rows, size_t count, double lr,
+                          const lo_tick *tick, double *loss, int64_t *correct)
+{
+    const float_mode mode = flush_denormals();
+    const lo_status status = step(trainer, rows, count, lr, tick, loss, correct);
+    restore_floats(mode);
+    return status;
 }
 
 static bool all_finite(const float *values, size_t count)
@@ -244,14 +254,19 @@ lo_status lo_trainer_run(lo_trainer *trainer, uint64_t model_seed, const uint32_
 {
     const int64_t known = trainer->dataset->train.count;
     *out = (lo_training){0};
-    if (count < 1 || count > known || members[count - 1] >= known) {
+    if (count < 1 || count > known) {
         return lo_fail(err, LO_USAGE, "training on %lld members; 1 to the %lld training examples are allowed",
                        (long long)count, (long long)known);
     }
+    for (int64_t i = 0; i < count; i++) {
+        if (members[i] >= known || (i > 0 && members[i] <= members[i - 1])) {
+            return lo_fail(err, LO_USAGE, "member %lld of %lld is %u; members ascend and are below %lld",
+                           (long long)i, (long long)count, members[i], (long long)known);
+        }
+    }
     const double start = lo_clock_monotonic();
-    const float_mode mode = flush_denormals();
     const lo_status status = train(trainer, model_seed, members, count, tick, out);
-    restore_floats(mode);
+
     out->seconds = lo_clock_monotonic() - start;
     return status;
 }

@@ -1,4 +1,5 @@
 /* The trainer as its callers see it: order, schedule, determinism, divergence, evaluation. */
+#include "nn/bench.h"
 #include "nn/order.h"
 #include "nn/trainer.h"
 
@@ -320,13 +321,80 @@ static void test_wrong_use(void **state)
     model = (lo_model_spec){.preset = "mlp"};
     assert_int_equal(lo_trainer_create(&model, &empty, &data->dataset, &trainer, &err), LO_USAGE);
     trainer = trainer_of("mlp", &recipe, &data->dataset);
-    const uint32_t beyond = 20;
+    const uint32_t beyond = 20, descending[] = {5, 4};
     lo_training out;
     assert_int_equal(lo_trainer_run(trainer, 1, &beyond, 1, NULL, &out, &err), LO_USAGE);
     assert_int_equal(lo_trainer_run(trainer, 1, &beyond, 0, NULL, &out, &err), LO_USAGE);
+    assert_int_equal(lo_trainer_run(trainer, 1, descending, 2, NULL, &out, &err), LO_USAGE);
     lo_trainer_destroy(&trainer);
     lo_trainer_destroy(&trainer);
     nn_data_destroy(data);
+}
+
+static void test_environment(void **state)
+{
+    (void)state;
+    nn_data *data = nn_data_create((lo_shape){1, 8, 8}, 3, 20, 10);
+    const lo_model_spec model = {.preset = "linear"};
+    lo_trainer *trainer = NULL;
+    lo_error err;
+    assert_int_equal(setenv("LEAVEOUT_ISA", "abacus", 1), 0);
+    assert_int_equal(lo_trainer_create(&model, &recipe, &data->dataset, &trainer, &err), LO_USAGE);
+    assert_non_null(strstr(err.text, "abacus"));
+    assert_int_equal(setenv("LEAVEOUT_ISA", "portable", 1), 0);
+    assert_int_equal(lo_trainer_create(&model, &recipe, &data->dataset, &trainer, &err), LO_OK);
+    assert_string_equal(lo_trainer_network(trainer)->kernels->name, "portable");
+    assert_int_equal(unsetenv("LEAVEOUT_ISA"), 0);
+    lo_trainer_destroy(&trainer);
+    nn_data_destroy(data);
+}
+
+static float a_denormal(void)
+{
+    volatile float tiny = 1e-38F;
+    tiny = tiny / 16;
+    return tiny;
+}
+
+static lo_status watch_denormals(void *self)
+{
+    float *largest = self;
+    const float here = a_denormal();
+    *largest = here > *largest ? here : *largest;
+    return LO_OK;
+}
+
+/* While a trainer computes a step, denormal numbers are zero; its caller's are not. */
+static void test_denormals(void **state)
+{
+    (void)state;
+    nn_data *data = nn_data_create((lo_shape){1, 8, 8}, 3, 20, 10);
+    lo_trainer *trainer = trainer_of("linear", &recipe, &data->dataset);
+    float largest = 0;
+    const lo_tick tick = {watch_denormals, &largest};
+    lo_error err;
+    assert_true(a_denormal() > 0);
+    assert_int_equal(lo_trainer_evaluate(trainer, &data->dataset.test, &tick, NULL, NULL, &err), LO_OK);
+    assert_true(a_denormal() > 0);
+#if defined(__x86_64__) || defined(__aarch64__)
+    assert_true(largest == 0);
+#endif
+    lo_trainer_destroy(&trainer);
+    nn_data_destroy(data);
+}
+
+static void test_bench(void **state)
+{
+    (void)state;
+    lo_bench bench;
+    lo_error err;
+    assert_int_equal(lo_bench_train("mlp", 32, 0.05, &bench, &err), LO_OK);
+    assert_true(bench.images_per_s > 0 && bench.peak_gflops > 0);
+    assert_true(fabs(bench.share_of_peak - bench.gflops / bench.peak_gflops) < 1e-12);
+    assert_true(fabs(bench.gflops - bench.images_per_s * (4.0 * 784 * 512 + 6.0 * 512 * 10) * 1e-9) <
+                1e-9 * bench.gflops);
+    assert_int_equal(lo_bench_train("mlp", 0, 1, &bench, &err), LO_USAGE);
+    assert_int_equal(lo_bench_train("lp", 1, 1, &bench, &err), LO_USAGE);
 }
 
 static void test_sizes(void **state)
@@ -395,6 +463,9 @@ int main(void)
         cmocka_unit_test(test_ticks),
         cmocka_unit_test(test_wrong_use),
         cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_denormals),
+        cmocka_unit_test(test_bench),
         cmocka_unit_test(test_initial_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
