@@ -127,7 +127,8 @@ TILES(5)
 TILES(6)
 #endif
 #if ROWS >= 14
-    TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
+TILES(7)
+TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
 #endif
 
     /* [rows - 1][A by columns][vectors - 1] */
@@ -157,7 +158,16 @@ static void panel_product(size_t m, size_t k, const float *a, size_t a_row, size
 
 typedef float four_floats __attribute__((vector_size(16)));
 typedef float four_memory __attribute__((vector_size(16), aligned(4), may_alias));
+
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define shuffle4(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#endif
+#endif
+#ifndef shuffle4 /* GCC before 12 */
 typedef int four_ints __attribute__((vector_size(16)));
+#define shuffle4(a, b, ...) __builtin_shuffle(a, b, (four_ints){__VA_ARGS__})
+#endif
 
 /* to[j][i] = from[i][j] for a block of 4 by 4. */
 INLINE void transpose4(const float *from, size_t from_row, float *to, size_t to_row)
@@ -166,14 +176,14 @@ INLINE void transpose4(const float *from, size_t from_row, float *to, size_t to_
     const four_floats r1 = *(const four_memory *)(from + from_row);
     const four_floats r2 = *(const four_memory *)(from + 2 * from_row);
     const four_floats r3 = *(const four_memory *)(from + 3 * from_row);
-    const four_floats a = __builtin_shuffle(r0, r1, (four_ints){0, 4, 1, 5});
-    const four_floats b = __builtin_shuffle(r2, r3, (four_ints){0, 4, 1, 5});
-    const four_floats c = __builtin_shuffle(r0, r1, (four_ints){2, 6, 3, 7});
-    const four_floats d = __builtin_shuffle(r2, r3, (four_ints){2, 6, 3, 7});
-    *(four_memory *)to = __builtin_shuffle(a, b, (four_ints){0, 1, 4, 5});
-    *(four_memory *)(to + to_row) = __builtin_shuffle(a, b, (four_ints){2, 3, 6, 7});
-    *(four_memory *)(to + 2 * to_row) = __builtin_shuffle(c, d, (four_ints){0, 1, 4, 5});
-    *(four_memory *)(to + 3 * to_row) = __builtin_shuffle(c, d, (four_ints){2, 3, 6, 7});
+    const four_floats a = shuffle4(r0, r1, 0, 4, 1, 5);
+    const four_floats b = shuffle4(r2, r3, 0, 4, 1, 5);
+    const four_floats c = shuffle4(r0, r1, 2, 6, 3, 7);
+    const four_floats d = shuffle4(r2, r3, 2, 6, 3, 7);
+    *(four_memory *)to = shuffle4(a, b, 0, 1, 4, 5);
+    *(four_memory *)(to + to_row) = shuffle4(a, b, 2, 3, 6, 7);
+    *(four_memory *)(to + 2 * to_row) = shuffle4(c, d, 0, 1, 4, 5);
+    *(four_memory *)(to + 3 * to_row) = shuffle4(c, d, 2, 3, 6, 7);
 }
 
 /* to [columns, rows] = the transpose of from [rows, columns]. */
