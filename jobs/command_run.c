@@ -11,7 +11,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+/* The largest memory of a rank, for the log. */
+static void say_usage(lo_study *study)
+{
+    struct rusage usage;
+    (void)getrusage(RUSAGE_SELF, &usage);
+    long peak = usage.ru_maxrss; /* KiB */
+    MPI_Allreduce(MPI_IN_PLACE, &peak, 1, MPI_LONG, MPI_MAX, study->run.comm);
+    lo_run_say(&study->run, "event=usage peak_memory_per_rank_mib=%.0f", (double)peak / 1024);
+}
 
 /* What has to be published again is published, what is missing is computed. */
 static lo_status run_stages(lo_study *study, lo_error *err)
@@ -26,6 +37,7 @@ static lo_status run_stages(lo_study *study, lo_error *err)
     LO_TRY(lo_stage_scores(study, err));
     LO_TRY(lo_stage_influence(study, err));
     LO_TRY(lo_stage_report(study, err));
+    say_usage(study);
     if (study->given_up > 0) {
         return lo_fail(
             err, LO_INTERNAL,

@@ -529,6 +529,49 @@ static lo_status write_manifest(const material *m, lo_error *err)
     return lo_file_end(&file, LO_OK, err);
 }
 
+/* The answer in one line, for those who do not open the report at once. */
+static void say_summary(const material *m)
+{
+    const lo_report *r = &m->report;
+    const float *memorization = NULL;
+    const float *low = NULL;
+    double accuracy = 0;
+    int64_t above = 0;
+    int64_t surely = 0;
+    for (int s = 0; s < r->score_count; s++) {
+        if (strcmp(r->score[s].name, "memorization") == 0) {
+            memorization = r->score[s].value;
+            low = r->score[s].low;
+        }
+    }
+    if (r->models_done == 0 || memorization == NULL) {
+        return;
+    }
+    for (int64_t k = 0; k < r->models_done; k++) {
+        accuracy += r->test_accuracy[k] / (double)r->models_done;
+    }
+    for (int64_t i = 0; i < r->data->train.count; i++) {
+        above += memorization[i] > 0.25F;
+        surely += low[i] > 0.25F;
+    }
+    char relabelled[48] = "";
+    if (r->relabelled > 0) {
+        (void)snprintf(relabelled, sizeof(relabelled), " in_sample_relabelled=%.4f", r->in_sample_relabelled);
+    }
+    lo_run_say(&m->study->run,
+               "event=summary models=%lld diverged=%lld test_accuracy=%.4f in_sample_clean=%.4f%s "
+               "memorized_above_0.25=%lld "
+               "of_these_interval_above_0.25=%lld of=%lld",
+               (long long)r->models_done, (long long)r->models_diverged, accuracy, r->in_sample_clean,
+               relabelled, (long long)above, (long long)surely, (long long)r->data->train.count);
+    if (r->in_sample_clean < 0.95 || (r->relabelled > 0 && r->in_sample_relabelled < 0.95)) {
+        lo_run_say(
+            &m->study->run,
+            "event=note text=\"the models do not fit what they were trained on: memorization cannot be "
+            "read there; train longer or larger\"");
+    }
+}
+
 lo_status lo_stage_report(lo_study *study, lo_error *err)
 {
     lo_run *run = &study->run;
@@ -545,6 +588,9 @@ lo_status lo_stage_report(lo_study *study, lo_error *err)
             }
             if (status == LO_OK) {
                 status = lo_report_write(&m.report, path, err);
+            }
+            if (status == LO_OK) {
+                say_summary(&m);
             }
             material_free(&m);
             if (status == LO_OK) {

@@ -21,7 +21,8 @@ typedef struct shard {
     int64_t first, count;
     lo_counts *counts;
     lo_pairs *pairs;
-    lo_estimate *estimate;
+    lo_estimate *estimate[MAX_SCORES];
+    double seconds[MAX_SCORES]; /* core seconds that a score cost, over all ranks */
     float *field;
     int32_t *number;
 } shard;
@@ -30,7 +31,9 @@ static void shard_free(shard *s)
 {
     free(s->counts);
     free(s->pairs);
-    free(s->estimate);
+    for (int i = 0; i < MAX_SCORES; i++) {
+        free(s->estimate[i]);
+    }
     free(s->field);
     free(s->number);
 }
@@ -39,10 +42,9 @@ static lo_status count_shard(const lo_study *study, const lo_ensemble_file *file
 {
     const size_t room = (size_t)s->count + 1;
     s->counts = calloc(room, sizeof(*s->counts));
-    s->estimate = calloc(room, sizeof(*s->estimate));
     s->field = calloc(room, sizeof(*s->field));
     s->number = calloc(room, sizeof(*s->number));
-    if (s->counts == NULL || s->estimate == NULL || s->field == NULL || s->number == NULL) {
+    if (s->counts == NULL || s->field == NULL || s->number == NULL) {
         return lo_fail(err, LO_INTERNAL, "no memory for the scores of %lld examples", (long long)s->count);
     }
     lo_columns mask = {0};
@@ -81,6 +83,24 @@ typedef struct plan {
     int counts[4];
 } plan;
 
+/* Estimates every score of this rank's examples, and what each cost: its own time and its share of the
+ * counting. */
+static lo_status estimate_shard(const plan *p, shard *s, double counting, lo_error *err)
+{
+    const lo_score_input input = {s->count, s->counts, s->pairs};
+    for (int i = 0; i < p->score_count; i++) {
+        const double start = lo_clock_monotonic();
+        s->estimate[i] = calloc((size_t)s->count + 1, sizeof(*s->estimate[i]));
+        if (s->estimate[i] == NULL) {
+            return lo_fail(err, LO_INTERNAL, "no memory for the scores of %lld examples",
+                           (long long)s->count);
+        }
+        p->score[i]->estimate(&input, s->estimate[i]);
+        s->seconds[i] = lo_clock_monotonic() - start + counting / p->score_count;
+    }
+    return LO_OK;
+}
+
 static lo_status create_file(lo_study *study, const lo_ensemble_file *file, const shard *s, plan *p,
                              uint64_t digest, lo_h5 *h5, lo_error *err)
 {
@@ -101,7 +121,7 @@ static lo_status create_file(lo_study *study, const lo_ensemble_file *file, cons
         LO_TRY(lo_h5_int(h5, group, "orientation", p->score[i]->orientation, err));
         LO_TRY(lo_h5_text(h5, group, "description", p->score[i]->description, err));
         LO_TRY(lo_h5_text(h5, group, "source", p->score[i]->source, err));
-        LO_TRY(lo_h5_real(h5, group, "cost_core_seconds", 0, err));
+        LO_TRY(lo_h5_real(h5, group, "cost_core_seconds", s->seconds[i], err));
         LO_TRY(lo_h5_real(h5, group, "shared_training_core_seconds", file->seconds, err));
     }
     for (int c = 0; c < 4; c++) {
@@ -123,12 +143,10 @@ static lo_status create_file(lo_study *study, const lo_ensemble_file *file, cons
 
 static lo_status write_scores(shard *s, const plan *p, lo_h5 *h5, lo_error *err)
 {
-    const lo_score_input input = {s->count, s->counts, s->pairs};
     for (int i = 0; i < p->score_count; i++) {
-        p->score[i]->estimate(&input, s->estimate);
         for (int f = 0; f < FIELDS; f++) {
             for (int64_t k = 0; k < s->count; k++) {
-                const lo_estimate *e = &s->estimate[k];
+                const lo_estimate *e = &s->estimate[i][k];
                 s->field[k] = f == 0 ? e->value : f == 1 ? e->standard_error : f == 2 ? e->low : e->high;
             }
             LO_TRY(lo_h5_write(h5, p->number[i][f], s->count, s->field, LO_OK, err));
@@ -173,7 +191,12 @@ lo_status lo_stage_scores(lo_study *study, lo_error *err)
         shard s = {0};
         lo_h5 h5 = {.id = -1};
         lo_shard(study->data.train.count, 1, run->rank, run->ranks, &s.first, &s.count);
-        status = lo_agree(run->comm, count_shard(study, &file, &s, err), err);
+        status = count_shard(study, &file, &s, err);
+        if (status == LO_OK) {
+            status = estimate_shard(&p, &s, lo_clock_monotonic() - start, err);
+        }
+        status = lo_agree(run->comm, status, err);
+        MPI_Allreduce(MPI_IN_PLACE, s.seconds, MAX_SCORES, MPI_DOUBLE, MPI_SUM, run->comm);
         if (status == LO_OK) {
             status = create_file(study, &file, &s, &p, digest, &h5, err);
             if (status == LO_OK) {

@@ -408,7 +408,8 @@ lo_status lo_study_open(const lo_study_options *options, lo_study *out, lo_error
     lo_run_init(run, options->directory);
     lo_status status = LO_OK;
     if (strlen(options->directory) > LONGEST) {
-        status = lo_fail(err, LO_USAGE, "--study: a path of %zu characters; %d are allowed", strlen(options->directory), LONGEST);
+        status = lo_fail(err, LO_USAGE, "--study: a path of %zu characters; %d are allowed",
+                         strlen(options->directory), LONGEST);
     } else if (run->rank == 0) {
         status = lo_study_resolve_job(options, &out->job, err);
         if (status == LO_OK) {
