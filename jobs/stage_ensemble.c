@@ -1,6 +1,7 @@
 /* Stage ensemble: one task a model. Its record holds what the model did on every training and test example.
  */
 #include "base/clock.h"
+#include "base/fields.h"
 #include "base/file.h"
 #include "jobs/outcome.h"
 #include "jobs/stages.h"
@@ -478,13 +479,11 @@ static bool excused(void *self, const lo_journal_file *source)
 {
     enum { LIMIT_MARGIN = 60 };
     const deaths *d = self;
-    char end_time[32];
     char job[64];
     char restart[16];
-    lo_ledger_field(source->text, "end_time", end_time, sizeof(end_time));
-    lo_ledger_field(source->text, "job", job, sizeof(job));
-    lo_ledger_field(source->text, "restart", restart, sizeof(restart));
-    const double end = strtod(end_time, NULL);
+    lo_field(source->text, "job", job, sizeof(job));
+    lo_field(source->text, "restart", restart, sizeof(restart));
+    const double end = lo_field_real(source->text, "end_time");
     double last = source->last;
     for (int i = 0; i < d->count; i++) {
         if (d->list[i].number == source->attempt) {

@@ -1,5 +1,6 @@
 /* Stage report: manifest.json and report.html from what the study holds. Rank 0 alone. */
 #include "base/clock.h"
+#include "base/fields.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "jobs/ensemble_file.h"
@@ -113,22 +114,19 @@ static lo_status gather_attempts(material *m, lo_error *err)
         if (a < 0) {
             a = m->report.attempt_count++;
             m->attempt[a].number = source->attempt;
-            lo_ledger_field(source->text, "start", value, sizeof(value));
-            lo_clock_iso(strtod(value, NULL), m->attempt_text[a][0], TEXT);
-            lo_ledger_field(source->text, "ranks", value, sizeof(value));
-            m->attempt[a].ranks = (int)strtol(value, NULL, 10);
-            lo_ledger_field(source->text, "processor", m->attempt_text[a][2], TEXT);
-            lo_ledger_field(source->text, "job", m->attempt_text[a][3], TEXT);
+            lo_clock_iso(lo_field_real(source->text, "start"), m->attempt_text[a][0], TEXT);
+            m->attempt[a].ranks = (int)lo_field_int(source->text, "ranks");
+            lo_field(source->text, "processor", m->attempt_text[a][2], TEXT);
+            lo_field(source->text, "job", m->attempt_text[a][3], TEXT);
             (void)snprintf(m->attempt_text[a][4], TEXT, "%s",
                            source->attempt == m->study->run.attempt.number ? "this one"
                            : attempt_lives(m->study, source->attempt)      ? "running"
                                                                            : "died");
         }
         lo_report_attempt *attempt = &m->attempt[a];
-        lo_ledger_field(source->text, "host", value, sizeof(value));
+        lo_field(source->text, "host", value, sizeof(value));
         add_word(m->attempt_text[a][1], value);
-        lo_ledger_field(source->text, "start", value, sizeof(value));
-        attempt->seconds = fmax(attempt->seconds, source->last - strtod(value, NULL));
+        attempt->seconds = fmax(attempt->seconds, source->last - lo_field_real(source->text, "start"));
         attempt->models += source->done;
         attempt->core_seconds += source->done_seconds;
         if (source->ended) {
@@ -136,7 +134,7 @@ static lo_status gather_attempts(material *m, lo_error *err)
         }
         if (source->done > 0) {
             int64_t p = 0;
-            lo_ledger_field(source->text, "processor", value, sizeof(value));
+            lo_field(source->text, "processor", value, sizeof(value));
             while (p < m->report.processor_types && strcmp(processors[p], value) != 0) {
                 p++;
             }
@@ -369,9 +367,9 @@ static lo_status gather_influence(material *m, lo_error *err)
         row = calloc((size_t)items + 1, sizeof(*row));
         error = calloc((size_t)items + 1, sizeof(*error));
         m->influence_test = calloc(SHOWN_TESTS, sizeof(int64_t));
-        m->influence_index = calloc((size_t)(SHOWN_TESTS * SHOWN_TRAIN), sizeof(int64_t));
-        m->influence_value = calloc((size_t)(SHOWN_TESTS * SHOWN_TRAIN), sizeof(float));
-        m->influence_error = calloc((size_t)(SHOWN_TESTS * SHOWN_TRAIN), sizeof(float));
+        m->influence_index = calloc((size_t)SHOWN_TESTS * SHOWN_TRAIN, sizeof(int64_t));
+        m->influence_value = calloc((size_t)SHOWN_TESTS * SHOWN_TRAIN, sizeof(float));
+        m->influence_error = calloc((size_t)SHOWN_TESTS * SHOWN_TRAIN, sizeof(float));
         if (strength == NULL || row == NULL || error == NULL || m->influence_test == NULL ||
             m->influence_index == NULL || m->influence_value == NULL || m->influence_error == NULL) {
             status = lo_fail(err, LO_INTERNAL, "no memory for the influence rows of the report");

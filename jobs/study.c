@@ -1,6 +1,7 @@
 #include "jobs/study.h"
 
 #include "base/clock.h"
+#include "base/fields.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "mpi/agree.h"
@@ -369,7 +370,7 @@ static lo_status check_processor(lo_study *study, lo_error *err)
         }
         for (int i = 0; status == LO_OK && i < ledger.sources; i++) {
             if (ledger.source[i].done > 0) {
-                lo_ledger_field(ledger.source[i].text, "processor", first, sizeof(first));
+                lo_field(ledger.source[i].text, "processor", first, sizeof(first));
                 break;
             }
         }

@@ -1,6 +1,7 @@
 #include "mpi/claims.h"
 
 #include "base/clock.h"
+#include "base/fields.h"
 #include "base/file.h"
 
 #include <dirent.h>
@@ -121,20 +122,6 @@ void lo_attempt_end(const char *study, const lo_attempt *self)
     (void)unlink(path);
 }
 
-/* Value of "key=" in a text of lines, copied; "" when there is none. */
-static void field(const char *text, const char *key, char *value, size_t size)
-{
-    const size_t length = strlen(key);
-    value[0] = '\0';
-    for (const char *line = text; line != NULL && *line != '\0'; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncmp(line, key, length) == 0 && line[length] == '=') {
-            (void)snprintf(value, size, "%.*s", (int)strcspn(line + length + 1, "\n"), line + length + 1);
-            return;
-        }
-    }
-}
-
 /* The file system's clock, which may differ from this host's: the time stamp it gives to our own heartbeat.
  */
 static double file_system_now(const char *study, const lo_attempt *self)
@@ -161,21 +148,15 @@ static bool read_attempt(const char *study, int number, double now, lo_attempt *
     if (stat(path, &st) != 0 || lo_file_read(path, 1 << 16, &text, &size, NULL) != LO_OK) {
         return false; /* it ended just now */
     }
-    char value[64];
     *out = (lo_attempt){.number = number};
-    field(text, "host", out->host, sizeof(out->host));
-    field(text, "place", out->place, sizeof(out->place));
-    field(text, "job", out->job, sizeof(out->job));
-    field(text, "pid", value, sizeof(value));
-    out->pid = strtol(value, NULL, 10);
-    field(text, "birth", value, sizeof(value));
-    out->birth = strtoull(value, NULL, 10);
-    field(text, "restart", value, sizeof(value));
-    out->restart = (int)strtol(value, NULL, 10);
-    field(text, "ranks", value, sizeof(value));
-    out->ranks = (int)strtol(value, NULL, 10);
-    field(text, "start", value, sizeof(value));
-    out->start = strtod(value, NULL);
+    lo_field(text, "host", out->host, sizeof(out->host));
+    lo_field(text, "place", out->place, sizeof(out->place));
+    lo_field(text, "job", out->job, sizeof(out->job));
+    out->pid = (long)lo_field_int(text, "pid");
+    out->birth = (unsigned long long)lo_field_int(text, "birth");
+    out->restart = (int)lo_field_int(text, "restart");
+    out->ranks = (int)lo_field_int(text, "ranks");
+    out->start = lo_field_real(text, "start");
     out->age = now - ((double)st.st_mtim.tv_sec + 1e-9 * (double)st.st_mtim.tv_nsec);
     free(text);
     return true;
@@ -267,13 +248,12 @@ static int lease_holder(const char *path)
 {
     char *text;
     size_t size;
-    char value[32];
     if (lo_file_read(path, 1 << 12, &text, &size, NULL) != LO_OK) {
         return 0;
     }
-    field(text, "attempt", value, sizeof(value));
+    const int holder = (int)lo_field_int(text, "attempt");
     free(text);
-    return (int)strtol(value, NULL, 10);
+    return holder;
 }
 
 /* An attempt that is no longer announced has ended. */

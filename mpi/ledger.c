@@ -49,19 +49,6 @@ void lo_ledger_path(const lo_ledger *ledger, int32_t file, char *path, size_t si
     (void)snprintf(path, size, "%s/journal/%s", ledger->study, ledger->source[file].name);
 }
 
-void lo_ledger_field(const char *text, const char *key, char *value, size_t size)
-{
-    const size_t length = strlen(key);
-    value[0] = '\0';
-    for (const char *line = text; line != NULL && *line != '\0'; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncmp(line, key, length) == 0 && line[length] == '=') {
-            (void)snprintf(value, size, "%.*s", (int)strcspn(line + length + 1, "\n"), line + length + 1);
-            return;
-        }
-    }
-}
-
 struct lo_void {
     char name[48];
     uint64_t at;

@@ -76,7 +76,4 @@ void lo_ledger_path(const lo_ledger *ledger, int32_t file, char *path, size_t si
 lo_status lo_ledger_payload(const lo_ledger *ledger, int64_t task, lo_record *record, char **payload,
                             lo_error *err);
 
-/* Value of "key=" in an ATTEMPT record's text, copied to value; "" when there is none. */
-void lo_ledger_field(const char *text, const char *key, char *value, size_t size);
-
 #endif
