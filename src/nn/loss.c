@@ -52,6 +52,9 @@ float lo_logit_margin(const float *logits, int32_t classes, int32_t label)
         }
         largest = k != label && logits[k] > largest ? logits[k] : largest;
     }
+    if (isinf(largest)) {
+        return logits[label] - largest; /* whose logarithm of a sum is the infinity itself */
+    }
     double sum = 0;
     for (int32_t k = 0; k < classes; k++) {
         sum += k != label ? exp((double)logits[k] - (double)largest) : 0;

@@ -283,12 +283,70 @@ static void test_cnn(void **state)
     on_all_levels(&wide, (lo_shape){1, 10, 13}, 7, 4);
 }
 
+/* Logits and the weights' gradient of examples from .. from + count - 1, slopes given. */
+static void pass_over(lo_network *network, size_t from, size_t count, float *gradient)
+{
+    const lo_random random = lo_random_make(5, LO_FOR_TEST);
+    const size_t inputs = lo_network_input_size(network), outputs = lo_network_logit_step(network);
+    for (size_t n = 0; n < count; n++) {
+        for (size_t i = 0; i < inputs; i++) {
+            lo_network_input(network)[n * inputs + i] = lo_random_unit(random, from + n, i / 64) - 0.5F;
+        }
+        for (size_t o = 0; o < outputs; o++) {
+            lo_network_logit_slope(network)[n * outputs + o] =
+                lo_random_unit(random, from + n, 100000 + o) - 0.5F;
+        }
+    }
+    assert_int_equal(lo_network_forward(network, count, true, NULL), LO_OK);
+    assert_int_equal(lo_network_backward(network, count, NULL), LO_OK);
+    lo_network_get(network, &network->parameter[0], LO_GRADIENTS, gradient);
+}
+
+/* A layer so large that its batch is cut into pieces between ticks: the gradient of 20 examples is that of
+ * the first 11 plus that of the last 9, and the logits are the same bits. */
+static void test_large_linear(void **state)
+{
+    (void)state;
+    enum { INPUTS = 12288, OUTPUTS = 1100, WEIGHTS = INPUTS * OUTPUTS, EXAMPLES_HERE = 20, FIRST = 11 };
+    const lo_model_spec model = {.preset = "linear"};
+    lo_network *network = NULL;
+    lo_error err;
+    assert_int_equal(lo_network_build(&model, (lo_shape){3, 64, 64}, OUTPUTS, &network, &err), LO_OK);
+    lo_memory memory = {0};
+    lo_network_reserve(network, lo_kernels_at(0), EXAMPLES_HERE, &memory);
+    lo_arena *arena = lo_arena_create(memory.bytes);
+    assert_non_null(arena);
+    memory.arena = arena;
+    lo_network_reserve(network, lo_kernels_at(0), EXAMPLES_HERE, &memory);
+    assert_int_equal(lo_network_initialize(network, 1, 1, NULL), LO_OK);
+    float *whole = malloc(3 * sizeof(float) * WEIGHTS), *first = whole + WEIGHTS, *last = first + WEIGHTS;
+    assert_non_null(whole);
+    const size_t step = lo_network_logit_step(network);
+    float logits[OUTPUTS];
+    pass_over(network, 0, EXAMPLES_HERE, whole);
+    memcpy(logits, lo_network_logits(network) + (EXAMPLES_HERE - 1) * step, sizeof(logits));
+    pass_over(network, 0, FIRST, first);
+    pass_over(network, FIRST, EXAMPLES_HERE - FIRST, last);
+    assert_memory_equal(logits, lo_network_logits(network) + (EXAMPLES_HERE - FIRST - 1) * step,
+                        sizeof(logits));
+    double difference = 0, size = 0;
+    for (size_t i = 0; i < WEIGHTS; i++) {
+        difference += pow((double)whole[i] - (double)first[i] - (double)last[i], 2);
+        size += pow((double)whole[i], 2);
+    }
+    assert_true(difference < 1e-12 * size);
+    free(whole);
+    lo_network_destroy(&network);
+    lo_arena_destroy(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_linear),
         cmocka_unit_test(test_mlp),
         cmocka_unit_test(test_cnn),
+        cmocka_unit_test(test_large_linear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

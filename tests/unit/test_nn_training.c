@@ -1,5 +1,6 @@
 /* The trainer as its callers see it: order, schedule, determinism, divergence, evaluation. */
 #include "nn/bench.h"
+#include "nn/loss.h"
 #include "nn/order.h"
 #include "nn/trainer.h"
 
@@ -445,8 +446,81 @@ static void test_initial_weights(void **state)
     assert_true(fabs(mean) < 0.01 * bound);
     assert_true(fabs(square - bound * bound / 3) < 0.01 * bound * bound);
     free(w);
+
+    /* Value i, counted through weight, bias, weight, bias, is number i of the model's stream. */
+    const lo_random random = lo_random_make(3, LO_FOR_WEIGHTS);
+    float bias[512], last[10];
+    lo_network_get(network, lo_network_find(network, "linear1.bias"), LO_VALUES, bias);
+    lo_network_get(network, lo_network_find(network, "linear2.bias"), LO_VALUES, last);
+    for (size_t i = 0; i < 512; i++) {
+        const double expected = bound * (2 * (double)lo_random_unit(random, 11, count + i) - 1);
+        assert_true(fabs((double)bias[i] - expected) < 1e-7);
+    }
+    const double number_nine = (double)lo_random_unit(random, 11, count + 512 + 5120 + 9);
+    assert_true(fabs((double)last[9] - (2 * number_nine - 1) / sqrt(512.0)) < 1e-7);
     lo_trainer_destroy(&trainer);
     nn_data_destroy(data);
+}
+
+/* A whole training is its steps: epochs in their order, batches of which the last is smaller, the schedule
+ * step by step. */
+static void test_training_is_its_steps(void **state)
+{
+    (void)state;
+    enum { COUNT = 37, BATCH = 16, EPOCHS = 2, STEPS = 6 };
+    nn_data *data = nn_data_create((lo_shape){1, 9, 9}, 4, 50, 30);
+    lo_trainer *trainer = trainer_of("cnn", &recipe, &data->dataset);
+    lo_trainer *replay = trainer_of("cnn", &recipe, &data->dataset);
+    uint32_t members[COUNT], order[COUNT];
+    lo_order_entry work[2 * COUNT];
+    lo_training out;
+    lo_error err;
+    for (uint32_t i = 0; i < COUNT; i++) {
+        members[i] = i + 5;
+    }
+    assert_int_equal(lo_trainer_run(trainer, 9, members, COUNT, NULL, &out, &err), LO_OK);
+
+    double loss_sum = 0;
+    int64_t correct = 0;
+    assert_int_equal(lo_network_initialize(lo_trainer_network(replay), recipe.seed, 9, NULL), LO_OK);
+    for (int step = 0; step < STEPS; step++) {
+        const size_t from = (size_t)(step % 3) * BATCH, size = step % 3 == 2 ? 5 : BATCH;
+        const double lr = 0.05 / 2 * (1 + cos(M_PI * step / STEPS));
+        double loss = 0;
+        if (step % 3 == 0) {
+            lo_epoch_order(recipe.seed, 9, step / 3, members, COUNT, work, order);
+            loss_sum = 0;
+            correct = 0;
+        }
+        assert_int_equal(lo_trainer_step(replay, order + from, size, lr, NULL, &loss, &correct), LO_OK);
+        loss_sum += loss * (double)size;
+    }
+    const lo_network *a = lo_trainer_network(trainer), *b = lo_trainer_network(replay);
+    assert_memory_equal(a->weights, b->weights, a->weight_size * sizeof(float));
+    assert_memory_equal(a->statistics, b->statistics, a->statistic_size * sizeof(float));
+    assert_true(fabs(out.loss - loss_sum / COUNT) < 1e-12);
+    assert_true(fabs(out.accuracy - (double)correct / COUNT) < 1e-12);
+    lo_trainer_destroy(&trainer);
+    lo_trainer_destroy(&replay);
+    nn_data_destroy(data);
+}
+
+static void test_outcomes_of_logits(void **state)
+{
+    (void)state;
+    const float tie[] = {1, 3, 3, 2}, far[] = {-2000, 2000, 0}, equal[] = {5, 5, 5}, none[] = {1, NAN, 0};
+    const float endless[] = {0, INFINITY};
+    assert_true(lo_is_correct(tie, 4, 1)); /* ties go to the lower class */
+    assert_false(lo_is_correct(tie, 4, 2));
+    assert_false(lo_is_correct(tie, 4, 3));
+    assert_true(lo_is_correct(equal, 3, 0));
+    assert_false(lo_is_correct(none, 3, 0) || lo_is_correct(none, 3, 1) || lo_is_correct(none, 3, 2));
+    assert_true(lo_logit_margin(far, 3, 1) == 2000);
+    assert_true(lo_logit_margin(far, 3, 0) == -4000);
+    assert_true(fabsf(lo_logit_margin(equal, 3, 2) + logf(2)) < 1e-6F);
+    assert_true(isnan(lo_logit_margin(none, 3, 0)));
+    assert_true(lo_logit_margin(endless, 2, 1) == INFINITY);
+    assert_true(lo_logit_margin(endless, 2, 0) == -INFINITY);
 }
 
 int main(void)
@@ -466,6 +540,8 @@ int main(void)
         cmocka_unit_test(test_environment),
         cmocka_unit_test(test_denormals),
         cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_training_is_its_steps),
+        cmocka_unit_test(test_outcomes_of_logits),
         cmocka_unit_test(test_initial_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
