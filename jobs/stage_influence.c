@@ -1,11 +1,8 @@
 /* Stage influence: the contrast of every training example on every test example. Test examples are sharded
  * over ranks; each rank computes and writes its slab of rows, block by block. */
-#include "base/clock.h"
-#include "base/file.h"
-#include "jobs/ensemble_file.h"
+#include "jobs/derived.h"
 #include "jobs/stages.h"
 #include "mpi/agree.h"
-#include "mpi/h5file.h"
 #include "score/subset.h"
 
 #include <limits.h>
@@ -37,14 +34,20 @@ static void slab_free(slab *s)
     free(s->top_error);
 }
 
-static lo_status slab_make(const lo_study *study, const lo_ensemble_file *file, slab *s, lo_error *err)
+static lo_status prepare(const lo_study *study, const lo_ensemble_file *file, void *self, uint64_t *bytes,
+                         lo_error *err)
 {
+    slab *s = self;
+    lo_shard(study->data.test.count, 1, study->run.rank, study->run.ranks, &s->first, &s->count);
     s->n = study->data.train.count;
     s->errors = lo_job_bool(study->job, "influence.errors");
     s->top = lo_job_int(study->job, "influence.top");
     s->top = s->top > s->n ? s->n : s->top;
     s->block = BLOCK_BYTES / (s->n * (int64_t)sizeof(float));
     s->block = s->block < 1 ? 1 : s->block > 256 ? 256 : s->block;
+    const int64_t items = s->top > 0 ? s->top * 3 : s->n;
+    *bytes =
+        (uint64_t)study->data.test.count * (uint64_t)items * sizeof(float) * (s->errors ? 2 : 1) + (1 << 16);
     const size_t dense = (size_t)(s->block * s->n);
     const size_t strong = (size_t)(s->block * s->top) + 1;
     s->value = malloc(dense * sizeof(*s->value));
@@ -60,17 +63,9 @@ static lo_status slab_make(const lo_study *study, const lo_ensemble_file *file, 
     return lo_ensemble_columns(file, "/mask", 0, s->n, &s->mask, err);
 }
 
-static lo_status create_file(lo_study *study, const lo_ensemble_file *file, slab *s, uint64_t digest,
-                             lo_h5 *h5, lo_error *err)
+static lo_status add_datasets(const lo_study *study, slab *s, lo_h5 *h5, lo_error *err)
 {
     const int64_t n_test = study->data.test.count;
-    char path[PATH_MAX];
-    char text[64];
-    const int64_t items = s->top > 0 ? s->top * 3 : s->n;
-    (void)snprintf(path, sizeof(path), "%s/influence.h5", study->run.study);
-    const uint64_t bytes =
-        (uint64_t)n_test * (uint64_t)items * sizeof(float) * (s->errors ? 2 : 1) + (1 << 16);
-    LO_TRY(lo_h5_create(study->run.comm, path, bytes, h5, err));
     const char *value = s->top > 0 ? "/top/value" : "/contrast";
     const char *error = s->top > 0 ? "/top/standard_error" : "/standard_error";
     const int64_t row = s->top > 0 ? s->top : s->n;
@@ -81,15 +76,9 @@ static lo_status create_file(lo_study *study, const lo_ensemble_file *file, slab
     if (s->errors) {
         LO_TRY(lo_h5_add(h5, error, LO_H5_F32, n_test, row, s->first, s->count, &s->error_set, err));
     }
-    (void)snprintf(text, sizeof(text), "%016llx", (unsigned long long)digest);
-    LO_TRY(lo_h5_int(h5, "/", "format", LO_STUDY_FORMAT, err));
-    LO_TRY(lo_h5_text(h5, "/", "digest", text, err));
-    LO_TRY(lo_h5_text(h5, "/", "ensemble", file->identity, err));
-    LO_TRY(lo_h5_text(h5, "/", "version", LEAVEOUT_VERSION, err));
     LO_TRY(lo_h5_text(h5, "/", "source",
                       "Feldman and Zhang 2020: mean correctness with the training example minus without",
                       err));
-    LO_TRY(lo_h5_real(h5, "/", "shared_training_core_seconds", file->seconds, err));
     if (s->top > 0) {
         LO_TRY(lo_h5_text(h5, "/top/index", "meaning", "position in /train/index of ensemble.h5; -1: none",
                           err));
@@ -171,8 +160,11 @@ static lo_status compute_block(const lo_study *study, const lo_ensemble_file *fi
     return status;
 }
 
-static lo_status write_slab(lo_study *study, const lo_ensemble_file *file, slab *s, lo_h5 *h5, lo_error *err)
+static lo_status write_file(lo_study *study, const lo_ensemble_file *file, void *self, lo_h5 *h5,
+                            lo_error *err)
 {
+    slab *s = self;
+    LO_TRY(add_datasets(study, s, h5, err));
     int64_t rounds = (s->count + s->block - 1) / s->block;
     MPI_Allreduce(MPI_IN_PLACE, &rounds, 1, MPI_INT64_T, MPI_MAX, study->run.comm);
     for (int64_t round = 0; round < rounds; round++) {
@@ -198,44 +190,13 @@ static lo_status write_slab(lo_study *study, const lo_ensemble_file *file, slab 
 
 lo_status lo_stage_influence(lo_study *study, lo_error *err)
 {
-    lo_run *run = &study->run;
     if (!study->has_ensemble || !lo_job_has(study->job, "influence") || study->data.test.count == 0) {
         return LO_OK;
     }
-    const double start = lo_clock_monotonic();
-    const uint64_t digest = lo_job_digest(study->job, LO_KEYS_INFLUENCE);
-    char path[PATH_MAX];
-    (void)snprintf(path, sizeof(path), "%s/influence.h5", run->study);
-    lo_ensemble_file file;
-    LO_TRY(lo_study_lock(study, err));
-    lo_status status = lo_agree(run->comm, lo_ensemble_open(run->study, &file, err), err);
-    bool done = status == LO_OK && run->rank == 0 && lo_ensemble_is_source_of(&file, path, digest);
-    MPI_Bcast(&done, 1, MPI_C_BOOL, 0, run->comm);
-    if (status == LO_OK && !done) {
-        slab s = {0};
-        lo_h5 h5 = {.id = -1};
-        lo_shard(study->data.test.count, 1, run->rank, run->ranks, &s.first, &s.count);
-        status = lo_agree(run->comm, slab_make(study, &file, &s, err), err);
-        if (status == LO_OK) {
-            status = create_file(study, &file, &s, digest, &h5, err);
-            if (status == LO_OK) {
-                status = write_slab(study, &file, &s, &h5, err);
-            }
-            if (h5.id >= 0) {
-                status = lo_h5_commit(&h5, status, err);
-            }
-        }
-        slab_free(&s);
-        if (status == LO_OK) {
-            study->news = true;
-            lo_run_say(
-                run, "event=published file=influence.h5 train=%lld test=%lld top=%lld kernel=%s seconds=%.2f",
-                (long long)study->data.train.count, (long long)study->data.test.count,
-                (long long)lo_job_int(study->job, "influence.top"), lo_contrast_level(),
-                lo_clock_monotonic() - start);
-        }
-    }
-    lo_ensemble_close(&file);
-    lo_study_unlock(study);
+    slab s = {0};
+    const lo_derived derived = {"influence.h5", lo_job_digest(study->job, LO_KEYS_INFLUENCE), prepare,
+                                write_file, &s};
+    const lo_status status = lo_derive(study, &derived, err);
+    slab_free(&s);
     return status;
 }
