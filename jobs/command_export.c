@@ -34,6 +34,51 @@ static lo_status open_h5(const export *x, const char *name, lo_h5_reader *reader
                                 x->study);
 }
 
+/* A dataset wanted whole. */
+typedef struct wanted {
+    const char *path;
+    lo_h5_type type;
+    void **data; /* malloc'ed; the caller frees it, also after an error */
+} wanted;
+
+/* Reads them all; every one must have the same number of rows, which *rows takes. */
+static lo_status read_columns(const lo_h5_reader *reader, const wanted *columns, size_t count, int64_t *rows,
+                              lo_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        int64_t found = 0;
+        LO_TRY(lo_h5_read_all(reader, columns[i].path, columns[i].type, columns[i].data, &found, NULL, err));
+        if (i > 0 && found != *rows) {
+            return lo_fail(err, LO_DATA, "%s: %s has %lld rows; %lld are expected", reader->file,
+                           columns[i].path, (long long)found, (long long)*rows);
+        }
+        *rows = found;
+    }
+    return LO_OK;
+}
+
+/* Begins a table with its head. */
+static lo_status begin_table(const export *x, const char *const *names, size_t count, lo_file *file,
+                             lo_csv *csv, lo_error *err)
+{
+    LO_TRY(lo_file_begin(x->out, file, err));
+    *csv = lo_csv_begin(file->stream);
+    for (size_t i = 0; i < count; i++) {
+        lo_csv_text(csv, names[i]);
+    }
+    lo_csv_row(csv);
+    return LO_OK;
+}
+
+static lo_status end_table(const export *x, lo_file *file, lo_status status, lo_error *err)
+{
+    status = lo_file_end(file, status, err);
+    if (status == LO_OK) {
+        (void)printf("%s\n", x->out);
+    }
+    return status;
+}
+
 /* Copies a dataset to DIR/NAME.npy, row blocks at a time. */
 static lo_status dataset_to_npy(const export *x, const lo_h5_reader *reader, const char *path,
                                 lo_h5_type type, const char *name, lo_error *err)
@@ -217,10 +262,7 @@ static lo_status scores_csv(const export *x, lo_error *err)
             }
             lo_csv_row(&csv);
         }
-        status = lo_file_end(&file, LO_OK, err);
-        if (status == LO_OK) {
-            (void)printf("%s\n", x->out);
-        }
+        status = end_table(x, &file, LO_OK, err);
     }
     table_free(&t);
     lo_h5_close(&scores);
@@ -289,25 +331,18 @@ static lo_status influence_rows(const export *x, const lo_h5_reader *reader, con
     int32_t *test_label = NULL;
     lo_csv csv = {0};
     lo_file file = {0};
-    lo_status status = lo_h5_read_all(ensemble, "/train/index", LO_H5_I64, (void **)&train, NULL, NULL, err);
+    const wanted of_train[] = {{"/train/index", LO_H5_I64, (void **)&train},
+                               {"/train/label", LO_H5_I32, (void **)&train_label}};
+    const wanted of_test[] = {{"/test/index", LO_H5_I64, (void **)&test},
+                              {"/test/label", LO_H5_I32, (void **)&test_label}};
+    lo_status status = read_columns(ensemble, of_train, 2, &rows, err);
     if (status == LO_OK) {
-        status = lo_h5_read_all(ensemble, "/test/index", LO_H5_I64, (void **)&test, &rows, NULL, err);
+        status = read_columns(ensemble, of_test, 2, &rows, err);
     }
     if (status == LO_OK) {
-        status = lo_h5_read_all(ensemble, "/train/label", LO_H5_I32, (void **)&train_label, NULL, NULL, err);
+        status = begin_table(x, names, sizeof(names) / sizeof(names[0]), &file, &csv, err);
     }
     if (status == LO_OK) {
-        status = lo_h5_read_all(ensemble, "/test/label", LO_H5_I32, (void **)&test_label, NULL, NULL, err);
-    }
-    if (status == LO_OK) {
-        status = lo_file_begin(x->out, &file, err);
-        csv = lo_csv_begin(file.stream);
-    }
-    if (status == LO_OK) {
-        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-            lo_csv_text(&csv, names[i]);
-        }
-        lo_csv_row(&csv);
         for (int64_t j = 0; j < rows && status == LO_OK; j++) {
             status = read_strongest(reader, s, j, err);
             for (int64_t i = 0; i < s->k && status == LO_OK && s->index[i] >= 0; i++) {
@@ -321,10 +356,7 @@ static lo_status influence_rows(const export *x, const lo_h5_reader *reader, con
                 lo_csv_row(&csv);
             }
         }
-        status = lo_file_end(&file, status, err);
-        if (status == LO_OK) {
-            (void)printf("%s\n", x->out);
-        }
+        status = end_table(x, &file, status, err);
     }
     free(train);
     free(test);
@@ -385,29 +417,17 @@ static lo_status models_csv(const export *x, lo_error *err)
     uint8_t *diverged = NULL;
     lo_csv csv = {0};
     lo_file file = {0};
+    const wanted columns[] = {{"/model", LO_H5_I64, (void **)&model},
+                              {"/seed", LO_H5_I64, (void **)&seed},
+                              {"/test_accuracy", LO_H5_F64, (void **)&accuracy},
+                              {"/seconds", LO_H5_F64, (void **)&seconds},
+                              {"/diverged", LO_H5_U8, (void **)&diverged}};
     LO_TRY(open_h5(x, "ensemble.h5", &reader, err));
-    lo_status status = lo_h5_read_all(&reader, "/model", LO_H5_I64, (void **)&model, &rows, NULL, err);
+    lo_status status = read_columns(&reader, columns, sizeof(columns) / sizeof(columns[0]), &rows, err);
     if (status == LO_OK) {
-        status = lo_h5_read_all(&reader, "/seed", LO_H5_I64, (void **)&seed, NULL, NULL, err);
+        status = begin_table(x, names, sizeof(names) / sizeof(names[0]), &file, &csv, err);
     }
     if (status == LO_OK) {
-        status = lo_h5_read_all(&reader, "/test_accuracy", LO_H5_F64, (void **)&accuracy, NULL, NULL, err);
-    }
-    if (status == LO_OK) {
-        status = lo_h5_read_all(&reader, "/seconds", LO_H5_F64, (void **)&seconds, NULL, NULL, err);
-    }
-    if (status == LO_OK) {
-        status = lo_h5_read_all(&reader, "/diverged", LO_H5_U8, (void **)&diverged, NULL, NULL, err);
-    }
-    if (status == LO_OK) {
-        status = lo_file_begin(x->out, &file, err);
-        csv = lo_csv_begin(file.stream);
-    }
-    if (status == LO_OK) {
-        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-            lo_csv_text(&csv, names[i]);
-        }
-        lo_csv_row(&csv);
         for (int64_t r = 0; r < rows; r++) {
             lo_csv_int(&csv, model[r]);
             lo_csv_int(&csv, seed[r]);
@@ -416,10 +436,7 @@ static lo_status models_csv(const export *x, lo_error *err)
             lo_csv_int(&csv, diverged[r]);
             lo_csv_row(&csv);
         }
-        status = lo_file_end(&file, LO_OK, err);
-        if (status == LO_OK) {
-            (void)printf("%s\n", x->out);
-        }
+        status = end_table(x, &file, LO_OK, err);
     }
     free(model);
     free(seed);

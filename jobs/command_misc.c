@@ -2,65 +2,39 @@
 #include "base/job.h"
 #include "data/readers.h"
 #include "jobs/commands.h"
+#include "jobs/preview.h"
 #include "jobs/study.h"
 #include "nn/bench.h"
 #include "score/scores.h"
 
 #include <hdf5.h>
-#include <limits.h>
 #include <mpi.h>
 #include <png.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <yaml.h>
 #include <zlib.h>
 
 lo_status lo_command_check(const lo_command_line *line, lo_error *err)
 {
-    const char *overrides[LO_MAX_SETTINGS];
-    const lo_study_options options = {.job_file = line->operand[0],
-                                      .overrides = overrides,
-                                      .override_count = lo_option_values(line, "set", overrides)};
-    lo_job *job = NULL;
-    lo_dataset data = {0};
-    lo_design design = {0};
-    int64_t *left = NULL;
+    lo_preview p;
     lo_trainer *net = NULL;
-    char cache[PATH_MAX];
-    const char *tmp = getenv("TMPDIR");
     lo_run_environment(line->argv, "auto");
-    (void)snprintf(cache, sizeof(cache), "%s/leaveout-check-%ld.dat", tmp != NULL ? tmp : "/tmp",
-                   (long)getpid());
-    lo_status status = lo_study_resolve_job(&options, &job, err);
+    lo_status status = lo_preview_open(line, &p, err);
     if (status == LO_OK) {
-        const lo_data_spec spec = lo_study_data_spec(job);
-        status = lo_dataset_prepare(&spec, cache, err);
-        if (status == LO_OK) {
-            status = lo_dataset_open(cache, spec.digest, &data, err);
-        }
-        (void)unlink(cache);
-    }
-    if (status == LO_OK) {
-        const lo_model_spec model = lo_study_model_spec(job);
-        const lo_recipe recipe = lo_study_recipe(job);
-        status = lo_trainer_create(&model, &recipe, &data, &net, err);
-    }
-    if (status == LO_OK && lo_job_has(job, "ensemble")) {
-        status = lo_study_design(job, &data, &design, &left, err);
+        const lo_model_spec model = lo_study_model_spec(p.job);
+        const lo_recipe recipe = lo_study_recipe(p.job);
+        status = lo_trainer_create(&model, &recipe, &p.data, &net, err);
     }
     if (status == LO_OK) {
         (void)printf(
             "ok train=%lld validation=%lld test=%lld classes=%d shape=%dx%dx%d parameters=%lld models=%lld\n",
-            (long long)data.train.count, (long long)data.validation.count, (long long)data.test.count,
-            data.classes, data.shape.channels, data.shape.height, data.shape.width,
-            (long long)lo_trainer_parameters(net), (long long)design.models);
+            (long long)p.data.train.count, (long long)p.data.validation.count, (long long)p.data.test.count,
+            p.data.classes, p.data.shape.channels, p.data.shape.height, p.data.shape.width,
+            (long long)lo_trainer_parameters(net), (long long)p.design.models);
     }
     lo_trainer_destroy(&net);
-    free(left);
-    lo_dataset_close(&data);
-    lo_job_destroy(&job);
+    lo_preview_close(&p);
     return status;
 }
 

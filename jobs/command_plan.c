@@ -1,17 +1,14 @@
 /* leaveout plan: what a job will take, from a short training of one model here. */
 #include "base/clock.h"
-#include "base/file.h"
 #include "jobs/commands.h"
 #include "jobs/outcome.h"
+#include "jobs/preview.h"
 #include "jobs/study.h"
 #include "score/subset.h"
 
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 typedef struct probe {
     double train_rate, evaluate_rate; /* examples a second, one rank */
@@ -41,7 +38,7 @@ static lo_status probe_training(const lo_job *job, const lo_dataset *data, probe
         status = lo_trainer_run(net, 0, members, used, NULL, &training, err);
         const double seconds = lo_clock_monotonic() - start;
         p->train_rate = (double)used / seconds;
-        if (seconds > 0.1 * SECONDS_TENTHS || used == data->train.count) {
+        if (seconds > SECONDS_TENTHS / 10.0 || used == data->train.count) {
             break;
         }
     }
@@ -144,51 +141,24 @@ static void print_plan(const lo_job *job, const lo_dataset *data, const lo_desig
 
 lo_status lo_command_plan(const lo_command_line *line, lo_error *err)
 {
-    const char *overrides[LO_MAX_SETTINGS];
-    const lo_study_options options = {.job_file = line->operand[0],
-                                      .overrides = overrides,
-                                      .override_count = lo_option_values(line, "set", overrides)};
     int64_t ranks;
-    lo_job *job = NULL;
-    lo_dataset data = {0};
-    lo_design design = {0};
-    int64_t *left = NULL;
+    lo_preview v;
     probe p = {0};
-    char cache[PATH_MAX];
-    const char *tmp = getenv("TMPDIR");
     LO_TRY(lo_option_int(line, "ranks", 1, 1 << 24, 1, &ranks, err));
     lo_run_environment(line->argv, "auto");
-    (void)snprintf(cache, sizeof(cache), "%s/leaveout-plan-%ld.dat", tmp != NULL ? tmp : "/tmp",
-                   (long)getpid());
-    lo_status status = lo_study_resolve_job(&options, &job, err);
-    if (status == LO_OK && !lo_job_has(job, "ensemble")) {
+    lo_status status = lo_preview_open(line, &v, err);
+    if (status == LO_OK && !lo_job_has(v.job, "ensemble")) {
         (void)printf("the job has no stage that costs anything (no ensemble section)\n");
-        lo_job_destroy(&job);
-        return LO_OK;
-    }
-    if (status == LO_OK) {
-        const lo_data_spec spec = lo_study_data_spec(job);
-        status = lo_dataset_prepare(&spec, cache, err);
-        if (status == LO_OK) {
-            status = lo_dataset_open(cache, spec.digest, &data, err);
+    } else if (status == LO_OK) {
+        status = probe_training(v.job, &v.data, &p, err);
+        if (status == LO_OK && lo_job_has(v.job, "influence") && v.data.test.count > 0) {
+            status = probe_contrast(v.design.models, v.data.train.count,
+                                    lo_job_bool(v.job, "influence.errors"), &p, err);
         }
-        (void)unlink(cache);
+        if (status == LO_OK) {
+            print_plan(v.job, &v.data, &v.design, ranks, &p);
+        }
     }
-    if (status == LO_OK) {
-        status = lo_study_design(job, &data, &design, &left, err);
-    }
-    if (status == LO_OK) {
-        status = probe_training(job, &data, &p, err);
-    }
-    if (status == LO_OK && lo_job_has(job, "influence") && data.test.count > 0) {
-        status =
-            probe_contrast(design.models, data.train.count, lo_job_bool(job, "influence.errors"), &p, err);
-    }
-    if (status == LO_OK) {
-        print_plan(job, &data, &design, ranks, &p);
-    }
-    free(left);
-    lo_dataset_close(&data);
-    lo_job_destroy(&job);
+    lo_preview_close(&v);
     return status;
 }

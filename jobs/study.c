@@ -481,19 +481,20 @@ void lo_study_unlock(lo_study *study)
     }
 }
 
-/* For the batch script: this job was stopped by the scheduler's signal and wants to be queued again. Tells a
- * later attempt, too, that this one ended by itself. */
+/* For the batch script: this job was stopped by the scheduler's signal, or its time was up, and wants to be
+ * queued again. A stop without a reason was a refusal: another attempt works on the study. */
 static void note_requeue(const lo_run *run)
 {
     char path[PATH_MAX];
-    if (run->attempt.job[0] == '\0' || strncmp(run->stop_reason, "asked", 5) == 0) {
+    if (run->attempt.job[0] == '\0' || run->stop_reason[0] == '\0' ||
+        strncmp(run->stop_reason, "asked", 5) == 0) {
         return;
     }
     (void)snprintf(path, sizeof(path), "%s/log/requeue.log", run->study);
     FILE *stream = fopen(path, "a");
     if (stream != NULL) {
-        (void)fprintf(stream, "job=%s restart=%d code=%d reason=\"%s\"\n", run->attempt.job,
-                      run->attempt.restart, LO_STOPPED, run->stop_reason);
+        (void)fprintf(stream, "job=%s restart=%d code=%d done=%lld reason=\"%s\"\n", run->attempt.job,
+                      run->attempt.restart, LO_STOPPED, (long long)run->finished, run->stop_reason);
         (void)fclose(stream);
     }
 }

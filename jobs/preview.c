@@ -1,0 +1,45 @@
+#include "jobs/preview.h"
+
+#include "jobs/study.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static lo_status open_data(lo_preview *p, lo_error *err)
+{
+    char file[PATH_MAX];
+    const char *tmp = getenv("TMPDIR");
+    const lo_data_spec spec = lo_study_data_spec(p->job);
+    (void)snprintf(file, sizeof(file), "%.3000s/leaveout-preview-%ld.dat", tmp != NULL ? tmp : "/tmp",
+                   (long)getpid());
+    lo_status status = lo_dataset_prepare(&spec, file, err);
+    if (status == LO_OK) {
+        status = lo_dataset_open(file, spec.digest, &p->data, err);
+    }
+    (void)unlink(file); /* the mapping lives on */
+    return status;
+}
+
+lo_status lo_preview_open(const lo_command_line *line, lo_preview *out, lo_error *err)
+{
+    const char *overrides[LO_MAX_SETTINGS];
+    const lo_study_options options = {.job_file = line->operand[0],
+                                      .overrides = overrides,
+                                      .override_count = lo_option_values(line, "set", overrides)};
+    *out = (lo_preview){0};
+    LO_TRY(lo_study_resolve_job(&options, &out->job, err));
+    LO_TRY(open_data(out, err));
+    return lo_job_has(out->job, "ensemble")
+               ? lo_study_design(out->job, &out->data, &out->design, &out->left, err)
+               : LO_OK;
+}
+
+void lo_preview_close(lo_preview *preview)
+{
+    free(preview->left);
+    lo_dataset_close(&preview->data);
+    lo_job_destroy(&preview->job);
+    preview->left = NULL;
+}
