@@ -128,7 +128,8 @@ TILES(6)
 #endif
 #if ROWS >= 14
 TILES(7)
-TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
+TILES(8)
+TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
 #endif
 
     /* [rows - 1][A by columns][vectors - 1] */
@@ -718,12 +719,16 @@ static void relu_backward(float *dy, const float *y, size_t count)
 
 static void column_sums(const float *x, size_t rows, size_t columns, float *sums, bool accumulate)
 {
-    for (size_t c = 0; c < columns; c += VEC) {
-        V sum = accumulate ? load(sums + c) : all(0);
-        for (size_t r = 0; r < rows; r++) {
-            sum += load(x + r * columns + c);
+    enum { BLOCK = 32 }; /* rows whose cache lines are still there when the next columns are summed */
+    for (size_t r0 = 0; r0 < rows; r0 += BLOCK) {
+        const size_t end = rows - r0 < BLOCK ? rows : r0 + BLOCK;
+        for (size_t c = 0; c < columns; c += VEC) {
+            V sum = accumulate || r0 > 0 ? load(sums + c) : all(0);
+            for (size_t r = r0; r < end; r++) {
+                sum += load(x + r * columns + c);
+            }
+            store(sums + c, sum);
         }
-        store(sums + c, sum);
     }
 }
 

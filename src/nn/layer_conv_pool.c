@@ -9,6 +9,8 @@
 
 static const double EPSILON = 1e-5, MOMENTUM = 0.1; /* PyTorch's */
 
+enum { IMAGES_A_TICK = 64 };
+
 typedef struct conv_pool {
     lo_layer base;
     bool first;    /* its input is the data, [channels, height, width], and nobody asks for its gradient */
@@ -261,9 +263,14 @@ static lo_status backward(lo_layer *self, const lo_pass *pass, const float *x, c
 
     memset(layer->sum, 0, conv->out * sizeof(double));
     memset(layer->square, 0, conv->out * sizeof(double));
-    kernels->norm_pool_sums(&norm, dout, layer->top, examples * pooled, conv->out, layer->sum, layer->square);
+    for (size_t n = 0; n < examples; n += IMAGES_A_TICK) {
+        const size_t images = examples - n < IMAGES_A_TICK ? examples - n : IMAGES_A_TICK;
+        const size_t at = n * pooled * conv->out;
+        kernels->norm_pool_sums(&norm, dout + at, layer->top + at, images * pooled, conv->out, layer->sum,
+                                layer->square);
+        LO_TRY(lo_tick_call(pass->tick));
+    }
     set_backward(layer, (double)(examples * pixels));
-    LO_TRY(lo_tick_call(pass->tick));
 
     const lo_conv back = turned(conv);
     if (layer->first) {

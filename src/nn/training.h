@@ -35,7 +35,7 @@ typedef struct lo_recipe {
 typedef struct lo_trainer lo_trainer;
 
 /* Errors: LO_USAGE for an unknown preset or sizes that do not fit (which layer, which sizes); LO_INTERNAL when there is
- * no memory. dataset must outlive the trainer. The caller destroys it. */
+ * no memory. dataset must outlive the trainer. The caller destroys it. The weights are zero until the first training. */
 lo_status lo_trainer_create(const lo_model_spec *model, const lo_recipe *recipe, const lo_dataset *dataset,
                             lo_trainer **out, lo_error *err);
 
@@ -53,7 +53,9 @@ typedef struct lo_training {
  * is keyed by the recipe's seed and model_seed, so the result's bits depend on nothing else (on one processor type).
  * The order of an epoch sorts the members by a random key of (model_seed, epoch, example): leaving one example out
  * keeps the order of the others. The last batch of an epoch may be smaller.
- * Returns LO_OK also when training diverged; what tick returned otherwise. */
+ * Returns LO_OK also when training diverged (also if only the weights it ended with are not finite): the weights are NaN
+ * then, so that the network is nowhere correct. Returns what tick returned otherwise, and LO_USAGE for members that do not
+ * ascend or are no positions. While it computes, denormal numbers are flushed to zero; the caller's setting comes back. */
 lo_status lo_trainer_run(lo_trainer *trainer, uint64_t model_seed, const uint32_t *members, int64_t count,
                          const lo_tick *tick, lo_training *out, lo_error *err);
 
@@ -84,7 +86,8 @@ int lo_preset_count(void);
 const lo_preset *lo_preset_at(int i);
 
 /* What the arithmetic runs on, for the study's records: processor, instruction set level, the BLAS and oneDNN kernels
- * chosen, such as "AuthenticAMD-25-17 openblas-0.3.21-Cooperlake onednn-2.6.3-avx512_core_bf16". Static memory. */
+ * chosen, such as "AuthenticAMD-25-17 leaveout-avx512 openblas-0.3.21-Cooperlake
+ * onednn-2.6.3-avx512_core_bf16" (leaveout-: the level of src/nn's own kernels). Static memory. */
 const char *lo_processor_type(void);
 
 #endif

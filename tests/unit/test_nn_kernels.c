@@ -369,7 +369,7 @@ static void test_moments_far_from_zero(void **state)
 static void test_small_ones(void **state)
 {
     (void)state;
-    enum { ROWS = 9, COLUMNS = 48, SIZE = ROWS * COLUMNS };
+    enum { ROWS = 70, COLUMNS = 48, SIZE = ROWS * COLUMNS };
     uint8_t bytes[301];
     for (size_t i = 0; i < sizeof(bytes); i++) {
         bytes[i] = (uint8_t)(i * 7);
