@@ -499,6 +499,28 @@ static void note_requeue(const lo_run *run)
     }
 }
 
+/* status.json as it stays when nobody works on the study any more. */
+static void write_last_status(const lo_run *run, const char *reason)
+{
+    char path[PATH_MAX];
+    lo_file file;
+    (void)snprintf(path, sizeof(path), "%s/status.json", run->study);
+    if (lo_file_begin(path, &file, NULL) != LO_OK) {
+        return; /* the log and the journal say it too */
+    }
+    lo_json json = lo_json_begin(file.stream);
+    lo_json_object(&json, NULL);
+    lo_json_text(&json, "state", reason);
+    lo_json_int(&json, "attempt", run->attempt.number);
+    lo_json_text(&json, "job", run->attempt.job);
+    lo_json_text(&json, "host", run->attempt.host);
+    lo_json_int(&json, "ranks", run->ranks);
+    lo_json_real(&json, "updated", lo_clock_wall());
+    lo_json_end(&json);
+    (void)fputc('\n', file.stream);
+    (void)lo_file_end(&file, LO_OK, NULL);
+}
+
 void lo_study_close(lo_study *study, lo_status status, const lo_error *err)
 {
     lo_run *run = &study->run;
@@ -512,6 +534,9 @@ void lo_study_close(lo_study *study, lo_status status, const lo_error *err)
         if (run->rank == 0) {
             if (status == LO_STOPPED) {
                 note_requeue(run);
+            }
+            if (!study->left_to_others) {
+                write_last_status(run, reason);
             }
             lo_run_say(run, "event=end status=%d reason=\"%s\" seconds=%.1f", (int)status, reason,
                        lo_clock_monotonic() - study->begun);
