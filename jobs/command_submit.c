@@ -61,6 +61,26 @@ static lo_status absolute(const char *path, char out[PATH_MAX], lo_error *err)
     return LO_OK;
 }
 
+/* The same for a study that a dry run does not make. */
+static lo_status absolute_study(const char *path, char out[PATH_MAX], lo_error *err)
+{
+    char here[PATH_MAX];
+    if (realpath(path, out) != NULL) {
+        return LO_OK;
+    }
+    if (path[0] == '/') {
+        (void)snprintf(out, PATH_MAX, "%s", path);
+        return LO_OK;
+    }
+    if (getcwd(here, sizeof(here)) == NULL) {
+        return lo_fail_errno(err, LO_IO, "cannot find the current directory");
+    }
+    if (snprintf(out, PATH_MAX, "%s/%s", here, path) >= PATH_MAX) {
+        return lo_fail(err, LO_USAGE, "submit: --study: the path is too long");
+    }
+    return LO_OK;
+}
+
 /* A time limit as sbatch takes it: minutes, m:s, h:m:s, d-h, d-h:m, d-h:m:s. */
 static bool is_time(const char *text)
 {
@@ -127,9 +147,7 @@ static lo_status read_options(const lo_command_line *line, submission *s, lo_err
         (void)snprintf(log, sizeof(log), "%s/log", study);
         LO_TRY(lo_file_mkdirs(log, err));
     }
-    if (realpath(study, s->study) == NULL) {
-        (void)snprintf(s->study, sizeof(s->study), "%s", study);
-    }
+    LO_TRY(absolute_study(study, s->study, err));
     LO_TRY(absolute("/proc/self/exe", s->program, err));
     (void)snprintf(s->script, sizeof(s->script), "%s/leaveout.sbatch", s->study);
     (void)snprintf(s->output, sizeof(s->output), "--output=%s/log/slurm-%%%s.log", s->study,

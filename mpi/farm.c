@@ -743,6 +743,7 @@ lo_status lo_farm(lo_run *run, const lo_work *work, lo_ledger *ledger, lo_harves
     out->done = shared.done;
     out->given_up = shared.given_up;
     out->mine = shared.mine;
+    run->finished += shared.mine;
     out->left_to_others = shared.left_to_others != 0;
     free_coordinator(&f.c);
     return status;
