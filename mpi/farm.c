@@ -18,8 +18,8 @@ enum { TAG_TO_COORDINATOR = 1, TAG_TO_WORKER = 2 };
 
 /* Worker to rank 0. ASK: give me a task (one answer each); DONE: one is finished, or dropped when status says
  * so. `idle`: nothing else is in hand, and an ASK that is still unanswered is urgent now. SIGNAL: this rank
- * got the signal `status`. */
-typedef enum ask_kind { ASK = 1, DONE = 2, SIGNAL = 3 } ask_kind;
+ * got the signal `status`. ALIVE: nothing but that. */
+typedef enum ask_kind { ASK = 1, DONE = 2, SIGNAL = 3, ALIVE = 4 } ask_kind;
 typedef struct ask {
     int32_t kind, status, idle, reserved;
     int64_t task;
@@ -54,6 +54,9 @@ typedef struct coordinator {
     int64_t given_up;
     uint8_t *asking; /* [ranks]: 0 no unanswered ASK, 1 ahead of need, 2 idle */
     uint8_t *over;   /* [ranks]: was told OVER */
+    double *silent;  /* [ranks]: seconds since something came from it, as rank 0 lived them */
+    double silence;  /* a rank that is silent for as long is dead */
+    double watched;  /* when silent was brought up to date */
     int over_count;
     bool closing; /* no task will be granted any more */
     bool told_stop;
@@ -84,6 +87,7 @@ typedef struct farm {
     grant inbox;
     MPI_Request receive;
     int signal_sent; /* the stop signal that rank 0 was told of */
+    double spoken;   /* when rank 0 last heard from here */
     double last_tick;
     double mean_seconds; /* of a task, for deadlines; 0: unknown */
     lo_error *err;
@@ -93,6 +97,7 @@ static void send_ask(farm *f, ask_kind kind, int64_t task, lo_status status, dou
 {
     ask a = {.kind = kind, .status = (int32_t)status, .idle = idle, .task = task, .seconds = seconds};
     MPI_Send(&a, sizeof(a), MPI_BYTE, 0, TAG_TO_COORDINATOR, f->run->comm);
+    f->spoken = lo_clock_monotonic();
 }
 
 static void send_grant(farm *f, int rank, grant_kind kind, int64_t task, double seconds)
@@ -390,6 +395,27 @@ static void show_progress(farm *f, double now)
     }
 }
 
+/* A node that restarts before the scheduler misses it takes its ranks along, and nobody says so: the others
+ * would wait for them until the job's time is up. No collective can end that any more; the step must die, so
+ * that the batch script starts another. */
+static void watch_ranks(farm *f, double now)
+{
+    /* None of lo_status: another start may mend it. A job that was suspended has not been listening. */
+    enum { DEATH_CODE = 71, LONGEST_STEP = 1 };
+    coordinator *c = &f->c;
+    const double step = now - c->watched < LONGEST_STEP ? now - c->watched : LONGEST_STEP;
+    c->watched = now;
+    for (int rank = 1; rank < f->run->ranks; rank++) {
+        c->silent[rank] += step;
+        if (c->over[rank] == 0 && c->silent[rank] > c->silence) {
+            lo_run_warn(f->run,
+                        "rank %d has been silent for %.0f s: it is lost, or its node; this attempt ends",
+                        rank, c->silent[rank]);
+            MPI_Abort(f->run->comm, DEATH_CODE);
+        }
+    }
+}
+
 /* Rank 0's duties, called from its ticks and while it waits. */
 static void serve(farm *f)
 {
@@ -406,6 +432,10 @@ static void serve(farm *f)
         ask a;
         MPI_Recv(&a, sizeof(a), MPI_BYTE, from.MPI_SOURCE, TAG_TO_COORDINATOR, f->run->comm,
                  MPI_STATUS_IGNORE);
+        c->silent[from.MPI_SOURCE] = 0;
+        if (a.kind == ALIVE) {
+            continue;
+        }
         if (a.kind == DONE) {
             finish_task(f, a.task, (lo_status)a.status, a.seconds);
             if (a.idle && c->asking[from.MPI_SOURCE] != 0) {
@@ -420,6 +450,7 @@ static void serve(farm *f)
     }
     lo_run_watch(f->run);
     const double now = lo_clock_monotonic();
+    watch_ranks(f, now);
     if (f->run->stopping && !c->told_stop) {
         c->told_stop = true;
         f->stop_deadline = f->run->stop_deadline;
@@ -452,11 +483,15 @@ static void serve(farm *f)
 /* Ranks above 0: takes what has come from rank 0. */
 static void listen(farm *f)
 {
+    enum { ALIVE_SECONDS = 5 };
     int there = 0;
     const int number = lo_run_signal();
     if (number != f->signal_sent) {
         f->signal_sent = number;
         send_ask(f, SIGNAL, -1, (lo_status)number, 0, false);
+    }
+    if (lo_clock_monotonic() - f->spoken > ALIVE_SECONDS) {
+        send_ask(f, ALIVE, -1, LO_OK, 0, false);
     }
     MPI_Test(&f->receive, &there, MPI_STATUS_IGNORE);
     while (there) {
@@ -634,6 +669,7 @@ static void free_coordinator(coordinator *c)
     free(c->leased);
     free(c->asking);
     free(c->over);
+    free(c->silent);
 }
 
 /* Skips a task that killed its rank too often, for good. */
@@ -656,6 +692,7 @@ static lo_status give_up(farm *f, int64_t task)
 
 static lo_status begin_coordinator(farm *f)
 {
+    enum { SILENT_SECONDS = 300 };
     coordinator *c = &f->c;
     const int64_t tasks = f->work->tasks;
     /* Small enough to share the work between jobs, large enough to keep claims/ small: a 64th of the tasks,
@@ -667,7 +704,9 @@ static lo_status begin_coordinator(farm *f)
     c->leased = calloc((size_t)c->ranges, 1);
     c->asking = calloc((size_t)f->run->ranks, 1);
     c->over = calloc((size_t)f->run->ranks, 1);
-    if (c->state == NULL || c->queue == NULL || c->leased == NULL || c->asking == NULL || c->over == NULL) {
+    c->silent = calloc((size_t)f->run->ranks, sizeof(*c->silent));
+    if (c->state == NULL || c->queue == NULL || c->leased == NULL || c->asking == NULL || c->over == NULL ||
+        c->silent == NULL) {
         return lo_fail(f->err, LO_INTERNAL, "no memory to coordinate %lld tasks", (long long)tasks);
     }
     double seconds = 0;
@@ -692,6 +731,10 @@ static lo_status begin_coordinator(farm *f)
     f->mean_seconds = f->ledger->done > 0 ? seconds / (double)f->ledger->done : 0;
     c->may_lease = true;
     c->started = lo_clock_monotonic();
+    c->watched = c->started;
+    const char *silence = getenv("LEAVEOUT_SILENT_SECONDS");
+    c->silence = silence != NULL ? strtod(silence, NULL) : 0;
+    c->silence = c->silence > 0 ? c->silence : SILENT_SECONDS;
     c->next_line = c->started + (f->run->bar ? 0 : 2);
     c->next_status = c->started;
     /* Joined attempts start at different places, so that they do not race for the same leases. */
