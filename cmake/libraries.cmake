@@ -6,36 +6,9 @@ find_package(MPI REQUIRED COMPONENTS C)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 find_path(RANDOM123_INCLUDE Random123/philox.h REQUIRED)
 
-# OpenBLAS by its own name where pkg-config knows it: `libblas.so` is whatever the machine's alternatives say.
-pkg_check_modules(OPENBLAS IMPORTED_TARGET openblas)
-if(NOT OPENBLAS_FOUND)
-  find_library(OPENBLAS_LIBRARY openblas REQUIRED)
-  find_path(OPENBLAS_INCLUDE cblas.h PATH_SUFFIXES openblas REQUIRED)
-endif()
-
 add_library(leaveout_src_libraries INTERFACE)
 target_include_directories(leaveout_src_libraries SYSTEM INTERFACE ${RANDOM123_INCLUDE})
 target_link_libraries(leaveout_src_libraries INTERFACE ZLIB::ZLIB PNG::PNG PkgConfig::YAML)
-if(OPENBLAS_FOUND)
-  target_link_libraries(leaveout_src_libraries INTERFACE PkgConfig::OPENBLAS)
-else()
-  target_include_directories(leaveout_src_libraries SYSTEM INTERFACE ${OPENBLAS_INCLUDE})
-  target_link_libraries(leaveout_src_libraries INTERFACE ${OPENBLAS_LIBRARY})
-endif()
-
-if(LEAVEOUT_ONEDNN)
-  # find_package(dnnl CONFIG) wants OpenCL headers on Debian; the C API needs none.
-  find_path(DNNL_INCLUDE oneapi/dnnl/dnnl.h)
-  find_library(DNNL_LIBRARY dnnl)
-  if(NOT DNNL_INCLUDE OR NOT DNNL_LIBRARY)
-    message(FATAL_ERROR "oneDNN was not found (Debian: libdnnl-dev); build without it by -DLEAVEOUT_ONEDNN=OFF")
-  endif()
-  target_include_directories(leaveout_src_libraries SYSTEM INTERFACE ${DNNL_INCLUDE})
-  target_link_libraries(leaveout_src_libraries INTERFACE ${DNNL_LIBRARY})
-  target_compile_definitions(leaveout_src_libraries INTERFACE LEAVEOUT_ONEDNN)
-endif()
-add_feature_info(oneDNN LEAVEOUT_ONEDNN "convolution and matrix primitives")
-
 # Parallel HDF5: pkg-config's names on Debian and Fedora first (short link lines), CMake's own search elsewhere.
 add_library(leaveout_mpi_libraries INTERFACE)
 target_link_libraries(leaveout_mpi_libraries INTERFACE MPI::MPI_C ZLIB::ZLIB)

@@ -19,7 +19,6 @@ lo_status lo_command_check(const lo_command_line *line, lo_error *err)
 {
     lo_preview p;
     lo_trainer *net = NULL;
-    lo_run_environment(line->argv, "auto");
     lo_status status = lo_preview_open(line, &p, err);
     if (status == LO_OK) {
         const lo_model_spec model = lo_study_model_spec(p.job);
@@ -68,7 +67,6 @@ lo_status lo_command_bench(const lo_command_line *line, lo_error *err)
     }
     LO_TRY(lo_option_int(line, "batch", 1, 65536, 128, &batch, err));
     LO_TRY(lo_option_int(line, "seconds", 1, 3600, 3, &seconds, err));
-    lo_run_environment(line->argv, "auto");
     bool found = false;
     for (int i = 0; i < lo_preset_count(); i++) {
         if (preset != NULL && strcmp(preset, lo_preset_at(i)->name) != 0) {
@@ -104,13 +102,13 @@ lo_status lo_command_help(const lo_command_line *line, lo_error *err)
 
 static lo_status version(const lo_command_line *line, lo_error *err)
 {
+    (void)line;
     (void)err;
     char mpi[MPI_MAX_LIBRARY_VERSION_STRING];
     int length;
     unsigned major;
     unsigned minor;
     unsigned release;
-    lo_run_environment(line->argv, "auto");
     (void)MPI_Get_library_version(mpi, &length);
     mpi[strcspn(mpi, ",\n")] = '\0';
     (void)H5get_libversion(&major, &minor, &release);

@@ -145,7 +145,6 @@ lo_status lo_command_plan(const lo_command_line *line, lo_error *err)
     lo_preview v;
     probe p = {0};
     LO_TRY(lo_option_int(line, "ranks", 1, 1 << 24, 1, &ranks, err));
-    lo_run_environment(line->argv, "auto");
     lo_status status = lo_preview_open(line, &v, err);
     if (status == LO_OK && !lo_job_has(v.job, "ensemble")) {
         (void)printf("the job has no stage that costs anything (no ensemble section)\n");

@@ -47,23 +47,11 @@ static lo_status run_stages(lo_study *study, lo_error *err)
     return LO_OK;
 }
 
-/* The kernels that a job pins must be known before the libraries are loaded: a look at the job ahead of
- * MPI_Init. */
-static void pin_kernels(char **argv, const lo_study_options *options)
-{
-    lo_job *job = NULL;
-    char isa[16] = "auto";
-    if (lo_job_read(options->job_file, options->overrides, options->override_count, &job, NULL) == LO_OK) {
-        (void)snprintf(isa, sizeof(isa), "%s", lo_job_text(job, "isa"));
-    }
-    lo_job_destroy(&job);
-    lo_run_environment(argv, isa);
-}
-
 static lo_status with_study(const lo_study_options *options,
                             lo_status (*work)(lo_study *study, lo_error *err), lo_error *err)
 {
     lo_study study;
+    lo_run_environment();
     if (MPI_Init(NULL, NULL) != MPI_SUCCESS) {
         return lo_fail(err, LO_INTERNAL, "MPI cannot be initialized");
     }
@@ -97,7 +85,6 @@ lo_status lo_command_run(const lo_command_line *line, lo_error *err)
     }
     /* Tasks of a job array are meant to work side by side. */
     options.join = lo_option_value(line, "join") != NULL || getenv("SLURM_ARRAY_TASK_ID") != NULL;
-    pin_kernels(line->argv, &options);
     return with_study(&options, run_stages, err);
 }
 
@@ -143,6 +130,5 @@ lo_status lo_command_report(const lo_command_line *line, lo_error *err)
     lo_job *there = NULL;
     LO_TRY(lo_study_read_job(options.directory, &there, err));
     lo_job_destroy(&there);
-    lo_run_environment(line->argv, "auto");
     return with_study(&options, report_stages, err);
 }

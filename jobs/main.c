@@ -66,7 +66,6 @@ int main(int argc, char **argv)
         lo_options_help(command);
         return LO_OK;
     }
-    line.argv = argv;
     if (status == LO_OK) {
         status = command->run(&line, &err);
     }

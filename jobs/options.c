@@ -36,7 +36,7 @@ static lo_status unknown_option(const lo_command *command, const char *name, siz
 lo_status lo_options_read(const lo_command *command, int argc, char **argv, lo_command_line *out, bool *help,
                           lo_error *err)
 {
-    *out = (lo_command_line){.command = command, .argv = argv};
+    *out = (lo_command_line){.command = command};
     *help = false;
     bool only_operands = false;
     for (int i = 0; i < argc; i++) {

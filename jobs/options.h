@@ -17,7 +17,6 @@ typedef struct lo_option {
 
 typedef struct lo_command_line {
     const struct lo_command *command;
-    char **argv;
     int operand_count;
     const char *operand[LO_MAX_OPERANDS];
     int count; /* of options given, in order; an option may be repeated */

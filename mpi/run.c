@@ -33,36 +33,12 @@ void lo_run_pass_signal(int number)
     on_stop_signal(number);
 }
 
-/* Sets a variable that is not set; says whether it did. */
-static bool provide(const char *name, const char *value)
+void lo_run_environment(void)
 {
-    return getenv(name) == NULL && setenv(name, value, 1) == 0;
-}
-
-void lo_run_environment(char **argv, const char *isa)
-{
-    /* Read by MPI_Init: setting them here is early enough. Open MPI 4.1.4 may corrupt strided collective
-     * writes without range locks (Open MPI issue 12718, fixed in 4.1.7); a run as root and more ranks than
-     * cores are wanted in containers and tests. */
-    (void)provide("OMPI_MCA_fs_ufs_lock_algorithm", "3");
-    (void)provide("OMPI_MCA_mpi_yield_when_idle", "1");
-    /* Read when the libraries are loaded, which is over: start again with them set. */
-    bool again = provide("OPENBLAS_NUM_THREADS", "1");
-    again = provide("OMP_NUM_THREADS", "1") || again;
-    /* LEAVEOUT_ISA is read by our own kernels. */
-    again = (strcmp(isa, "auto") != 0 && provide("LEAVEOUT_ISA", isa)) || again;
-    if (strcmp(isa, "avx2") == 0 || strcmp(isa, "portable") == 0) {
-        again = provide("OPENBLAS_CORETYPE", strcmp(isa, "avx2") == 0 ? "Haswell" : "Prescott") || again;
-        again = provide("DNNL_MAX_CPU_ISA", strcmp(isa, "avx2") == 0 ? "AVX2" : "SSE41") || again;
-    } else if (strcmp(isa, "avx512") == 0) {
-        again = provide("OPENBLAS_CORETYPE", "SkylakeX") || again;
-        again = provide("DNNL_MAX_CPU_ISA", "AVX512_CORE") || again;
-    }
-    if (again && getenv("LEAVEOUT_STARTED_AGAIN") == NULL) {
-        (void)setenv("LEAVEOUT_STARTED_AGAIN", "1", 1);
-        (void)execv("/proc/self/exe", argv);
-        /* Without /proc the program goes on with what it has: slower perhaps, never wrong. */
-    }
+    /* Open MPI 4.1.4 may corrupt strided collective writes without range locks (Open MPI issue 12718, fixed
+     * in 4.1.7). */
+    (void)setenv("OMPI_MCA_fs_ufs_lock_algorithm", "3", 0);
+    (void)setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
 }
 
 void lo_run_init(lo_run *run, const char *study)

@@ -34,10 +34,9 @@ typedef struct lo_run {
     double last_beat, last_halt_check;
 } lo_run;
 
-/* Sets the environment that Open MPI, BLAS and OpenMP read when they are loaded (one thread, safe collective
- * writes, quiet on one host), starting the program again where that is needed, so that a user need not. Call
- * it first in main. */
-void lo_run_environment(char **argv, const char *isa);
+/* Sets what Open MPI reads in MPI_Init, so that a user need not: safe collective writes, no spinning. Call it
+ * before. */
+void lo_run_environment(void);
 
 /* Collective over MPI_COMM_WORLD, after MPI_Init. Installs the handlers of SIGUSR1, SIGTERM and SIGINT, which
  * only set a flag. */

@@ -30,12 +30,13 @@ typedef struct lo_recipe {
     uint64_t seed;                     /* the job's */
 } lo_recipe;
 
-/* A network, its optimizer state, activations and batch buffers: one arena, made once, used for any number of trainings
- * one after the other. */
+/* A network, its optimizer state, activations and batch buffers: one arena, made once, used for any number of
+ * trainings one after the other. */
 typedef struct lo_trainer lo_trainer;
 
-/* Errors: LO_USAGE for an unknown preset or sizes that do not fit (which layer, which sizes); LO_INTERNAL when there is
- * no memory. dataset must outlive the trainer. The caller destroys it. The weights are zero until the first training. */
+/* Errors: LO_USAGE for an unknown preset or sizes that do not fit (which layer, which sizes); LO_INTERNAL
+ * when there is no memory. dataset must outlive the trainer. The caller destroys it. The weights are zero
+ * until the first training. */
 lo_status lo_trainer_create(const lo_model_spec *model, const lo_recipe *recipe, const lo_dataset *dataset,
                             lo_trainer **out, lo_error *err);
 
@@ -49,26 +50,27 @@ typedef struct lo_training {
     bool diverged; /* a loss became NaN or infinite: training ended there */
 } lo_training;
 
-/* Fresh weights and one whole training on members[count] (positions in dataset->train, ascending). Every random number
- * is keyed by the recipe's seed and model_seed, so the result's bits depend on nothing else (on one processor type).
- * The order of an epoch sorts the members by a random key of (model_seed, epoch, example): leaving one example out
- * keeps the order of the others. The last batch of an epoch may be smaller.
- * Returns LO_OK also when training diverged (also if only the weights it ended with are not finite): the weights are NaN
- * then, so that the network is nowhere correct. Returns what tick returned otherwise, and LO_USAGE for members that do not
- * ascend or are no positions. While it computes, denormal numbers are flushed to zero; the caller's setting comes back. */
+/* Fresh weights and one whole training on members[count] (positions in dataset->train, ascending). Every
+ * random number is keyed by the recipe's seed and model_seed, so the result's bits depend on nothing else (on
+ * one processor type). The order of an epoch sorts the members by a random key of (model_seed, epoch,
+ * example): leaving one example out keeps the order of the others. The last batch of an epoch may be smaller.
+ * Returns LO_OK also when training diverged (also if only the weights it ended with are not finite): the
+ * weights are NaN then, so that the network is nowhere correct. Returns what tick returned otherwise, and
+ * LO_USAGE for members that do not ascend or are no positions. While it computes, denormal numbers are
+ * flushed to zero; the caller's setting comes back. */
 lo_status lo_trainer_run(lo_trainer *trainer, uint64_t model_seed, const uint32_t *members, int64_t count,
                          const lo_tick *tick, lo_training *out, lo_error *err);
 
-/* Outcomes of the current weights on examples (evaluation mode): correct [ceil(count/8)] packed bits, example i is
- * bit i%8 of byte i/8 (argmax equals examples->label; ties go to the lower class); margin [count], the logit margin
- * phi = z_y - logsumexp of the other z. A network with NaN weights is nowhere correct and has NaN margins. Either output
- * may be NULL. */
-lo_status lo_trainer_evaluate(lo_trainer *trainer, const lo_examples *examples, const lo_tick *tick, uint8_t *correct,
-                              float *margin, lo_error *err);
+/* Outcomes of the current weights on examples (evaluation mode): correct [ceil(count/8)] packed bits, example
+ * i is bit i%8 of byte i/8 (argmax equals examples->label; ties go to the lower class); margin [count], the
+ * logit margin phi = z_y - logsumexp of the other z. A network with NaN weights is nowhere correct and has
+ * NaN margins. Either output may be NULL. */
+lo_status lo_trainer_evaluate(lo_trainer *trainer, const lo_examples *examples, const lo_tick *tick,
+                              uint8_t *correct, float *margin, lo_error *err);
 
 /* Logits of the current weights on examples, [count, classes], evaluation mode. */
-lo_status lo_trainer_logits(lo_trainer *trainer, const lo_examples *examples, const lo_tick *tick, float *logits,
-                            lo_error *err);
+lo_status lo_trainer_logits(lo_trainer *trainer, const lo_examples *examples, const lo_tick *tick,
+                            float *logits, lo_error *err);
 
 /* Bytes of the arena: what one trainer costs a rank. */
 size_t lo_trainer_memory(const lo_trainer *trainer);
@@ -85,9 +87,9 @@ typedef struct lo_preset {
 int lo_preset_count(void);
 const lo_preset *lo_preset_at(int i);
 
-/* What the arithmetic runs on, for the study's records: processor, instruction set level, the BLAS and oneDNN kernels
- * chosen, such as "AuthenticAMD-25-17 leaveout-avx512 openblas-0.3.21-Cooperlake
- * onednn-2.6.3-avx512_core_bf16" (leaveout-: the level of src/nn's own kernels). Static memory. */
+/* What the arithmetic runs on, for the study's records: processor, level of the kernels, C library, such as
+ * "AuthenticAMD-25-17 avx512 glibc-2.36". Results of two runs with the same text have equal bits. Static
+ * memory. */
 const char *lo_processor_type(void);
 
 #endif
