@@ -430,7 +430,7 @@ lo_status lo_h5_sizes(const lo_h5_reader *reader, const char *path, int64_t *row
                       lo_error *err)
 {
     hid_t id;
-    int rank;
+    int rank = 1;
     hsize_t dims[LO_H5_MAX_RANK];
     LO_TRY(open_dataset(reader, path, &id, &rank, dims, err));
     (void)H5Dclose(id);
@@ -446,7 +446,7 @@ lo_status lo_h5_read(const lo_h5_reader *reader, const char *path, lo_h5_type ty
         return LO_OK;
     }
     hid_t id;
-    int rank;
+    int rank = 1;
     hsize_t dims[LO_H5_MAX_RANK];
     LO_TRY(open_dataset(reader, path, &id, &rank, dims, err));
     lo_status status = LO_OK;
