@@ -8,15 +8,16 @@ export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=no
 unset SLURM_JOB_ID SLURM_ARRAY_TASK_ID SLURM_RESTART_COUNT LEAVEOUT_END_TIME LEAVEOUT_FAULT LEAVEOUT_ISA
 
 work=$(mktemp -d)
+job=$work/job.yaml
 mounted=()
 clean_up() {
-    local job
-    for job in $(jobs -p); do
-        kill -9 "$job" 2>/dev/null
+    local it
+    for it in $(jobs -p); do
+        kill -9 "$it" 2>/dev/null
     done
     wait 2>/dev/null
-    for job in ${mounted[@]+"${mounted[@]}"}; do
-        umount "$job" 2>/dev/null
+    for it in ${mounted[@]+"${mounted[@]}"}; do
+        umount "$it" 2>/dev/null
     done
     rm -rf "$work"
 }
@@ -84,11 +85,11 @@ influence: {top: 0}
 END
 }
 
-# study RANKS DIR OPTION...: runs $work/job.yaml.
+# study RANKS DIR OPTION...: runs $job.
 study() {
     local count=$1 directory=$2
     shift 2
-    on "$count" "$LEAVEOUT" run "$work/job.yaml" --study "$directory" "$@"
+    on "$count" "$LEAVEOUT" run "$job" --study "$directory" "$@"
 }
 
 expect_equal() {
