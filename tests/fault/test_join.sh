@@ -1,0 +1,36 @@
+#!/bin/bash
+# Two jobs on one study. Joined, with different numbers of ranks: the bits of one job alone, every model trained exactly
+# once. Not joined: exit 75 and who is there; a joining job with another effective job: exit 75. About 18 seconds.
+. "$(dirname "$0")/../lib.sh"
+make_job "$job"
+slow=(--set train.epochs=800 --set ensemble.models=40)
+
+expect_code 0 study 2 "$work/alone" "${slow[@]}"
+
+begun() { grep -q 'event=begin' "$1" 2>/dev/null; }
+for ranks in "1 2" "2 1" "2 3"; do
+    read -r first second <<<"$ranks"
+    directory=$work/joined-$first-$second
+    study "$first" "$directory" "${slow[@]}" >"$work/first.out" 2>"$work/first.err" &
+    pid=$!
+    wait_for 20 begun "$work/first.out"
+    if [ "$ranks" = "1 2" ]; then
+        expect_code 75 study 1 "$directory" "${slow[@]}"
+        expect_text "$work/err" "attempt 1 works on this study \(job none, host $(hostname), 1 ranks, last heartbeat [0-9]+ s ago\)"
+        expect_code 75 study 1 "$directory" --join --set train.epochs=800 --set ensemble.models=60
+        expect_text "$work/err" 'another effective job'
+    fi
+    expect_code 0 study "$second" "$directory" "${slow[@]}" --join
+    expect_silence
+    cp "$work/out" "$work/second.out"
+    wait $pid || fail "the first of two joined jobs ended with $?: $(cat "$work/first.out" "$work/first.err")"
+    [ ! -s "$work/first.err" ] || fail "the first job wrote to standard error: $(cat "$work/first.err")"
+    for file in first second; do
+        expect_text "$work/$file.out" 'event=farmed .* mine=[1-9]'
+    done
+    expect_trained_once "$directory" 40
+    expect_equal "$work/alone" "$directory"
+    expect_code 0 "$LEAVEOUT" verify "$directory"
+    [ -z "$(ls "$directory/claims")" ] || fail "claims are left behind: $(ls "$directory/claims")"
+    say "jobs of $first and $second ranks, joined, share the models: $(grep -ho 'mine=[0-9]*' "$work/first.out" "$work/second.out" | tr '\n' ' ')"
+done
