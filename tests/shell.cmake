@@ -7,3 +7,10 @@ add_shell_test(fault/test_kill.sh 2 fault 300)
 add_test(NAME fault.test_kill_50 COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/fault/test_kill.sh 50 1)
 set_tests_properties(fault.test_kill_50 PROPERTIES LABELS "fault;slow" TIMEOUT 1800 PROCESSORS 2
   ENVIRONMENT "${test_environment}")
+
+# Under Slurm, on a cluster of four nodes that each of these starts and stops.
+add_shell_test(slurm/submit.sh 2 slurm 280)
+add_shell_test(slurm/stop.sh 2 slurm 280)
+add_shell_test(slurm/step_dies.sh 2 slurm 280)
+add_shell_test(slurm/node_lost.sh 2 slurm 400)
+set_tests_properties(slurm.submit slurm.stop slurm.step_dies slurm.node_lost PROPERTIES RESOURCE_LOCK slurm)
