@@ -121,7 +121,7 @@ lo_status lo_journal_append(lo_journal *journal, lo_record *record, const void *
             lo_fail_errno(err, LO_IO, "%s: cannot append a record of %zu bytes", journal->file, size);
         /* A partial record at the end would only be ignored, but a later append must not land behind it. */
         if (ftruncate(journal->fd, (off_t)journal->size) != 0) {
-            (void)lseek(journal->fd, 0, SEEK_END);
+            lo_journal_close(journal);
         }
         return status;
     }
@@ -250,7 +250,8 @@ lo_status lo_journal_scan(const char *file, uint64_t *offset, uint64_t *skipped,
         at += HEADER + padded(h.payload_size);
     }
     if (status == LO_OK) {
-        *offset = at > size ? size : at;
+        /* May lie beyond the end, when padding is still to come: the next record starts there all the same. */
+        *offset = at;
     }
     (void)close(fd);
     return status;

@@ -50,8 +50,8 @@ typedef struct lo_journal {
 lo_status lo_journal_create(const char *file, const char *text, lo_journal *out, lo_error *err);
 
 /* Appends a record; payload_size, payload_crc and wall of *record are filled in. With sync, returns only when
- * it is on disk. A failed append (full disk) is cut off again, so that what came before stays valid. Errors:
- * LO_IO. */
+ * it is on disk. A failed append (full disk) is cut off again, so that what came before stays valid; where
+ * even that fails the journal is closed. Errors: LO_IO. */
 lo_status lo_journal_append(lo_journal *journal, lo_record *record, const void *payload, size_t size,
                             bool sync, lo_error *err);
 
