@@ -500,8 +500,12 @@ static void listen(farm *f)
         if (g.kind == STOP) {
             f->stop_deadline = lo_clock_monotonic() + g.seconds;
         } else {
-            const double waited = lo_clock_monotonic() - f->asked_at;
-            f->harvest.claim_seconds = waited > f->harvest.claim_seconds ? waited : f->harvest.claim_seconds;
+            if (g.kind == TASK) {
+                const double waited = lo_clock_monotonic() - f->asked_at;
+                f->harvest.claims++;
+                f->harvest.claim_sum += waited;
+                f->harvest.claim_seconds = fmax(f->harvest.claim_seconds, waited);
+            }
             f->asked = false;
             f->hold = g;
             f->held = true;
@@ -620,6 +624,9 @@ static lo_status work_for(farm *f)
             const lo_status ended = run_task(f, g.task, g.kind == ALONE, &seconds);
             listen(f);
             send_ask(f, DONE, g.task, ended, seconds, !f->held);
+            if (!f->held) {
+                f->asked_at = lo_clock_monotonic(); /* near the end only idle ranks are answered */
+            }
             if (ended != LO_OK && ended != LO_STOPPED) {
                 status = ended;
             }

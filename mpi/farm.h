@@ -36,7 +36,9 @@ typedef struct lo_harvest {
     int64_t mine;          /* finished by this attempt */
     int64_t given_up;      /* skipped: killed their rank too often */
     bool left_to_others;   /* another, older attempt waits for the rest and closes the stage */
-    double claim_seconds;  /* this rank: longest wait from asking to the answer */
+    int64_t claims;        /* this rank: tasks that rank 0 gave it on its asking */
+    double claim_seconds;  /* this rank: longest wait from asking to having the task; ... */
+    double claim_sum;      /* ... all of them together */
     double idle_seconds;   /* this rank: waiting for a task while none was in hand */
     double record_seconds; /* this rank: writing journal records */
 } lo_harvest;
