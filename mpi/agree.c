@@ -4,19 +4,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One piece of a large message; a variable so that the test can make it small. */
-enum { PIECE = 1 << 30 };
+/* A stop is no failure: of two ranks, one stopped and one with a broken disk, the disk is what to report. */
+static int gravity(lo_status status)
+{
+    return status == LO_STOPPED ? 1 : (int)status;
+}
 
 lo_status lo_agree(MPI_Comm comm, lo_status status, lo_error *err)
 {
     struct {
-        int status;
+        int gravity;
         int rank;
-    } mine = {(int)status, 0}, worst;
+    } mine = {gravity(status), 0}, worst;
     MPI_Comm_rank(comm, &mine.rank);
     /* MAXLOC takes the lowest rank among equals. */
     MPI_Allreduce(&mine, &worst, 1, MPI_2INT, MPI_MAXLOC, comm);
-    if (worst.status != LO_OK) {
+    const lo_status agreed = worst.gravity == 1 ? LO_STOPPED : (lo_status)worst.gravity;
+    if (agreed != LO_OK) {
         lo_error text = {{0}};
         if (err != NULL) {
             text = *err;
@@ -26,18 +30,23 @@ lo_status lo_agree(MPI_Comm comm, lo_status status, lo_error *err)
             *err = text;
         }
     }
-    return (lo_status)worst.status;
+    return agreed;
+}
+
+void lo_broadcast_pieces(MPI_Comm comm, void *data, size_t size, size_t piece)
+{
+    char *at = data;
+    while (size > 0) {
+        const size_t now = size < piece ? size : piece;
+        MPI_Bcast(at, (int)now, MPI_BYTE, 0, comm);
+        at += now;
+        size -= now;
+    }
 }
 
 void lo_broadcast(MPI_Comm comm, void *data, size_t size)
 {
-    char *at = data;
-    while (size > 0) {
-        const size_t piece = size < PIECE ? size : PIECE;
-        MPI_Bcast(at, (int)piece, MPI_BYTE, 0, comm);
-        at += piece;
-        size -= piece;
-    }
+    lo_broadcast_pieces(comm, data, size, 1 << 30);
 }
 
 lo_status lo_broadcast_buffer(MPI_Comm comm, char **data, size_t *size, lo_error *err)

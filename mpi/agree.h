@@ -9,12 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Collective over comm. Returns the largest status of all ranks; err takes the text of the lowest rank that
- * has it. */
+/* Collective over comm. Returns the gravest status of all ranks (the largest; LO_STOPPED, which is no
+ * failure, below all others but LO_OK); err takes the text of the lowest rank that has it. */
 lo_status lo_agree(MPI_Comm comm, lo_status status, lo_error *err);
 
 /* Collective over comm. Broadcasts from rank 0 any number of bytes, in pieces below INT_MAX. */
 void lo_broadcast(MPI_Comm comm, void *data, size_t size);
+
+/* The same in pieces of at most `piece` bytes (1 to INT_MAX). */
+void lo_broadcast_pieces(MPI_Comm comm, void *data, size_t size, size_t piece);
 
 /* Collective over comm. Broadcasts a malloc'ed buffer and its size: ranks other than 0 get one of their own,
  * which the caller frees. Errors: LO_INTERNAL (on all ranks) when one has no memory. */
