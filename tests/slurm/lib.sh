@@ -80,10 +80,14 @@ influence: {top: 0}
 JOB
 }
 
-# The undisturbed bits: one rank, no cluster.
+# The undisturbed bits: one rank, no cluster. Kept for the next test of this program; the lock is held.
 make_reference() {
-    "$program" run "$work/job.yaml" --study "$work/reference" >"$work/reference.log" 2>&1 ||
+    reference=$PWD/slurm-reference
+    [ "$reference/report.html" -nt "$program" ] && cmp -s "$work/job.yaml" "$reference/of.yaml" && return
+    rm -rf "$reference"
+    "$program" run "$work/job.yaml" --study "$reference" >"$work/reference.log" 2>&1 ||
         fail "the reference: $(tail -n 3 "$work/reference.log")"
+    cp "$work/job.yaml" "$reference/of.yaml"
 }
 
 # submit STUDY [OPTION ...]: sets $job to the id that the last line names.
@@ -158,7 +162,7 @@ expect_reference() {
         influence.h5:/contrast ensemble.h5:/mask ensemble.h5:/train/correct ensemble.h5:/train/logit \
         ensemble.h5:/test/logit; do
         file=${name%%:*} data=${name#*:}
-        dump "$work/reference/$file" "$data" "$work/expected.bin"
+        dump "$reference/$file" "$data" "$work/expected.bin"
         dump "$study/$file" "$data" "$work/found.bin"
         [ -s "$work/expected.bin" ] || fail "nothing in $name"
         cmp -s "$work/expected.bin" "$work/found.bin" || fail "$study: $name has other bits than the reference"
