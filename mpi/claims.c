@@ -98,6 +98,9 @@ lo_status lo_attempt_begin(const char *study, lo_attempt *self, lo_error *err)
             return lo_fail_errno(err, LO_IO, "%s: cannot create", path);
         }
     }
+    if (self->number == MAX_ATTEMPTS) {
+        return lo_fail(err, LO_IO, "%s: has had %d attempts, the most there can be", study, MAX_ATTEMPTS - 1);
+    }
     attempt_path(study, self->number, path, sizeof(path));
     char text[1024];
     const int size = snprintf(
@@ -244,24 +247,98 @@ static void lease_path(const char *study, const char *stage, int64_t range, int 
     (void)snprintf(path, size, "%s/claims/%s-%06lld-%d", study, stage, (long long)range, generation);
 }
 
-static int lease_holder(const char *path)
+enum { NOBODY = 0, NO_LEASE = -1 };
+
+/* Number of the attempt that a lease names: NOBODY when it was cut short by the crash of a whole host,
+ * NO_LEASE when there is none. */
+static lo_status lease_holder(const char *path, int *holder, lo_error *err)
 {
-    char *text;
-    size_t size;
-    if (lo_file_read(path, 1 << 12, &text, &size, NULL) != LO_OK) {
-        return 0;
+    char text[1024];
+    *holder = NO_LEASE;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && (errno == ENOENT || errno == ESTALE)) {
+        return LO_OK;
     }
-    const int holder = (int)lo_field_int(text, "attempt");
-    free(text);
-    return holder;
+    const ssize_t size = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+    const lo_status status =
+        size >= 0 || errno == ESTALE ? LO_OK : lo_fail_errno(err, LO_IO, "%s: cannot read the lease", path);
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    if (size >= 0) {
+        text[size] = '\0';
+        *holder = (int)lo_field_int(text, "attempt");
+    }
+    return status;
 }
 
-/* An attempt that is no longer announced has ended. */
+/* An attempt that is no longer announced has ended; one whose announcement cannot be read has not. */
 static bool holder_lives(const char *study, int holder, const lo_attempt *self)
 {
     lo_attempt attempt;
-    return holder > 0 && read_attempt(study, holder, file_system_now(study, self), &attempt) &&
-           is_live(&attempt, self);
+    if (holder == NOBODY) {
+        return false;
+    }
+    if (read_attempt(study, holder, file_system_now(study, self), &attempt)) {
+        return is_live(&attempt, self);
+    }
+    char path[PATH_MAX];
+    attempt_path(study, holder, path, sizeof(path));
+    return access(path, F_OK) == 0 || errno != ENOENT;
+}
+
+typedef enum lease_state { FREE, MINE, HELD, VOID } lease_state;
+
+static lo_status look_at_lease(const char *study, const char *path, const lo_attempt *self,
+                               lease_state *state, lo_error *err)
+{
+    int holder;
+    int before = NO_LEASE;
+    for (;;) {
+        LO_TRY(lease_holder(path, &holder, err));
+        if (holder == NO_LEASE || holder == self->number) {
+            *state = holder == NO_LEASE ? FREE : MINE;
+            return LO_OK;
+        }
+        if (holder == before) {
+            *state = VOID;
+            return LO_OK;
+        }
+        if (holder_lives(study, holder, self)) {
+            *state = HELD;
+            return LO_OK;
+        }
+        /* Who ends gives back first, so its lease may have gone, or be another's, while we asked after it:
+         * only one that still names the dead is void, and stays. */
+        before = holder;
+    }
+}
+
+/* link() of a finished file is as exclusive as O_EXCL, and nobody ever reads half a lease. */
+static lo_status create_lease(const char *path, const lo_attempt *self, bool *created, lo_error *err)
+{
+    char part[PATH_MAX + 64];
+    char text[256];
+    (void)snprintf(part, sizeof(part), "%s.%d.part", path, self->number);
+    const int size = snprintf(text, sizeof(text), "attempt=%d\njob=%s\nhost=%s\nstart=%.3f\n", self->number,
+                              self->job, self->host, lo_clock_wall());
+    const int fd = open(part, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        return lo_fail_errno(err, LO_IO, "%s: cannot create the lease", part);
+    }
+    lo_status status = LO_OK;
+    if (write(fd, text, (size_t)size) != size) {
+        status = lo_fail_errno(err, LO_IO, "%s: cannot write the lease", part);
+    }
+    if (close(fd) != 0 && status == LO_OK) {
+        status = lo_fail_errno(err, LO_IO, "%s: cannot write the lease", part);
+    }
+    *created = status == LO_OK && link(part, path) == 0;
+    if (status == LO_OK && !*created && errno != EEXIST) {
+        status = lo_fail_errno(err, LO_IO, "%s: cannot create the lease", path);
+    }
+    (void)unlink(part);
+    return status;
 }
 
 lo_status lo_lease_take(const char *study, const char *stage, int64_t range, const lo_attempt *self,
@@ -269,49 +346,24 @@ lo_status lo_lease_take(const char *study, const char *stage, int64_t range, con
 {
     *taken = false;
     char path[PATH_MAX];
-    for (int generation = 0;; generation++) {
+    int generation = 0;
+    for (;;) {
+        lease_state state;
         lease_path(study, stage, range, generation, path, sizeof(path));
-        char temporary[PATH_MAX + 64];
-        (void)snprintf(temporary, sizeof(temporary), "%s.%d.part", path, self->number);
-        char text[256];
-        const int size = snprintf(text, sizeof(text), "attempt=%d\njob=%s\nhost=%s\nstart=%.3f\n",
-                                  self->number, self->job, self->host, lo_clock_wall());
-        struct stat st;
-        if (stat(path, &st) == 0) {
-            const int holder = lease_holder(path);
-            if (holder == self->number) {
-                *taken = true;
-                return LO_OK;
-            }
-            if (holder_lives(study, holder, self)) {
-                return LO_OK;
-            }
-            continue; /* void: try to be the next generation */
-        }
-        /* link() of a finished file is as exclusive as O_EXCL, and nobody ever reads half a lease. */
-        const int fd = open(temporary, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0666);
-        if (fd < 0) {
-            return lo_fail_errno(err, LO_IO, "%s: cannot create the lease", temporary);
-        }
-        const bool written = write(fd, text, (size_t)size) == size;
-        (void)close(fd);
-        if (!written) {
-            const lo_status status = lo_fail_errno(err, LO_IO, "%s: cannot write the lease", temporary);
-            (void)unlink(temporary);
-            return status;
-        }
-        const bool linked = link(temporary, path) == 0;
-        const int reason = errno;
-        (void)unlink(temporary);
-        if (linked) {
-            *taken = true;
+        LO_TRY(look_at_lease(study, path, self, &state, err));
+        if (state == MINE || state == HELD) {
+            *taken = state == MINE;
             return LO_OK;
         }
-        if (reason != EEXIST) {
-            errno = reason;
-            return lo_fail_errno(err, LO_IO, "%s: cannot create the lease", path);
+        if (state == VOID) {
+            generation++;
+            continue;
         }
-        generation--; /* somebody was faster: look at who */
+        LO_TRY(create_lease(path, self, taken, err));
+        if (*taken) {
+            return LO_OK;
+        }
+        /* Somebody was faster: look at who. */
     }
 }
 
@@ -327,8 +379,9 @@ void lo_lease_release(const char *study, const char *stage, int64_t range, const
         }
         last = generation;
     }
+    int holder = NO_LEASE;
     lease_path(study, stage, range, last, path, sizeof(path));
-    if (last < 0 || lease_holder(path) != self->number) {
+    if (last < 0 || lease_holder(path, &holder, NULL) != LO_OK || holder != self->number) {
         return;
     }
     /* Void older generations stay: without them a reader would start at 0 again, beside a younger lease. */
