@@ -48,7 +48,8 @@ typedef struct coordinator {
     uint8_t *leased;    /* [ranges]: by this attempt */
     int64_t next_range; /* where to look for the next lease */
     bool may_lease;     /* false after all ranges were looked at in vain, until the next poll */
-    bool older_waits;   /* at the last poll an older attempt was alive: it will close the stage */
+    double idle_since;  /* since when all that is left is other attempts' work; -1: it is not */
+    bool older_waits;   /* an older attempt gave a heartbeat since then: it will close the stage */
     int64_t running;    /* granted and not finished, over all ranks */
     int64_t left;       /* OPEN + QUEUED + RUNNING + SUSPECT: not finished by anybody */
     int64_t given_up;
@@ -468,7 +469,12 @@ static void serve(farm *f)
             take_over_ledger(f);
         }
         c->may_lease = true;
-        c->older_waits = c->running == 0 && !lo_run_is_eldest(f->run);
+        if (c->running > 0) {
+            c->idle_since = -1;
+        } else if (c->idle_since < 0) {
+            c->idle_since = now;
+        }
+        c->older_waits = c->idle_since >= 0 && lo_run_elder_beats(f->run, now - c->idle_since);
         news = true;
     }
     if (news) {
@@ -739,6 +745,7 @@ static lo_status begin_coordinator(farm *f)
     c->may_lease = true;
     c->started = lo_clock_monotonic();
     c->watched = c->started;
+    c->idle_since = -1;
     const char *silence = getenv("LEAVEOUT_SILENT_SECONDS");
     c->silence = silence != NULL ? strtod(silence, NULL) : 0;
     c->silence = c->silence > 0 ? c->silence : SILENT_SECONDS;

@@ -207,19 +207,19 @@ void lo_run_watch(lo_run *run)
     }
 }
 
-bool lo_run_is_eldest(const lo_run *run)
+bool lo_run_elder_beats(const lo_run *run, double seconds)
 {
     lo_attempt *list = NULL;
     int count = 0;
     if (lo_attempt_list(run->study, &run->attempt, &list, &count, NULL) != LO_OK) {
-        return true;
+        return false;
     }
-    bool eldest = true;
+    bool beats = false;
     for (int i = 0; i < count; i++) {
-        eldest = eldest && (!list[i].live || list[i].number >= run->attempt.number);
+        beats = beats || (list[i].live && list[i].number < run->attempt.number && list[i].age < seconds);
     }
     free(list);
-    return eldest;
+    return beats;
 }
 
 static void clear_bar(lo_run *run)

@@ -63,9 +63,9 @@ int lo_run_signal(void);
 /* Rank 0: another rank has received this signal; it counts as if it had come here. */
 void lo_run_pass_signal(int number);
 
-/* Rank 0: is no living attempt of the study older than this one? Such a one waits for the others and closes
- * stages. */
-bool lo_run_is_eldest(const lo_run *run);
+/* Rank 0: has a living attempt of the study that is older than this one given a heartbeat in the last
+ * `seconds`? Such a one waits for the others and closes stages. */
+bool lo_run_elder_beats(const lo_run *run, double seconds);
 
 /* Seconds until the scheduler ends the job; a large number when unknown. */
 double lo_run_time_left(const lo_run *run);
