@@ -48,6 +48,7 @@ typedef struct coordinator {
     uint8_t *leased;    /* [ranges]: by this attempt */
     int64_t next_range; /* where to look for the next lease */
     bool may_lease;     /* false after all ranges were looked at in vain, until the next poll */
+    bool may_lease_suspect; /* the same for the first suspect's */
     double idle_since;  /* since when all that is left is other attempts' work; -1: it is not */
     bool older_waits;   /* an older attempt gave a heartbeat since then: it will close the stage */
     int64_t running;    /* granted and not finished, over all ranks */
@@ -60,7 +61,7 @@ typedef struct coordinator {
     double watched;  /* when silent was brought up to date */
     int over_count;
     bool closing; /* no task will be granted any more */
-    bool told_stop;
+    double told_deadline; /* of the stop that ranks were told of, HUGE_VAL: none */
     bool left_to_others;
     double next_poll; /* when to look again for what other attempts did */
     double next_line, next_status;
@@ -211,11 +212,11 @@ static void close_farm(farm *f, lo_status status)
     f->c.closing = true;
 }
 
-/* Would a task started now end before the scheduler ends the job? */
-static bool fits_in_time(const farm *f)
+/* Would as many tasks, one after the other, end before the scheduler ends the job? */
+static bool fits_in_time(const farm *f, int tasks)
 {
     enum { MARGIN_SECONDS = 30 };
-    return f->mean_seconds <= 0 || lo_run_time_left(f->run) > f->mean_seconds + MARGIN_SECONDS;
+    return f->mean_seconds <= 0 || lo_run_time_left(f->run) > tasks * f->mean_seconds + MARGIN_SECONDS;
 }
 
 /* The next grant for a rank. kind 0: no answer yet. */
@@ -226,7 +227,7 @@ static grant next_grant(farm *f, int rank, bool idle)
     if (!c->closing && f->run->stopping) {
         close_farm(f, LO_STOPPED);
     }
-    if (!c->closing && !fits_in_time(f)) {
+    if (!c->closing && !fits_in_time(f, 1)) {
         if (c->left > c->running) {
             (void)snprintf(f->run->stop_reason, sizeof(f->run->stop_reason), "no time left for another task");
             lo_run_say(f->run, "event=stopping reason=\"no time left for another task\" left_s=%.0f",
@@ -246,8 +247,9 @@ static grant next_grant(farm *f, int rank, bool idle)
         return g;
     }
     if (c->queued > 0) {
-        /* Near the end a task in hand is a task that an idle rank could have begun. */
-        if (!idle && c->queued < f->run->ranks) {
+        /* Near the end a task in hand is a task that an idle rank could have begun; and one in hand begins only
+         * when the current one ends. */
+        if (!idle && (c->queued < f->run->ranks || !fits_in_time(f, 2))) {
             return g;
         }
         const int64_t task = queue_pop(f);
@@ -264,7 +266,7 @@ static grant next_grant(farm *f, int rank, bool idle)
     const int64_t suspect = first_in_state(f, SUSPECT);
     const bool others_only_suspects =
         c->left > 0 && suspect >= 0 && first_in_state(f, OPEN) < 0 && c->running == 0;
-    if (others_only_suspects && (rank != 0 || f->run->ranks == 1)) {
+    if (others_only_suspects && c->may_lease_suspect && (rank != 0 || f->run->ranks == 1)) {
         /* Not rank 0 where there is another: what kills its rank should not take the coordinator's journal
          * along. */
         bool taken = false;
@@ -277,6 +279,7 @@ static grant next_grant(farm *f, int rank, bool idle)
             c->running++;
             return (grant){.kind = ALONE, .task = suspect};
         }
+        c->may_lease_suspect = false; /* another attempt tries it: look again at the next poll */
     }
     if (c->left == 0) {
         close_farm(f, LO_OK);
@@ -313,8 +316,8 @@ static void finish_task(farm *f, int64_t task, lo_status status, double seconds)
     } else {
         c->state[task] = OPEN;
         if (status != LO_STOPPED) {
-            /* The rank that failed brings the text to the agreement at the end; the others stop at once. */
-            close_farm(f, status);
+            /* The rank that failed brings status and text to the agreement at the end; the others stop at once. */
+            close_farm(f, LO_STOPPED);
             f->run->stopping = true;
             f->run->stop_deadline = lo_clock_monotonic();
         }
@@ -452,8 +455,8 @@ static void serve(farm *f)
     lo_run_watch(f->run);
     const double now = lo_clock_monotonic();
     watch_ranks(f, now);
-    if (f->run->stopping && !c->told_stop) {
-        c->told_stop = true;
+    if (f->run->stopping && f->run->stop_deadline < c->told_deadline) {
+        c->told_deadline = f->run->stop_deadline;
         f->stop_deadline = f->run->stop_deadline;
         for (int rank = 1; rank < f->run->ranks; rank++) {
             if (c->over[rank] == 0) {
@@ -469,6 +472,7 @@ static void serve(farm *f)
             take_over_ledger(f);
         }
         c->may_lease = true;
+        c->may_lease_suspect = true;
         if (c->running > 0) {
             c->idle_since = -1;
         } else if (c->idle_since < 0) {
@@ -580,10 +584,10 @@ static lo_status run_task(farm *f, int64_t task, bool alone, double *seconds)
         f->harvest.record_seconds += lo_clock_monotonic() - ended;
         if (status == LO_OK) {
             f->harvest.mine++;
+            if (f->run->rank != 0) {
+                f->mean_seconds += (*seconds - f->mean_seconds) / (double)f->harvest.mine;
+            }
         }
-    }
-    if (f->run->rank != 0 && f->harvest.mine > 0) {
-        f->mean_seconds += (*seconds - f->mean_seconds) / (double)f->harvest.mine;
     }
     return status;
 }
@@ -743,8 +747,10 @@ static lo_status begin_coordinator(farm *f)
     }
     f->mean_seconds = f->ledger->done > 0 ? seconds / (double)f->ledger->done : 0;
     c->may_lease = true;
+    c->may_lease_suspect = true;
     c->started = lo_clock_monotonic();
     c->watched = c->started;
+    c->told_deadline = HUGE_VAL;
     c->idle_since = -1;
     const char *silence = getenv("LEAVEOUT_SILENT_SECONDS");
     c->silence = silence != NULL ? strtod(silence, NULL) : 0;

@@ -39,11 +39,15 @@ void lo_run_environment(void)
      * in 4.1.7). */
     (void)setenv("OMPI_MCA_fs_ufs_lock_algorithm", "3", 0);
     (void)setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
+    /* Published files appear by rename and are never changed: no lock is needed, and some parallel file systems
+     * refuse them. */
+    (void)setenv("HDF5_USE_FILE_LOCKING", "FALSE", 0);
 }
 
 void lo_run_init(lo_run *run, const char *study)
 {
     *run = (lo_run){.journal = {.fd = -1}, .processor = ""};
+    stop_signal = 0;
     MPI_Comm_dup(MPI_COMM_WORLD, &run->comm);
     MPI_Comm_rank(run->comm, &run->rank);
     MPI_Comm_size(run->comm, &run->ranks);
@@ -189,13 +193,15 @@ void lo_run_watch(lo_run *run)
         lo_attempt_beat(run->study, &run->attempt);
     }
     const int number = lo_run_signal();
-    if (number == SIGUSR1 && !run->stopping) {
-        /* The scheduler's warning: use what is left, less a margin for publishing. */
-        const double left = lo_run_time_left(run) - MARGIN_SECONDS;
-        stop(run, now + (left < USR1_SECONDS ? left : USR1_SECONDS), "signal USR1");
-    } else if ((number == SIGTERM || number == SIGINT) &&
-               (!run->stopping || run->stop_deadline > now + TERM_SECONDS)) {
-        stop(run, now + TERM_SECONDS, number == SIGTERM ? "signal TERM" : "signal INT");
+    if (number != 0) {
+        /* USR1 is the scheduler's warning: use what is left, less a margin for publishing. */
+        const double left = number == SIGUSR1 ? lo_run_time_left(run) - MARGIN_SECONDS : TERM_SECONDS;
+        const double deadline = now + (left < USR1_SECONDS ? left : USR1_SECONDS);
+        /* A stop may come after a milder one; another look at the same signal changes nothing. */
+        if (!run->stopping || deadline < run->stop_deadline - 1) {
+            stop(run, deadline,
+                 number == SIGUSR1 ? "signal USR1" : number == SIGTERM ? "signal TERM" : "signal INT");
+        }
     }
     if (!run->stopping && now - run->last_halt_check > HALT_SECONDS) {
         run->last_halt_check = now;

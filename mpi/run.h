@@ -34,8 +34,8 @@ typedef struct lo_run {
     double last_beat, last_halt_check;
 } lo_run;
 
-/* Sets what Open MPI reads in MPI_Init, so that a user need not: safe collective writes, no spinning. Call it
- * before. */
+/* Sets what Open MPI reads in MPI_Init and HDF5 in its first call, so that a user need not: safe collective
+ * writes, no spinning, no file locks. Call it before. */
 void lo_run_environment(void);
 
 /* Collective over MPI_COMM_WORLD, after MPI_Init. Installs the handlers of SIGUSR1, SIGTERM and SIGINT, which
