@@ -45,14 +45,14 @@ typedef struct coordinator {
     int64_t head, queued;
     int64_t range; /* tasks a lease covers */
     int64_t ranges;
-    uint8_t *leased;    /* [ranges]: by this attempt */
-    int64_t next_range; /* where to look for the next lease */
-    bool may_lease;     /* false after all ranges were looked at in vain, until the next poll */
+    uint8_t *leased;        /* [ranges]: by this attempt */
+    int64_t next_range;     /* where to look for the next lease */
+    bool may_lease;         /* false after all ranges were looked at in vain, until the next poll */
     bool may_lease_suspect; /* the same for the first suspect's */
-    double idle_since;  /* since when all that is left is other attempts' work; -1: it is not */
-    bool older_waits;   /* an older attempt gave a heartbeat since then: it will close the stage */
-    int64_t running;    /* granted and not finished, over all ranks */
-    int64_t left;       /* OPEN + QUEUED + RUNNING + SUSPECT: not finished by anybody */
+    double idle_since;      /* since when all that is left is other attempts' work; -1: it is not */
+    bool older_waits;       /* an older attempt gave a heartbeat since then: it will close the stage */
+    int64_t running;        /* granted and not finished, over all ranks */
+    int64_t left;           /* OPEN + QUEUED + RUNNING + SUSPECT: not finished by anybody */
     int64_t given_up;
     uint8_t *asking; /* [ranks]: 0 no unanswered ASK, 1 ahead of need, 2 idle */
     uint8_t *over;   /* [ranks]: was told OVER */
@@ -60,7 +60,7 @@ typedef struct coordinator {
     double silence;  /* a rank that is silent for as long is dead */
     double watched;  /* when silent was brought up to date */
     int over_count;
-    bool closing; /* no task will be granted any more */
+    bool closing;         /* no task will be granted any more */
     double told_deadline; /* of the stop that ranks were told of, HUGE_VAL: none */
     bool left_to_others;
     double next_poll; /* when to look again for what other attempts did */
@@ -247,8 +247,8 @@ static grant next_grant(farm *f, int rank, bool idle)
         return g;
     }
     if (c->queued > 0) {
-        /* Near the end a task in hand is a task that an idle rank could have begun; and one in hand begins only
-         * when the current one ends. */
+        /* Near the end a task in hand is a task that an idle rank could have begun; and one in hand begins
+         * only when the current one ends. */
         if (!idle && (c->queued < f->run->ranks || !fits_in_time(f, 2))) {
             return g;
         }
@@ -316,7 +316,8 @@ static void finish_task(farm *f, int64_t task, lo_status status, double seconds)
     } else {
         c->state[task] = OPEN;
         if (status != LO_STOPPED) {
-            /* The rank that failed brings status and text to the agreement at the end; the others stop at once. */
+            /* The rank that failed brings status and text to the agreement at the end; the others stop at
+             * once. */
             close_farm(f, LO_STOPPED);
             f->run->stopping = true;
             f->run->stop_deadline = lo_clock_monotonic();

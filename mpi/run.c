@@ -39,8 +39,8 @@ void lo_run_environment(void)
      * in 4.1.7). */
     (void)setenv("OMPI_MCA_fs_ufs_lock_algorithm", "3", 0);
     (void)setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
-    /* Published files appear by rename and are never changed: no lock is needed, and some parallel file systems
-     * refuse them. */
+    /* Published files appear by rename and are never changed: no lock is needed, and some parallel file
+     * systems refuse them. */
     (void)setenv("HDF5_USE_FILE_LOCKING", "FALSE", 0);
 }
 
@@ -200,7 +200,9 @@ void lo_run_watch(lo_run *run)
         /* A stop may come after a milder one; another look at the same signal changes nothing. */
         if (!run->stopping || deadline < run->stop_deadline - 1) {
             stop(run, deadline,
-                 number == SIGUSR1 ? "signal USR1" : number == SIGTERM ? "signal TERM" : "signal INT");
+                 number == SIGUSR1   ? "signal USR1"
+                 : number == SIGTERM ? "signal TERM"
+                                     : "signal INT");
         }
     }
     if (!run->stopping && now - run->last_halt_check > HALT_SECONDS) {
