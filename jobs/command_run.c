@@ -4,6 +4,7 @@
 #include "jobs/study.h"
 
 #include "mpi/agree.h"
+#include "mpi/h5file.h"
 
 #include <hdf5.h>
 #include <limits.h>
@@ -47,6 +48,18 @@ static lo_status run_stages(lo_study *study, lo_error *err)
     return LO_OK;
 }
 
+/* Neither HDF5 nor, which would do it, MPI can be shut down any more. The attempt has ended, nothing is open.
+ */
+static void leave_without_hdf5(int rank, lo_status status, const lo_error *err)
+{
+    if (rank == 0) {
+        (void)fprintf(stderr, "leaveout: %s\n", err->text);
+        (void)fflush(NULL);
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+    MPI_Abort(MPI_COMM_WORLD, (int)status);
+}
+
 static lo_status with_study(const lo_study_options *options,
                             lo_status (*work)(lo_study *study, lo_error *err), lo_error *err)
 {
@@ -65,6 +78,9 @@ static lo_status with_study(const lo_study_options *options,
         (void)printf("report=%s/report.html\n", options->directory);
     }
     lo_study_close(&study, status, err);
+    if (lo_h5_is_stuck()) {
+        leave_without_hdf5(rank, status, err);
+    }
     (void)H5close();
     MPI_Finalize();
     if (rank != 0) {

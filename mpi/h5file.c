@@ -3,6 +3,8 @@
 #include "base/file.h"
 #include "mpi/agree.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +12,14 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 #include <zlib.h>
+
+/* HDF5's state is the process's, and so is this about it. */
+static bool stuck;
+
+bool lo_h5_is_stuck(void)
+{
+    return stuck;
+}
 
 #define CRC_ATTRIBUTE "crc32"
 enum { WRITE_BYTES = 1 << 28, READ_BYTES = 1 << 24 };
@@ -73,9 +83,26 @@ static void silence(void)
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
+/* A parallel write into a full file system fails late, and HDF5 does not survive it: have the room before.
+ * File systems that cannot reserve any are taken at their word that there is some. */
+static lo_status reserve(const char *part, uint64_t bytes, lo_error *err)
+{
+    const int fd = open(part, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return lo_fail_errno(err, LO_IO, "%s: cannot open", part);
+    }
+    lo_status status = LO_OK;
+    if (fallocate(fd, 0, 0, (off_t)bytes) != 0 && errno != EOPNOTSUPP && errno != ENOSYS) {
+        status = lo_fail_errno(err, LO_IO, "%s: cannot reserve %.1f MB", part, (double)bytes * 1e-6);
+    }
+    (void)close(fd);
+    return status;
+}
+
 lo_status lo_h5_create(MPI_Comm comm, const char *file, uint64_t bytes, lo_h5 *out, lo_error *err)
 {
     silence();
+    bytes += bytes / 50 + 65536; /* what HDF5 adds */
     *out = (lo_h5){.comm = comm, .id = -1};
     (void)snprintf(out->file, sizeof(out->file), "%s", file);
     (void)snprintf(out->part, sizeof(out->part), "%.4000s.part", file);
@@ -91,9 +118,8 @@ lo_status lo_h5_create(MPI_Comm comm, const char *file, uint64_t bytes, lo_h5 *o
         if (slash != NULL) {
             *slash = '\0';
         }
-        /* Parallel writes into a full file system fail late and badly; ask first. */
         if (statvfs(slash != NULL ? directory : ".", &room) == 0 &&
-            (uint64_t)room.f_bavail * room.f_frsize < bytes + bytes / 50 + 65536) {
+            (uint64_t)room.f_bavail * room.f_frsize < bytes) {
             status =
                 lo_fail(err, LO_IO,
                         "%s: needs %.1f MB, but its file system has %.1f MB left (No space left on device)",
@@ -111,8 +137,14 @@ lo_status lo_h5_create(MPI_Comm comm, const char *file, uint64_t bytes, lo_h5 *o
     (void)H5Pclose(access);
     if (out->id < 0) {
         status = fail(err, LO_IO, out->part, "create the file");
+    } else if (rank == 0) {
+        status = reserve(out->part, bytes, err);
     }
-    return lo_agree(comm, status, err);
+    status = lo_agree(comm, status, err);
+    if (status != LO_OK) {
+        (void)lo_h5_commit(out, status, NULL); /* closes and removes what there is */
+    }
+    return status;
 }
 
 lo_status lo_h5_add(lo_h5 *h5, const char *path, lo_h5_type type, int64_t rows, int64_t row_items,
@@ -212,13 +244,15 @@ static lo_status write_rows(lo_h5_dataset *d, int64_t rows, const void *data, co
     const hid_t transfer = H5Pcreate(H5P_DATASET_XFER);
     (void)H5Pset_dxpl_mpio(transfer, H5FD_MPIO_COLLECTIVE);
     static const char nothing = 0;
-    const herr_t written =
-        H5Dwrite(d->id, file_type(d->type), memory, space, transfer, rows > 0 ? data : &nothing);
+    lo_status status = LO_OK;
+    if (H5Dwrite(d->id, file_type(d->type), memory, space, transfer, rows > 0 ? data : &nothing) < 0) {
+        status = fail(err, LO_IO, file, "write data");
+    }
     (void)H5Pclose(transfer);
     (void)H5Sclose(memory);
     (void)H5Sclose(space);
-    if (written < 0) {
-        return fail(err, LO_IO, file, "write data");
+    if (status != LO_OK) {
+        return status;
     }
     const size_t bytes = (size_t)rows * (size_t)d->row_items * lo_h5_size(d->type);
     d->crc = lo_crc32(d->crc, data, rows > 0 ? bytes : 0);
@@ -343,10 +377,14 @@ lo_status lo_h5_commit(lo_h5 *h5, lo_status status, lo_error *err)
         }
         (void)H5Dclose(h5->dataset[i].id);
     }
-    if (h5->id >= 0 && H5Fclose(h5->id) < 0 && status == LO_OK) {
+    const bool closed = h5->id < 0 || H5Fclose(h5->id) >= 0;
+    if (!closed && status == LO_OK) {
         status = fail(err, LO_IO, h5->part, "close the file");
     }
     h5->id = -1;
+    int torn = stuck || !closed;
+    MPI_Allreduce(MPI_IN_PLACE, &torn, 1, MPI_INT, MPI_MAX, h5->comm);
+    stuck = torn != 0;
     status = lo_agree(h5->comm, status, err);
     if (status == LO_OK) {
         status = lo_agree(h5->comm, read_back(h5, err), err);

@@ -70,6 +70,10 @@ lo_status lo_h5_write(lo_h5 *h5, int number, int64_t rows, const void *data, lo_
  * the part and returns that. The handle is closed either way. */
 lo_status lo_h5_commit(lo_h5 *h5, lo_status status, lo_error *err);
 
+/* Could HDF5 not close a file that it failed to write? Then it crashes when it is shut down, and MPI_Finalize
+ * shuts it down: the process must end without. The same on every rank. */
+bool lo_h5_is_stuck(void);
+
 /* ---- reading, by one process, of published files
  * ------------------------------------------------------------------- */
 
