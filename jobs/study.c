@@ -122,9 +122,14 @@ lo_recipe lo_study_recipe(const lo_job *job)
 {
     return (lo_recipe){.epochs = (int32_t)lo_job_int(job, "train.epochs"),
                        .batch = (int32_t)lo_job_int(job, "train.batch"),
+                       .optimizer = lo_optimizer_named(lo_job_text(job, "train.optimizer.name")),
                        .lr = lo_job_real(job, "train.optimizer.lr"),
-                       .momentum = lo_job_real(job, "train.optimizer.momentum"),
                        .weight_decay = lo_job_real(job, "train.optimizer.weight_decay"),
+                       .momentum = lo_job_real(job, "train.optimizer.momentum"),
+                       .nesterov = lo_job_bool(job, "train.optimizer.nesterov"),
+                       .beta1 = lo_job_real(job, "train.optimizer.beta1"),
+                       .beta2 = lo_job_real(job, "train.optimizer.beta2"),
+                       .epsilon = lo_job_real(job, "train.optimizer.epsilon"),
                        .schedule = strcmp(lo_job_text(job, "train.schedule.name"), "cosine") == 0
                                        ? LO_SCHEDULE_COSINE
                                        : LO_SCHEDULE_CONSTANT,

@@ -61,6 +61,16 @@ typedef struct lo_sgd {
     float lr, momentum, weight_decay;
 } lo_sgd;
 
+/* One step of AdamW; the bias corrections, which change from step to step, are in rate and correction. */
+typedef struct lo_adamw {
+    float rate;         /* lr / (1 - beta1^t) */
+    float keep;         /* 1 - lr weight_decay */
+    float beta1, rest1; /* rest1: 1 - beta1 */
+    float beta2, rest2;
+    float correction; /* 1 / sqrt(1 - beta2^t) */
+    float epsilon;    /* above 0: padding divides by it */
+} lo_adamw;
+
 typedef struct lo_kernels {
     const char *name; /* portable avx2 avx512 */
 
@@ -113,6 +123,11 @@ typedef struct lo_kernels {
     void (*convert)(const uint8_t *in, size_t count, float scale, float shift, float *out);
     /* v = momentum v + (g + weight_decay w); w -= lr v. */
     void (*sgd)(const lo_sgd *sgd, size_t count, float *w, float *v, const float *g);
+    /* d = g + weight_decay w; v = momentum v + d; w -= lr (d + momentum v). */
+    void (*sgd_nesterov)(const lo_sgd *sgd, size_t count, float *w, float *v, const float *g);
+    /* m = beta1 m + rest1 g; v = beta2 v + rest2 g^2; w = keep w - rate m / (correction sqrt(v) + epsilon).
+     */
+    void (*adamw)(const lo_adamw *adamw, size_t count, float *w, float *m, float *v, const float *g);
     /* Runs about `work` fused multiply-adds on registers and returns how many floating point operations that
      * were. */
     double (*peak)(size_t work, float *result);

@@ -4,6 +4,7 @@
  *   all(x), fma_(a, b, c), max_(a, b)   (max_ returns b when one of them is NaN)
  *   pick_(x, a, b)              x > 0 ? a : b, lane by lane
  *   greater_(x, y, a, b)        x > y ? a : b, lane by lane
+ *   sqrt_(x)                    the square root, correctly rounded
  * and includes kernels.h. Sums run in an order that only the sizes and VEC decide. */
 
 #define INLINE static inline __attribute__((always_inline))
@@ -129,7 +130,8 @@ TILES(6)
 #if ROWS >= 14
 TILES(7)
 TILES(8)
-TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
+TILES(9)
+TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
 #endif
 
     /* [rows - 1][A by columns][vectors - 1] */
@@ -739,14 +741,41 @@ static void convert(const uint8_t *in, size_t count, float scale, float shift, f
     }
 }
 
-static void sgd(const lo_sgd *s, size_t count, float *w, float *v, const float *g)
+INLINE void sgd_step(const lo_sgd *s, size_t count, float *w, float *v, const float *g, const bool nesterov)
 {
     const V lr = all(-s->lr), momentum = all(s->momentum), decay = all(s->weight_decay);
     for (size_t i = 0; i < count; i += VEC) {
         const V weight = load(w + i);
-        const V velocity = fma_(momentum, load(v + i), fma_(decay, weight, load(g + i)));
+        const V slope = fma_(decay, weight, load(g + i));
+        const V velocity = fma_(momentum, load(v + i), slope);
         store(v + i, velocity);
-        store(w + i, fma_(lr, velocity, weight));
+        store(w + i, fma_(lr, nesterov ? fma_(momentum, velocity, slope) : velocity, weight));
+    }
+}
+
+static void sgd(const lo_sgd *s, size_t count, float *w, float *v, const float *g)
+{
+    sgd_step(s, count, w, v, g, false);
+}
+
+static void sgd_nesterov(const lo_sgd *s, size_t count, float *w, float *v, const float *g)
+{
+    sgd_step(s, count, w, v, g, true);
+}
+
+static void adamw(const lo_adamw *a, size_t count, float *w, float *m, float *v, const float *g)
+{
+    const V rate = all(-a->rate), keep = all(a->keep), correction = all(a->correction);
+    const V epsilon = all(a->epsilon);
+    const V beta1 = all(a->beta1), rest1 = all(a->rest1), beta2 = all(a->beta2), rest2 = all(a->rest2);
+    for (size_t i = 0; i < count; i += VEC) {
+        const V slope = load(g + i);
+        const V first = fma_(beta1, load(m + i), rest1 * slope);
+        const V second = fma_(beta2, load(v + i), rest2 * (slope * slope));
+        store(m + i, first);
+        store(v + i, second);
+        const V step = first / fma_(correction, sqrt_(second), epsilon);
+        store(w + i, fma_(rate, step, keep * load(w + i)));
     }
 }
 
@@ -793,5 +822,7 @@ const lo_kernels KERNELS = {
     .column_sums = column_sums,
     .convert = convert,
     .sgd = sgd,
+    .sgd_nesterov = sgd_nesterov,
+    .adamw = adamw,
     .peak = peak,
 };

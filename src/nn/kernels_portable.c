@@ -2,6 +2,7 @@
 #include "nn/kernels.h"
 #include "nn/kernels_levels.h"
 
+#include <math.h>
 #include <string.h>
 
 #define KERNELS lo_kernels_portable
@@ -14,6 +15,11 @@ typedef int lane_mask __attribute__((vector_size(16)));
 static inline V select_lanes(lane_mask mask, V a, V b)
 {
     return (V)((mask & (lane_mask)a) | (~mask & (lane_mask)b));
+}
+
+static inline V sqrt_(V x)
+{
+    return (V){sqrtf(x[0]), sqrtf(x[1]), sqrtf(x[2]), sqrtf(x[3])};
 }
 
 #define all(x)               ((V){(x), (x), (x), (x)})

@@ -100,7 +100,6 @@ void lo_network_reserve(lo_network *network, const lo_kernels *kernels, size_t c
     network->kernels = kernels;
     network->capacity = capacity;
     network->weights = lo_memory_floats(memory, network->weight_size);
-    network->velocity = lo_memory_floats(memory, network->weight_size);
     network->gradient = lo_memory_floats(memory, network->weight_size);
     network->statistics = lo_memory_floats(memory, network->statistic_size);
     network->activation[0] = lo_memory_floats(memory, capacity * lo_network_input_size(network));
@@ -136,7 +135,6 @@ lo_status lo_network_initialize(lo_network *network, uint64_t seed, uint64_t mod
     const lo_random random = lo_random_make(seed, LO_FOR_WEIGHTS);
     uint64_t number = 0;
     memset(network->weights, 0, network->weight_size * sizeof(float));
-    memset(network->velocity, 0, network->weight_size * sizeof(float));
     memset(network->statistics, 0, network->statistic_size * sizeof(float));
     for (int k = 0; k < network->parameter_count; k++) {
         const lo_parameter *p = &network->parameter[k];

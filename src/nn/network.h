@@ -37,7 +37,7 @@ struct lo_network {
 
     const lo_kernels *kernels;
     size_t capacity;
-    float *weights, *velocity, *gradient; /* [weight_size] */
+    float *weights, *gradient; /* [weight_size] */
     float *statistics;                    /* [statistic_size] */
     float *activation[LO_MAX_LAYERS + 1]; /* [0] is the input */
     float *slope[2];                      /* gradients of the activations, taking turns */
@@ -66,8 +66,7 @@ size_t lo_network_input_size(const lo_network *network);
 size_t lo_network_logit_step(const lo_network *network);
 
 /* Fresh weights: PyTorch's defaults. Value i of the trained parameters, counted through all of them in their
- * order, comes from counter (model_seed, i) of the seed's stream for weights. Velocity 0; statistics as new.
- */
+ * order, comes from counter (model_seed, i) of the seed's stream for weights. Statistics as new. */
 lo_status lo_network_initialize(lo_network *network, uint64_t seed, uint64_t model_seed, const lo_tick *tick);
 
 /* The input's buffer, [examples, lo_network_input_size], and the logits' of the last forward pass. */

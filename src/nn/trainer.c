@@ -3,9 +3,11 @@
 #include "base/clock.h"
 #include "nn/batch.h"
 #include "nn/loss.h"
+#include "nn/optimizer.h"
 #include "nn/order.h"
 #include "nn/presets.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,7 @@ struct lo_trainer {
     lo_recipe recipe;
     const lo_dataset *dataset;
     lo_network *network;
+    lo_optimizer_state optimizer;
     lo_arena *arena;
     size_t capacity;      /* examples that fit the buffers */
     lo_order_entry *work; /* [2 * dataset->train.count] */
@@ -62,6 +65,7 @@ static void reserve(lo_trainer *trainer, lo_memory *memory)
 {
     const size_t examples = (size_t)trainer->dataset->train.count;
     lo_network_reserve(trainer->network, lo_kernels_chosen(), trainer->capacity, memory);
+    lo_optimizer_reserve(&trainer->optimizer, &trainer->recipe, trainer->network, memory);
     trainer->work = lo_memory_bytes(memory, 2 * examples, sizeof(lo_order_entry));
     trainer->order = lo_memory_bytes(memory, examples, sizeof(uint32_t));
     trainer->labels = lo_memory_bytes(memory, trainer->capacity, sizeof(int32_t));
@@ -72,6 +76,12 @@ static lo_status check_recipe(const lo_recipe *recipe, lo_error *err)
     if (recipe->batch < 1 || recipe->epochs < 0) {
         return lo_fail(err, LO_USAGE, "training with batch %d for %d epochs; batch is 1 at least, epochs 0",
                        recipe->batch, recipe->epochs);
+    }
+    if (lo_optimizer_of(recipe) == NULL) {
+        return lo_fail(err, LO_USAGE, "unknown optimizer, number %d", (int)recipe->optimizer);
+    }
+    if (recipe->optimizer == LO_OPTIMIZER_ADAMW && !((float)recipe->epsilon >= FLT_MIN)) {
+        return lo_fail(err, LO_USAGE, "AdamW with epsilon %g; allowed: a float above 0", recipe->epsilon);
     }
     return LO_OK;
 }
@@ -175,7 +185,6 @@ static lo_status step(lo_trainer *trainer, const uint32_t *rows, size_t count, d
                       double *loss, int64_t *correct)
 {
     lo_network *network = trainer->network;
-    const lo_recipe *recipe = &trainer->recipe;
     for (size_t i = 0; i < count; i++) {
         LO_TRY(take_example(trainer, &trainer->dataset->train, rows[i], i, tick));
     }
@@ -187,8 +196,7 @@ static lo_status step(lo_trainer *trainer, const uint32_t *rows, size_t count, d
         return LO_OK;
     }
     LO_TRY(lo_network_backward(network, count, tick));
-    const lo_sgd sgd = {(float)lr, (float)recipe->momentum, (float)recipe->weight_decay};
-    network->kernels->sgd(&sgd, network->weight_size, network->weights, network->velocity, network->gradient);
+    lo_optimizer_step(&trainer->optimizer, &trainer->recipe, network, lr);
     return lo_tick_call(tick);
 }
 
@@ -224,6 +232,7 @@ static lo_status train(lo_trainer *trainer, uint64_t model_seed, const uint32_t 
     const lo_recipe *recipe = &trainer->recipe;
     const int64_t batches = (count + recipe->batch - 1) / recipe->batch;
     LO_TRY(lo_network_initialize(trainer->network, recipe->seed, model_seed, tick));
+    lo_optimizer_start(&trainer->optimizer, trainer->network);
     for (int64_t epoch = 0; epoch < recipe->epochs && !out->diverged; epoch++) {
         LO_TRY(lo_tick_call(tick));
         lo_epoch_order(recipe->seed, model_seed, epoch, members, count, trainer->work, trainer->order);

@@ -8,7 +8,7 @@
 /* The trainer's network; its weights are what the last training left. */
 lo_network *lo_trainer_network(lo_trainer *trainer);
 
-/* One step of SGD on examples rows[count] of dataset->train, count <= the recipe's batch. *loss is the
+/* One step of the optimizer on examples rows[count] of dataset->train, count <= the recipe's batch. *loss is the
  * batch's mean before the step; *correct is raised by how many were right. A loss that is not finite changes
  * no weight. */
 lo_status lo_trainer_step(lo_trainer *trainer, const uint32_t *rows, size_t count, double lr,

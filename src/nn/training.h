@@ -19,16 +19,24 @@ typedef struct lo_model_spec {
     int32_t width;        /* cnn; 0: the preset's default */
 } lo_model_spec;
 
+typedef enum lo_optimizer { LO_OPTIMIZER_SGD, LO_OPTIMIZER_ADAMW } lo_optimizer;
 typedef enum lo_schedule { LO_SCHEDULE_CONSTANT, LO_SCHEDULE_COSINE } lo_schedule;
 
 /* The job's train section. */
 typedef struct lo_recipe {
     int32_t epochs;
     int32_t batch;
-    double lr, momentum, weight_decay; /* as torch.optim.SGD: v = momentum * v + (g + wd * w); w -= lr * v */
-    lo_schedule schedule;              /* cosine: from lr to 0 over all steps, stepped every batch */
-    uint64_t seed;                     /* the job's */
+    lo_optimizer optimizer;  /* as torch.optim.SGD (d = g + wd w; v = momentum v + d; w -= lr v) and AdamW */
+    double lr, weight_decay; /* all optimizers */
+    double momentum;         /* sgd */
+    bool nesterov;           /* sgd: w -= lr (d + momentum v) */
+    double beta1, beta2, epsilon; /* adamw: 0 to below 1; epsilon is a normal float above 0 */
+    lo_schedule schedule;         /* cosine: from lr to 0 over all steps, stepped every batch */
+    uint64_t seed;                /* the job's */
 } lo_recipe;
+
+/* The optimizer of a name of the job file; an unknown one gives a value that lo_trainer_create refuses. */
+lo_optimizer lo_optimizer_named(const char *name);
 
 /* A network, its optimizer state, activations and batch buffers: one arena, made once, used for any number of
  * trainings one after the other. */

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""Three steps of SGD of every preset in PyTorch, in double precision: what test_training_steps.c compares with.
+"""Three steps of every preset and optimizer in PyTorch, in double precision: what test_training_steps.c compares with.
 
 Needs Debian's python3-torch. Writes a binary file, little-endian, cases one after the other:
-  int32: preset (0 linear, 1 mlp, 2 cnn), channels, height, width, classes, batch, cnn's width, number of hidden layers,
-         their sizes; float32: lr, momentum, weight decay, scale[channels], shift[channels];
+  int32: preset (0 linear, 1 mlp, 2 cnn), channels, height, width, classes, batch, cnn's width, optimizer (0 sgd, 1 adamw),
+         nesterov, number of hidden layers, their sizes;
+  float32: lr, weight decay, momentum, beta1, beta2, epsilon, scale[channels], shift[channels];
   uint8 pixel[batch, channels, height, width]; int32 label[batch]; float64 loss[3], the batch's mean before each step;
   int32 number of tensors; each: int32 values, then float32 values at the start, after one step, after three;
   float32 logits[batch, classes] in evaluation mode after three steps.
@@ -18,7 +19,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-LR, MOMENTUM, DECAY = 0.1, 0.9, 0.01
+REALS = {"lr": 0.1, "weight_decay": 0.01, "momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
 
 
 def block(i, o):
@@ -46,7 +47,15 @@ def floats(values):
     return struct.pack(f"<{len(values)}f", *values)
 
 
-def case(seed, preset, shape, classes, batch, width=0, hidden=()):
+def optimizer_of(net, adamw, nesterov, o):
+    if adamw:
+        return torch.optim.AdamW(net.parameters(), lr=o["lr"], betas=(o["beta1"], o["beta2"]), eps=o["epsilon"],
+                                 weight_decay=o["weight_decay"])
+    return torch.optim.SGD(net.parameters(), lr=o["lr"], momentum=o["momentum"], nesterov=nesterov,
+                           weight_decay=o["weight_decay"])
+
+
+def case(seed, preset, shape, classes, batch, width=0, hidden=(), adamw=False, nesterov=False, **reals):
     torch.manual_seed(seed)
     net = network(preset, shape, classes, width, hidden)
     for name, p in net.named_parameters():  # batch normalization's too, so that nothing is 0 or 1
@@ -59,8 +68,8 @@ def case(seed, preset, shape, classes, batch, width=0, hidden=()):
     scale = torch.tensor([0.02 - 0.002 * i for i in range(shape[0])])
     shift = torch.tensor([-2.0 + 0.3 * i for i in range(shape[0])])
     x = (pixel.float() * scale.view(-1, 1, 1) + shift.view(-1, 1, 1)).double()
-    lr, momentum, decay = (torch.tensor(v).item() for v in (LR, MOMENTUM, DECAY))  # as float32 has them
-    optimizer = torch.optim.SGD(net.parameters(), lr=lr, momentum=momentum, weight_decay=decay)
+    o = {k: torch.tensor(float(reals.get(k, v))).item() for k, v in REALS.items()}  # as float32 has them
+    optimizer = optimizer_of(net, adamw, nesterov, o)
     states, losses = [tensors(net)], []
     net.train()
     for step in range(3):
@@ -73,9 +82,9 @@ def case(seed, preset, shape, classes, batch, width=0, hidden=()):
             states.append(tensors(net))
     net.eval()
     logits = net(x).detach().flatten().tolist()
-    out = struct.pack("<8i", preset, *shape, classes, batch, width, len(hidden))
+    out = struct.pack("<10i", preset, *shape, classes, batch, width, adamw, nesterov, len(hidden))
     out += struct.pack(f"<{len(hidden)}i", *hidden)
-    out += floats((lr, momentum, decay)) + floats(scale.tolist()) + floats(shift.tolist())
+    out += floats(o.values()) + floats(scale.tolist()) + floats(shift.tolist())
     out += bytes(pixel.flatten().tolist()) + struct.pack(f"<{batch}i", *label.tolist()) + struct.pack("<3d", *losses)
     out += struct.pack("<i", len(states[0]))
     for i, first in enumerate(states[0]):
@@ -92,6 +101,11 @@ def main():
         case(5, 2, (3, 9, 11), 4, 6, width=5),
         case(6, 2, (2, 15, 14), 7, 9, width=8),
         case(7, 2, (1, 28, 28), 10, 1, width=3),
+        case(8, 1, (1, 7, 6), 5, 9, hidden=(19,), nesterov=True),
+        case(9, 2, (1, 9, 8), 4, 6, width=4, nesterov=True),
+        case(10, 1, (1, 7, 6), 5, 9, hidden=(19,), adamw=True, lr=0.003, weight_decay=0.5),
+        case(11, 2, (1, 9, 8), 4, 6, width=4, adamw=True, lr=0.01, beta1=0.8, beta2=0.95, epsilon=1e-3),
+        case(12, 2, (1, 9, 8), 4, 6, width=4, adamw=True, lr=0.01),
     )
     sys.stdout.buffer.write(b"".join(cases))
 

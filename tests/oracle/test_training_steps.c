@@ -1,5 +1,6 @@
-/* Three steps of SGD of every preset, on every level of kernels, against PyTorch in double precision: the
- * values of tests/fixtures/training_steps.bin, made by make_training_steps.py, which describes the file. */
+/* Three steps of every preset and optimizer, on every level of kernels, against PyTorch in double precision:
+ * the values of tests/fixtures/training_steps.bin, made by make_training_steps.py, which describes the file.
+ */
 #include "nn/trainer.h"
 
 #include <math.h>
@@ -21,6 +22,7 @@ typedef struct tensor {
 } tensor;
 
 typedef struct steps_case {
+    int number; /* from 1 */
     lo_model_spec model;
     lo_recipe recipe;
     lo_dataset dataset;
@@ -45,26 +47,31 @@ static void *take(FILE *file, size_t count, size_t size)
 static bool read_case(FILE *file, steps_case *c)
 {
     static const char *const names[] = {"linear", "mlp", "cnn"};
-    int32_t head[8];
-    float numbers[3];
+    int32_t head[10];
+    float reals[6];
     memset(c, 0, sizeof(*c));
-    if (fread(head, sizeof(int32_t), 8, file) != 8) {
+    if (fread(head, sizeof(int32_t), 10, file) != 10) {
         return false;
     }
     assert_in_range(head[0], 0, 2);
     assert_in_range(head[1], 1, 8);
-    assert_in_range(head[7], 0, LO_MAX_HIDDEN);
-    c->model = (lo_model_spec){.preset = names[head[0]], .width = head[6], .hidden_count = head[7]};
-    assert_int_equal(fread(c->model.hidden, sizeof(int32_t), (size_t)head[7], file), head[7]);
-    assert_int_equal(fread(numbers, sizeof(float), 3, file), 3);
+    assert_in_range(head[9], 0, LO_MAX_HIDDEN);
+    c->model = (lo_model_spec){.preset = names[head[0]], .width = head[6], .hidden_count = head[9]};
+    assert_int_equal(fread(c->model.hidden, sizeof(int32_t), (size_t)head[9], file), head[9]);
+    assert_int_equal(fread(reals, sizeof(float), 6, file), 6);
     assert_int_equal(fread(c->scale, sizeof(float), (size_t)head[1], file), head[1]);
     assert_int_equal(fread(c->shift, sizeof(float), (size_t)head[1], file), head[1]);
     const size_t batch = (size_t)head[5];
     c->recipe = (lo_recipe){.epochs = 1,
                             .batch = head[5],
-                            .lr = (double)numbers[0],
-                            .momentum = (double)numbers[1],
-                            .weight_decay = (double)numbers[2]};
+                            .optimizer = head[7] == 1 ? LO_OPTIMIZER_ADAMW : LO_OPTIMIZER_SGD,
+                            .nesterov = head[8] == 1,
+                            .lr = (double)reals[0],
+                            .weight_decay = (double)reals[1],
+                            .momentum = (double)reals[2],
+                            .beta1 = (double)reals[3],
+                            .beta2 = (double)reals[4],
+                            .epsilon = (double)reals[5]};
     c->dataset = (lo_dataset){
         .shape = {head[1], head[2], head[3]}, .classes = head[4], .scale = c->scale, .shift = c->shift};
     c->pixel = take(file, batch * lo_shape_size(c->dataset.shape), 1);
@@ -121,8 +128,9 @@ static void compare(const lo_network *network, const steps_case *c, int state)
         const double size = norm_of_difference(expected->state[state], NULL, count);
         const double moved = norm_of_difference(expected->state[state], expected->state[0], count);
         if (!(difference <= 1e-5 * size && difference <= 1e-3 * moved)) {
-            fail_msg("%s with %s kernels, %s, state %d: differs by %g; norm %g, moved by %g", c->model.preset,
-                     network->kernels->name, parameter->name, state, difference, size, moved);
+            fail_msg("case %d, %s with %s kernels, %s, state %d: differs by %g; norm %g, moved by %g",
+                     c->number, c->model.preset, network->kernels->name, parameter->name, state, difference,
+                     size, moved);
         }
         free(got);
     }
@@ -172,15 +180,15 @@ static void test_steps(void **state)
     steps_case c;
     int cases = 0;
     while (read_case(file, &c)) {
+        c.number = ++cases;
         for (int level = 0; level < lo_kernels_count(); level++) {
             lo_error err;
             assert_int_equal(lo_kernels_pin(lo_kernels_at(level)->name, &err), LO_OK);
             check_case(&c);
         }
         free_case(&c);
-        cases++;
     }
-    assert_int_equal(cases, 7);
+    assert_int_equal(cases, 12);
     (void)fclose(file);
 }
 

@@ -413,6 +413,15 @@ static void test_small_ones(void **state)
             const double velocity = 0.9 * (double)v0[i] + ((double)x[i] + 0.01 * before);
             assert_true(fabs((double)v[i] - velocity) < 1e-6);
             assert_true(fabs((double)w[i] - (before - 0.1 * velocity)) < 1e-6);
+            w[i] = x[i] - 0.3F;
+        }
+        memcpy(v, v0, SIZE * sizeof(float));
+        kernels->sgd_nesterov(&sgd, SIZE, w, v, x);
+        for (size_t i = 0; i < SIZE; i++) {
+            const double before = (double)(x[i] - 0.3F), slope = (double)x[i] + 0.01 * before;
+            const double velocity = 0.9 * (double)v0[i] + slope;
+            assert_true(fabs((double)v[i] - velocity) < 1e-6);
+            assert_true(fabs((double)w[i] - (before - 0.1 * (slope + 0.9 * velocity))) < 1e-6);
         }
         float converted[301];
         kernels->convert(bytes, sizeof(bytes), 0.25F, -3, converted);
@@ -425,6 +434,57 @@ static void test_small_ones(void **state)
         free(v);
         free(v0);
         free(bias);
+    }
+}
+
+/* Two steps, by the definition with its bias corrections; padding, where all is 0, stays 0. */
+static void check_adamw(const lo_kernels *kernels)
+{
+    enum { ROWS = 5, COLUMNS = 48, USED = 45, SIZE = ROWS * COLUMNS };
+    const double lr = 0.01, decay = 0.3, beta1 = 0.8, beta2 = 0.95, epsilon = 1e-3;
+    float *g = values(ROWS, COLUMNS, USED, 1), *w = values(ROWS, COLUMNS, USED, 2);
+    float *m = values(ROWS, COLUMNS, 0, 0), *v = values(ROWS, COLUMNS, 0, 0);
+    double weight[SIZE], first[SIZE] = {0}, second[SIZE] = {0};
+    for (size_t i = 0; i < SIZE; i++) {
+        weight[i] = (double)w[i];
+    }
+    for (int t = 1; t <= 2; t++) {
+        const double correction1 = 1 - pow(beta1, t), correction2 = 1 - pow(beta2, t);
+        const lo_adamw adamw = {.rate = (float)(lr / correction1),
+                                .keep = (float)(1 - lr * decay),
+                                .beta1 = (float)beta1,
+                                .rest1 = (float)(1 - beta1),
+                                .beta2 = (float)beta2,
+                                .rest2 = (float)(1 - beta2),
+                                .correction = (float)(1 / sqrt(correction2)),
+                                .epsilon = (float)epsilon};
+        kernels->adamw(&adamw, SIZE, w, m, v, g);
+        for (size_t i = 0; i < SIZE; i++) {
+            const double slope = (double)g[i];
+            first[i] = beta1 * first[i] + (1 - beta1) * slope;
+            second[i] = beta2 * second[i] + (1 - beta2) * slope * slope;
+            weight[i] -= lr * decay * weight[i];
+            weight[i] -= lr * (first[i] / correction1) / (sqrt(second[i] / correction2) + epsilon);
+            g[i] *= -0.5F;
+        }
+        assert_true(distance(m, first, SIZE) < 1e-6);
+        assert_true(distance(v, second, SIZE) < 1e-6);
+        assert_true(distance(w, weight, SIZE) < 1e-6);
+    }
+    for (size_t i = 0; i < SIZE; i++) {
+        assert_true(i % COLUMNS < USED || (w[i] == 0 && m[i] == 0 && v[i] == 0));
+    }
+    free(g);
+    free(w);
+    free(m);
+    free(v);
+}
+
+static void test_adamw(void **state)
+{
+    (void)state;
+    for (int level = 0; level < lo_kernels_count(); level++) {
+        check_adamw(lo_kernels_at(level));
     }
 }
 
@@ -483,6 +543,7 @@ int main(void)
         cmocka_unit_test(test_small_ones),
         cmocka_unit_test(test_patches),
         cmocka_unit_test(test_pinning),
+        cmocka_unit_test(test_adamw),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,14 @@
+/* Stochastic gradient descent with momentum, as torch.optim.SGD without dampening: Sutskever, Martens, Dahl
+ * and Hinton, "On the importance of initialization and momentum in deep learning", ICML 2013. */
+#include "nn/optimizer.h"
+
+static void update(const lo_recipe *recipe, lo_network *network, const lo_optimizer_state *state, double lr)
+{
+    const lo_kernels *kernels = network->kernels;
+    const lo_sgd sgd = {
+        .lr = (float)lr, .momentum = (float)recipe->momentum, .weight_decay = (float)recipe->weight_decay};
+    (recipe->nesterov ? kernels->sgd_nesterov : kernels->sgd)(&sgd, network->weight_size, network->weights,
+                                                              state->array[0], network->gradient);
+}
+
+const lo_optimizer_type lo_optimizer_type_sgd = {"sgd", 1, update};

@@ -1,0 +1,47 @@
+#include "nn/optimizer.h"
+
+#include <string.h>
+
+static const lo_optimizer_type *const types[] = {
+    [LO_OPTIMIZER_SGD] = &lo_optimizer_type_sgd,
+    [LO_OPTIMIZER_ADAMW] = &lo_optimizer_type_adamw,
+};
+
+enum { TYPES = sizeof(types) / sizeof(types[0]) };
+
+lo_optimizer lo_optimizer_named(const char *name)
+{
+    int i = 0;
+    while (i < TYPES && strcmp(types[i]->name, name) != 0) {
+        i++;
+    }
+    return (lo_optimizer)i;
+}
+
+const lo_optimizer_type *lo_optimizer_of(const lo_recipe *recipe)
+{
+    return (unsigned)recipe->optimizer < TYPES ? types[recipe->optimizer] : NULL;
+}
+
+void lo_optimizer_reserve(lo_optimizer_state *state, const lo_recipe *recipe, const lo_network *network,
+                          lo_memory *memory)
+{
+    *state = (lo_optimizer_state){0};
+    for (int i = 0; i < lo_optimizer_of(recipe)->arrays; i++) {
+        state->array[i] = lo_memory_floats(memory, network->weight_size);
+    }
+}
+
+void lo_optimizer_start(lo_optimizer_state *state, const lo_network *network)
+{
+    state->steps = 0;
+    for (int i = 0; i < LO_OPTIMIZER_STATES && state->array[i] != NULL; i++) {
+        memset(state->array[i], 0, network->weight_size * sizeof(float));
+    }
+}
+
+void lo_optimizer_step(lo_optimizer_state *state, const lo_recipe *recipe, lo_network *network, double lr)
+{
+    state->steps++;
+    lo_optimizer_of(recipe)->update(recipe, network, state, lr);
+}
