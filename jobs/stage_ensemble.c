@@ -349,6 +349,26 @@ static void publication_free(publication *p)
     lo_h5_close(&p->old);
 }
 
+/* After compacting, the models live on in ensemble.h5 alone: what is taken over from it is checked first. */
+static lo_status open_old(publication *p, lo_error *err)
+{
+    char path[PATH_MAX];
+    int datasets;
+    (void)snprintf(path, sizeof(path), "%s/ensemble.h5", p->study->run.study);
+    lo_status status = lo_h5_open(path, &p->old, err);
+    if (status == LO_OK && p->study->run.rank == 0) {
+        status = lo_h5_verify(&p->old, &datasets, err);
+    }
+    if (status == LO_OK) {
+        status =
+            lo_h5_read_all(&p->old, "/model", LO_H5_I64, (void **)&p->old_model, &p->old_models, NULL, err);
+    }
+    return status == LO_OK
+               ? LO_OK
+               : lo_fail_prefix(err, status,
+                                "the journal was compacted, and the only copy of its models cannot be used");
+}
+
 static lo_status prepare(publication *p, bool *up_to_date, lo_error *err)
 {
     enum { BATCH_BYTES = 32 << 20 };
@@ -378,14 +398,7 @@ static lo_status prepare(publication *p, bool *up_to_date, lo_error *err)
             return lo_fail(err, LO_INTERNAL, "no memory to publish the ensemble");
         }
     }
-    if (compacted) {
-        char path[PATH_MAX];
-        (void)snprintf(path, sizeof(path), "%s/ensemble.h5", s->run.study);
-        LO_TRY(lo_h5_open(path, &p->old, err));
-        LO_TRY(
-            lo_h5_read_all(&p->old, "/model", LO_H5_I64, (void **)&p->old_model, &p->old_models, NULL, err));
-    }
-    return LO_OK;
+    return compacted ? open_old(p, err) : LO_OK;
 }
 
 lo_status lo_publish_ensemble(lo_study *study, lo_ledger *ledger, bool *damaged, lo_error *err)
@@ -519,6 +532,20 @@ static lo_status read_ledger(lo_study *study, lo_ledger *ledger, lo_error *err)
     return LO_OK;
 }
 
+/* Collective. Idle and record seconds are sums over ranks: what the farm cost beside training. */
+static void say_farmed(lo_study *study, const lo_harvest *harvest, double seconds)
+{
+    double spent[2] = {harvest->idle_seconds, harvest->record_seconds};
+    MPI_Allreduce(MPI_IN_PLACE, spent, 2, MPI_DOUBLE, MPI_SUM, study->run.comm);
+    if (harvest->mine > 0) {
+        lo_run_say(&study->run,
+                   "event=farmed stage=ensemble done=%lld total=%lld mine=%lld given_up=%lld seconds=%.3f "
+                   "idle_s=%.3f record_s=%.3f",
+                   (long long)harvest->done, (long long)study->design.models, (long long)harvest->mine,
+                   (long long)harvest->given_up, seconds, spent[0], spent[1]);
+    }
+}
+
 lo_status lo_stage_ensemble(lo_study *study, lo_error *err)
 {
     enum { ROUNDS = 3 };
@@ -549,18 +576,15 @@ lo_status lo_stage_ensemble(lo_study *study, lo_error *err)
         lo_status farmed = LO_OK;
         if (status == LO_OK) {
             const lo_work work = {LO_STAGE_ENSEMBLE, digest, study->design.models, train_model, &t};
+            const double start = lo_clock_monotonic();
             farmed = lo_farm(run, &work, &ledger, &harvest, err);
+            say_farmed(study, &harvest, lo_clock_monotonic() - start);
             study->given_up = harvest.given_up;
             study->left_to_others = harvest.left_to_others;
             study->news = study->news || harvest.mine > 0;
         }
         if (status != LO_OK) {
             break;
-        }
-        if (harvest.mine > 0) {
-            lo_run_say(run, "event=farmed stage=ensemble done=%lld total=%lld mine=%lld given_up=%lld",
-                       (long long)harvest.done, (long long)study->design.models, (long long)harvest.mine,
-                       (long long)harvest.given_up);
         }
         damaged = false;
         if ((farmed == LO_OK || farmed == LO_STOPPED) && !study->left_to_others) {
