@@ -25,10 +25,32 @@ say() {
     echo "$(date +%T) $*"
 }
 
+# The kernel keeps a network for minutes where a connection of it was cut off with something left to send: its links
+# would be in the way of the next cluster.
+take_down() {
+    local link
+    "$cluster" down >/dev/null 2>&1 9>&- || true
+    for link in /sys/class/net/scv*; do
+        ip link del "${link##*/}" 2>/dev/null || true
+    done
+}
+
+# Four idle nodes; a second and a third try, for what the last cluster may have left.
+bring_up() {
+    local i
+    for i in 1 2 3; do
+        "$cluster" up 4 >"$work/up.log" 2>&1 9>&- && [ "$(sinfo -h -t idle -o %D)" = 4 ] && return 0
+        echo "try $i: $(tail -n 1 "$work/up.log")"
+        take_down
+        sleep 1
+    done
+    fail "the cluster does not start"
+}
+
 clean_up() {
     local code=$?
     trap - EXIT
-    "$cluster" down >/dev/null 2>&1 || true
+    take_down
     rm -f "$state/leaveout-test"
     if [ $code -eq 0 ] || [ -z "${LEAVEOUT_KEEP_TESTS:-}" ]; then
         rm -rf "$work"
@@ -45,13 +67,14 @@ slurm_begin() {
     for tool in slurmctld slurmd munged sbatch srun scontrol ip nsenter unshare h5dump flock; do
         command -v "$tool" >/dev/null || skip "$tool is not installed"
     done
+    unshare --net --mount --uts --pid --fork true 2>/dev/null || skip "no namespaces of one's own here"
     [ -d /usr/share/datasets/fashion-mnist ] || skip "dataset-fashion-mnist is not installed"
     mkdir -p "$state"
     exec 9>"$state.lock"
     flock -w 900 9 || skip "another test holds the cluster"
     if ip link show scbr >/dev/null 2>&1; then
         [ -e "$state/leaveout-test" ] || skip "a cluster that is not this test's is up"
-        "$cluster" down 9>&- # left by a test that was killed
+        take_down # left by a test that was killed
     fi
     work=$(mktemp -d "$PWD/slurm-XXXXXX")
     trap clean_up EXIT
@@ -61,9 +84,8 @@ slurm_begin() {
     rm -rf /var/spool/slurmd.n[1-4]
     # The daemons must not hold the lock when this test is over, nor hand on what it was told by the one before it.
     unset "${!SLURM_@}" "${!LEAVEOUT_FAULT@}"
-    "$cluster" up 4 >"$work/up.log" 2>&1 9>&- || skip "the cluster does not start here: $(tail -n 1 "$work/up.log")"
     export SLURM_CONF=$state/slurm.conf
-    [ "$(sinfo -h -t idle -o %D)" = 4 ] || skip "the nodes of the cluster do not come up here"
+    bring_up
     write_job "$work/job.yaml"
 }
 
