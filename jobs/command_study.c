@@ -238,7 +238,8 @@ static void report_damage(checks *c, const char *text)
     (void)printf("damaged: %s\n", text);
 }
 
-static void verify_h5(const char *directory, const char *name, checks *c)
+/* `again`: it can be made from what else the study holds. */
+static void verify_h5(const char *directory, const char *name, bool again, checks *c)
 {
     char path[PATH_MAX];
     lo_h5_reader reader;
@@ -249,15 +250,28 @@ static void verify_h5(const char *directory, const char *name, checks *c)
         return;
     }
     c->files++;
-    if (lo_h5_open(path, &reader, &err) != LO_OK) {
-        report_damage(c, err.text);
-        return;
-    }
-    if (lo_h5_verify(&reader, &datasets, &err) != LO_OK) {
-        report_damage(c, err.text);
+    lo_status status = lo_h5_open(path, &reader, &err);
+    if (status == LO_OK) {
+        status = lo_h5_verify(&reader, &datasets, &err);
     }
     c->datasets += datasets;
     lo_h5_close(&reader);
+    if (status != LO_OK) {
+        report_damage(c, err.text);
+        (void)printf(
+            "%s\n", again ? "  delete it: `leaveout report` makes it again"
+                          : "  do not delete it: the journal was compacted, only this file holds the models");
+    }
+}
+
+static bool is_compacted(const view *v)
+{
+    for (int64_t t = 0; t < v->planned; t++) {
+        if (v->ledger.entry[t].compacted) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void verify_journals(const view *v, checks *c)
@@ -306,14 +320,15 @@ lo_status lo_command_verify(const lo_command_line *line, lo_error *err)
         }
         verify_journals(&v, &c);
         for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-            verify_h5(directory, files[i], &c);
+            verify_h5(directory, files[i], i > 0 || !is_compacted(&v), &c);
         }
         (void)printf("files=%lld records=%lld datasets=%lld damaged=%d models=%lld of %lld complete=%s\n",
                      (long long)c.files, (long long)c.records, (long long)c.datasets, c.damaged,
                      (long long)v.ledger.done, (long long)v.planned, v.left == 0 ? "yes" : "no");
         if (c.damaged > 0) {
             status = lo_fail(err, LO_DATA,
-                             "%s: %d things are damaged; `leaveout run` makes again what can be made again",
+                             "%s: %d things are damaged (named above); `leaveout run` trains again what the "
+                             "journal has lost",
                              directory, c.damaged);
         } else if (v.left > 0) {
             status = lo_fail(err, LO_STOPPED, "%s: sound but not complete: %lld models are to be trained",

@@ -79,6 +79,9 @@ static lo_status void_record(lo_ledger *ledger, const char *text)
         return LO_OK;
     }
     v.at = at;
+    if (is_void(ledger, v.name, v.at)) {
+        return LO_OK;
+    }
     struct lo_void *larger = realloc(ledger->voided, (size_t)(ledger->voids + 1) * sizeof(*larger));
     if (larger == NULL) {
         return LO_INTERNAL;
@@ -88,8 +91,7 @@ static lo_status void_record(lo_ledger *ledger, const char *text)
     for (int64_t t = 0; t < ledger->tasks; t++) {
         lo_entry *e = &ledger->entry[t];
         if (e->file >= 0 && e->at == v.at && strcmp(ledger->source[e->file].name, v.name) == 0) {
-            e->file = -1;
-            ledger->done--;
+            ledger->outdated = true;
         }
     }
     return LO_OK;
@@ -200,7 +202,7 @@ static lo_status read_source(lo_ledger *ledger, const char *name, lo_error *err)
     return lo_journal_scan(path, &source->offset, &source->skipped, take_record, &r, err);
 }
 
-lo_status lo_ledger_read(lo_ledger *ledger, lo_error *err)
+static lo_status read_sources(lo_ledger *ledger, lo_error *err)
 {
     char path[PATH_MAX];
     (void)snprintf(path, sizeof(path), "%s/journal", ledger->study);
@@ -217,6 +219,34 @@ lo_status lo_ledger_read(lo_ledger *ledger, lo_error *err)
         free(name[i]);
     }
     free(name);
+    return status;
+}
+
+/* Forgets what the journals say, but not what was declared void. */
+static void start_again(lo_ledger *ledger)
+{
+    for (int64_t t = 0; t < ledger->tasks; t++) {
+        ledger->entry[t].file = -1;
+        ledger->entry[t].compacted = false;
+    }
+    for (int i = 0; i < ledger->sources; i++) {
+        lo_journal_file *source = &ledger->source[i];
+        source->offset = source->skipped = 0;
+        source->done = 0;
+        source->done_seconds = 0;
+    }
+    ledger->done = ledger->foreign = 0;
+    ledger->outdated = false;
+}
+
+lo_status lo_ledger_read(lo_ledger *ledger, lo_error *err)
+{
+    lo_status status = read_sources(ledger, err);
+    if (status == LO_OK && ledger->outdated) {
+        /* A record that counted is void. The one made in its place may have been passed over as a second. */
+        start_again(ledger);
+        status = read_sources(ledger, err);
+    }
     return status;
 }
 

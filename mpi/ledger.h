@@ -48,6 +48,7 @@ typedef struct lo_ledger {
     int sources;
     struct lo_void *voided; /* DONE records found damaged */
     int voids;
+    bool outdated;         /* one of them was counted before it was known to be void */
     int64_t done, foreign; /* tasks finished; DONE records of other digests or beyond `tasks` */
 } lo_ledger;
 
