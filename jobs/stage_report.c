@@ -419,6 +419,13 @@ static lo_status gather_ensemble(material *m, lo_error *err)
         if (status == LO_OK) {
             status = read_floats(&file.reader, "/seconds", &m->seconds, &rows, err);
         }
+        /* A diverged model counts in no score, so its accuracy is no part of the mean either. */
+        for (int64_t k = 0; status == LO_OK && k < file.rows; k++) {
+            const int64_t model = file.model[k];
+            if ((file.use[model / 8] >> (model % 8) & 1) == 0) {
+                m->test_accuracy[k] = NAN;
+            }
+        }
         r->test_accuracy = m->test_accuracy;
         r->seconds = m->seconds;
     }
@@ -534,6 +541,7 @@ static void say_summary(const material *m)
     const float *memorization = NULL;
     const float *low = NULL;
     double accuracy = 0;
+    int64_t rated = 0;
     int64_t above = 0;
     int64_t surely = 0;
     for (int s = 0; s < r->score_count; s++) {
@@ -546,8 +554,12 @@ static void say_summary(const material *m)
         return;
     }
     for (int64_t k = 0; k < r->models_done; k++) {
-        accuracy += r->test_accuracy[k] / (double)r->models_done;
+        if (!isnan(r->test_accuracy[k])) {
+            accuracy += r->test_accuracy[k];
+            rated++;
+        }
     }
+    accuracy = rated > 0 ? accuracy / (double)rated : (double)NAN;
     for (int64_t i = 0; i < r->data->train.count; i++) {
         above += memorization[i] > 0.25F;
         surely += low[i] > 0.25F;
@@ -562,6 +574,11 @@ static void say_summary(const material *m)
                "of_these_interval_above_0.25=%lld of=%lld",
                (long long)r->models_done, (long long)r->models_diverged, accuracy, r->in_sample_clean,
                relabelled, (long long)above, (long long)surely, (long long)r->data->train.count);
+    if (r->models_diverged == r->models_done) {
+        lo_run_say(&m->study->run,
+                   "event=note text=\"every model diverged, so nothing has a score; a smaller "
+                   "learning rate usually helps\"");
+    }
     if (r->in_sample_clean < 0.95 || (r->relabelled > 0 && r->in_sample_relabelled < 0.95)) {
         lo_run_say(
             &m->study->run,

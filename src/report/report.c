@@ -78,6 +78,12 @@ static int decimals_of(const lo_summary *summary)
     return decimals_for(fmax(fabs(summary->minimum), fabs(summary->maximum)), 4);
 }
 
+/* 70 %, 12.5 % */
+static int decimals_of_share(double share)
+{
+    return fabs(100 * share - round(100 * share)) < 1e-6 ? 0 : 1;
+}
+
 static double core_seconds(const lo_report *report)
 {
     double sum = 0;
@@ -171,8 +177,10 @@ static void write_tiles(const struct page *page)
         tile(page, lo_number_percent(page->accuracy.mean, 1).text, "mean test accuracy");
     }
     if (page->value.count > 0) {
-        tile(page, lo_number_count(page->above_quarter).text, "examples memorized above 0.25");
-        tile(page, lo_number_count(page->above_half).text, "examples memorized above 0.5");
+        tile(page, lo_number_count(page->above_quarter).text,
+             plural(page->above_quarter, "example memorized above 0.25", "examples memorized above 0.25"));
+        tile(page, lo_number_count(page->above_half).text,
+             plural(page->above_half, "example memorized above 0.5", "examples memorized above 0.5"));
     }
     if (page->error.count > 0) {
         tile(page, lo_number_real(page->error.median, 3).text, "typical standard error of one value");
@@ -185,6 +193,10 @@ static void write_what_was_trained(const struct page *page)
     const lo_report *report = page->report;
     FILE *out = page->out;
     const int64_t n = report->data->train.count;
+    if (report->models_planned == 0) {
+        (void)fputs("<p class=\"lead\">The job asks for no ensemble, so no model was trained.</p>\n", out);
+        return;
+    }
     if (report->models_done == 0) {
         (void)fprintf(
             out,
@@ -199,15 +211,18 @@ static void write_what_was_trained(const struct page *page)
         (void)fprintf(out, "on all of %s training examples or on all but what is left out",
                       lo_number_count(n).text);
     } else {
-        (void)fprintf(out, "each on its own %s of %s training examples",
-                      lo_number_percent(report->ratio, 0).text, lo_number_count(n).text);
+        (void)fprintf(
+            out, "%s %s of %s training examples", plural(report->models_done, "on", "each on its own"),
+            lo_number_percent(report->ratio, decimals_of_share(report->ratio)).text, lo_number_count(n).text);
     }
     if (report->data->classes > 0) {
         (void)fprintf(out, " of %" PRId32 " %s", report->data->classes,
                       plural(report->data->classes, "class", "classes"));
     }
     if (page->accuracy.count > 0) {
-        (void)fprintf(out, ". They are right on <b>%s</b> of %s test examples on average",
+        (void)fprintf(out,
+                      plural(page->accuracy.count, ". It is right on <b>%s</b> of %s test examples",
+                             ". They are right on <b>%s</b> of %s test examples on average"),
                       lo_number_percent(page->accuracy.mean, 1).text,
                       lo_number_count(report->data->test.count).text);
         if (page->accuracy.count > 1) {
@@ -224,7 +239,12 @@ static void write_what_is_memorized(const struct page *page)
     const int64_t n = page->report->data->train.count;
     if (page->value.count == 0) {
         if (page->report->models_done > 0) {
-            (void)fputs("<p class=\"lead\">This study has no memorization scores (yet).</p>\n", out);
+            (void)fputs(
+                page->memorization == NULL
+                    ? "<p class=\"lead\">This study has no memorization scores (yet).</p>\n"
+                    : "<p class=\"lead\">No example has a memorization score: it takes a model that was "
+                      "trained with the example and one that was not, neither of them diverged.</p>\n",
+                out);
         }
         return;
     }
@@ -286,7 +306,7 @@ static void warn_of_fit(struct page *page, double accuracy, const char *which)
 static void warn_of_models(struct page *page)
 {
     const lo_report *report = page->report;
-    if (report->models_done < report->models_planned) {
+    if (report->models_done + report->models_given_up < report->models_planned) {
         warning(page);
         (void)fprintf(
             page->out, "The study is partial: %s of %s models are done. The same command goes on with it.",
@@ -296,9 +316,10 @@ static void warn_of_models(struct page *page)
         warning(page);
         (void)fprintf(page->out,
                       "%s %s diverged: the loss became infinite or undefined and training ended there. A "
-                      "smaller learning rate usually helps.",
+                      "smaller learning rate usually helps. No score and no accuracy counts %s.",
                       lo_number_count(report->models_diverged).text,
-                      plural(report->models_diverged, "model", "models"));
+                      plural(report->models_diverged, "model", "models"),
+                      plural(report->models_diverged, "it", "them"));
     }
     if (report->models_given_up > 0) {
         warning(page);
@@ -390,7 +411,9 @@ static void write_meaning(const struct page *page)
         "models that have seen it get it right; it is rare, ambiguous, or wrongly labelled. Small negative "
         "values are noise. ",
         page->out);
-    if (page->leave_groups) {
+    if (page->report->models_done == 0) {
+        (void)fputs("There is no model yet to ask.", page->out);
+    } else if (page->leave_groups) {
         (void)fputs(
             "Each model without an example has a twin with it that shares everything else: initial weights, "
             "order, random numbers.",
@@ -400,7 +423,7 @@ static void write_meaning(const struct page *page)
             page->out,
             "Each model leaves out a random %s of the examples, so one set of models answers for all of "
             "them: every example was in ",
-            lo_number_percent(1 - page->report->ratio, 0).text);
+            lo_number_percent(1 - page->report->ratio, decimals_of_share(page->report->ratio)).text);
         write_range(page->out, page->report->in_min, page->report->in_max);
         (void)fputs(" models and left out by ", page->out);
         write_range(page->out, page->report->out_min, page->report->out_max);
@@ -506,10 +529,11 @@ static void draw_accuracy(const struct page *page)
     end_plot(page, &figure);
     (void)fprintf(
         page->out,
-        "Test accuracy of the %s models: from %s to %s, median %s. A lone bar far to the left is a training "
+        "Test accuracy of %s %s: from %s to %s, median %s. A lone bar far to the left is a training "
         "that went wrong.</figcaption></figure>\n",
-        lo_number_count(page->accuracy.count).text, lo_number_percent(page->accuracy.minimum, 1).text,
-        lo_number_percent(page->accuracy.maximum, 1).text, lo_number_percent(page->accuracy.median, 1).text);
+        lo_number_count(page->accuracy.count).text, plural(page->accuracy.count, "model", "models"),
+        lo_number_percent(page->accuracy.minimum, 1).text, lo_number_percent(page->accuracy.maximum, 1).text,
+        lo_number_percent(page->accuracy.median, 1).text);
 }
 
 static void draw_distribution(const struct page *page, const lo_report_score *score,
@@ -668,13 +692,30 @@ static lo_status draw_sorted(const struct page *page, const lo_report_score *sco
 
 /* ---- accuracy ---- */
 
+/* Mean memorization of the examples that have one. It is not the difference of the two accuracies where an
+ * example is in all models or in none: that one counts in one of the accuracies only. */
+static double mean_memorization(const struct page *page, bool relabelled)
+{
+    const lo_examples *train = &page->report->data->train;
+    double sum = 0;
+    int64_t count = 0;
+    for (int64_t i = 0; page->memorization != NULL && i < train->count; i++) {
+        const float value = page->memorization->value[i];
+        if (!isnan(value) && (train->label[i] != train->label_true[i]) == relabelled) {
+            sum += (double)value;
+            count++;
+        }
+    }
+    return count > 0 ? sum / (double)count : (double)NAN;
+}
+
 static void write_accuracy_row(const struct page *page, const char *which, int64_t count, double in,
-                               double out)
+                               double out, double memorization)
 {
     (void)fprintf(page->out,
                   "<tr><th scope=\"row\">%s</th><td>%s</td><td>%s</td><td>%s</td><td>%s</td></tr>\n", which,
                   lo_number_count(count).text, lo_number_percent(in, 1).text, lo_number_percent(out, 1).text,
-                  lo_number_real(in - out, 3).text);
+                  lo_number_real(memorization, 3).text);
 }
 
 static void write_accuracy(const struct page *page)
@@ -692,17 +733,16 @@ static void write_accuracy(const struct page *page)
         "<div class=\"figures\">\n",
         out);
     draw_accuracy(page);
-    (void)fputs(
-        "</div>\n<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Training examples</th><th "
-        "scope=\"col\">Number</th><th scope=\"col\">Right, by models<br/>trained with them</th><th "
-        "scope=\"col\">Right, by models<br/>trained without them</th><th scope=\"col\">Difference: mean<br/>"
-        "memorization</th></tr></thead>\n<tbody>\n",
-        out);
+    (void)fputs("</div>\n<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Training examples</th><th "
+                "scope=\"col\">Number</th><th scope=\"col\">Right, by models<br/>trained with them</th><th "
+                "scope=\"col\">Right, by models<br/>trained without them</th><th scope=\"col\">Mean<br/>"
+                "memorization</th></tr></thead>\n<tbody>\n",
+                out);
     write_accuracy_row(page, "clean", report->data->train.count - report->relabelled, report->in_sample_clean,
-                       report->out_of_sample_clean);
+                       report->out_of_sample_clean, mean_memorization(page, false));
     if (report->relabelled > 0) {
         write_accuracy_row(page, "relabelled", report->relabelled, report->in_sample_relabelled,
-                           report->out_of_sample_relabelled);
+                           report->out_of_sample_relabelled, mean_memorization(page, true));
     }
     (void)fputs("</tbody></table></div>\n", out);
     if (report->relabelled > 0) {
@@ -891,16 +931,20 @@ static lo_status write_label_noise(const struct page *page, lo_error *err)
             LO_TRY(write_detection_row(page, &report->score[s], err));
         }
     }
-    (void)fprintf(
-        out,
-        "</tbody></table></div>\n<p class=\"soft\">The area is the chance that a relabelled example scores "
-        "as more "
-        "memorized than a clean one: 1 is perfect, 0.5 is guessing. The last column looks at the %s most "
-        "memorized examples, as many as were relabelled: guessing would find %s of them.</p>\n</section>\n",
-        lo_number_count(detection.relabelled).text,
-        lo_number_percent(
-            (double)detection.relabelled / fmax((double)(detection.relabelled + detection.clean), 1), 1)
-            .text);
+    (void)fputs("</tbody></table></div>\n", out);
+    if (detection.relabelled > 0 && detection.clean > 0) {
+        (void)fprintf(out,
+                      "<p class=\"soft\">The area is the chance that a relabelled example scores as more "
+                      "memorized than a "
+                      "clean one: 1 is perfect, 0.5 is guessing. The last column looks at the %s most "
+                      "memorized examples, as "
+                      "many as were relabelled: guessing would find %s of them.</p>\n",
+                      lo_number_count(detection.relabelled).text,
+                      lo_number_percent(
+                          (double)detection.relabelled / (double)(detection.relabelled + detection.clean), 1)
+                          .text);
+    }
+    (void)fputs("</section>\n", out);
     return LO_OK;
 }
 
@@ -1231,9 +1275,9 @@ static void write_methods(const struct page *page)
                     "groups of models "
                     "(Agresti and Caffo 2000), because a plain error would be zero where all models of a "
                     "group agree.</li>\n"
-                    "<li><b>95&#160;% intervals</b>: Newcombe&#8217;s, from Wilson&#8217;s for each "
-                    "proportion (Newcombe "
-                    "1998).</li>\n",
+                    "<li><b>95&#160;% intervals</b>: on each side the wider end of Newcombe&#8217;s, from "
+                    "Wilson&#8217;s for each proportion (Newcombe 1998), and of Agresti and "
+                    "Caffo&#8217;s.</li>\n",
                     out);
     }
     (void)fputs(
@@ -1243,7 +1287,7 @@ static void write_methods(const struct page *page)
         "<li><b>cscore</b>: how often models that were not trained on an example give its label (the "
         "consistency "
         "score of Jiang et al. 2021 at this one subset size), with Wilson&#8217;s interval.</li>\n"
-        "<li><b>Influence</b>: the same difference of proportions, counted on a test example instead.</li>\n"
+        "<li><b>Influence</b>: the same difference, counted on a test example instead.</li>\n"
         "<li><b>ROC area</b>: computed from ranks, ties counting half; its error is "
         "DeLong&#8217;s.</li>\n</ul>\n"
         "<h3>To cite</h3>\n<p>leaveout ",
@@ -1266,7 +1310,10 @@ static void write_methods(const struct page *page)
         "2000.</li>\n"
         "<li>R. G. Newcombe: Interval estimation for the difference between independent proportions. "
         "Statistics in "
-        "Medicine 17, 1998.</li>\n</ul>\n</section>\n",
+        "Medicine 17, 1998.</li>\n"
+        "<li>D. G. Bonett, R. M. Price: Adjusted Wald confidence interval for a difference of binomial "
+        "proportions based on paired data. Journal of Educational and Behavioral Statistics 37, "
+        "2012.</li>\n</ul>\n</section>\n",
         out);
 }
 

@@ -39,7 +39,7 @@ typedef struct lo_report {
     double ratio;
 
     int64_t models_planned, models_done, models_diverged, models_given_up;
-    const float *test_accuracy; /* [models_done], 0 .. 1 */
+    const float *test_accuracy; /* [models_done], 0 .. 1; NaN where the model diverged */
     const float *seconds;       /* [models_done] */
     /* Accuracy in sample, over the models that trained on the example, and out of sample over those that did not;
      * clean: label == label_true; relabelled: label noise. NaN where there are none. */

@@ -457,6 +457,41 @@ static void test_warnings(void **state)
     free(s.pixel);
 }
 
+/* An example that every model was trained on has an accuracy in sample and no memorization: the table's mean
+ * is that of the values, not the difference of its two accuracies. */
+static void test_mean_memorization_is_of_the_values(void **state)
+{
+    (void)state;
+    struct study s;
+    fill(&s, (lo_shape){1, 4, 4});
+    for (int i = 0; i < N; i++) {
+        s.value[i] = i < N / 2 ? NAN : -0.25F;
+        s.label[i] = s.label_true[i];
+    }
+    s.report.relabelled = 0;
+    s.report.in_sample_clean = 0.99;
+    s.report.out_of_sample_clean = 0.50;
+    char *text = write_and_read(&s);
+    assert_has(text, "<td>99.0\u00a0%</td><td>50.0\u00a0%</td><td>−0.250</td>");
+    assert_has(text, "the wider end of Newcombe");
+    free(text);
+
+    s.report.design = "leave_one_out";
+    text = write_and_read(&s);
+    assert_has(text, "Bonett and Price 2012");
+    assert_lacks(text, "the wider end of Newcombe");
+    free(text);
+
+    s.report.design = "none";
+    s.report.models_planned = s.report.models_done = 0;
+    s.report.score_count = 0;
+    text = write_and_read(&s);
+    assert_has(text, "asks for no ensemble");
+    assert_lacks(text, "left out by");
+    free(text);
+    free(s.pixel);
+}
+
 static void test_missing_parts(void **state)
 {
     (void)state;
@@ -487,7 +522,7 @@ static void test_missing_parts(void **state)
     s.report.influence_rows = 0;
     text = write_and_read(&s);
     assert_has(text, "of 1 class.");
-    assert_has(text, "has no memorization scores");
+    assert_has(text, "No example has a memorization score");
     assert_lacks(text, "wrong labels");
     assert_lacks(text, "decide a test example");
     free(text);
@@ -495,6 +530,7 @@ static void test_missing_parts(void **state)
     s.report.score_count = 1;
     s.score[0].value = NULL;
     text = write_and_read(&s);
+    assert_has(text, "has no memorization scores");
     assert_lacks(text, "Scores of the training examples");
     free(text);
 
@@ -798,6 +834,7 @@ int main(void)
         cmocka_unit_test(test_without_gnuplot),
         cmocka_unit_test(test_zero_models),
         cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_mean_memorization_is_of_the_values),
         cmocka_unit_test(test_missing_parts),
         cmocka_unit_test(test_strange_values),
         cmocka_unit_test(test_many_classes_and_large_pictures),
