@@ -1261,9 +1261,9 @@ static void write_methods(const struct page *page)
     if (page->leave_groups) {
         (void)fputs("<li><b>Memorization</b>: the mean over seeds of the difference, right or not, between "
                     "the model trained "
-                    "on everything and its twin trained without the example (Feldman 2020). Its error takes "
-                    "the pairs into "
-                    "account.</li>\n",
+                    "on everything and its twin trained without the example (Feldman 2020).</li>\n"
+                    "<li><b>Standard error and 95&#160;% interval</b>: of paired differences, one pair of "
+                    "either sign added (Bonett and Price 2012).</li>\n",
                     out);
     } else {
         (void)fputs("<li><b>Memorization</b>: the difference of two proportions, right with the example in "
