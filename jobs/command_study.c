@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "jobs/commands.h"
+#include "jobs/ensemble_file.h"
 #include "jobs/study.h"
 #include "mpi/h5file.h"
 
@@ -23,7 +24,8 @@ typedef struct view {
     lo_attempt *attempt;
     int attempts, live;
     int64_t planned, given_up, left;
-    double rate; /* models a second over the last minutes, all attempts; 0: unknown */
+    int64_t published, diverged; /* models in ensemble.h5, and how many of them diverged */
+    double rate;                 /* models a second over the last minutes, all attempts; 0: unknown */
 } view;
 
 static void view_close(view *v)
@@ -61,6 +63,12 @@ static lo_status view_open(const char *directory, view *v, lo_error *err)
         v->given_up += v->ledger.entry[t].given_up && v->ledger.entry[t].file < 0;
     }
     v->left = v->planned - v->ledger.done - v->given_up;
+    lo_ensemble_file ensemble;
+    if (lo_ensemble_open(directory, &ensemble, NULL) == LO_OK) {
+        v->published = ensemble.rows;
+        v->diverged = ensemble.diverged;
+    }
+    lo_ensemble_close(&ensemble);
     for (int i = 0; i < v->attempts; i++) {
         if (!v->attempt[i].live) {
             continue;
@@ -121,6 +129,8 @@ static void status_as_text(const view *v, const char *directory, const char *end
             (void)printf(" rate=%.3f/s left_s=%.0f", v->rate, (double)v->left / v->rate);
         }
         (void)printf("\n");
+        (void)printf("stage=ensemble published_models=%lld diverged=%lld\n", (long long)v->published,
+                     (long long)v->diverged);
         (void)printf("stage=scores published=%s\n", exists(directory, "scores.h5") ? "yes" : "no");
         if (lo_job_has(v->job, "influence")) {
             (void)printf("stage=influence published=%s\n", exists(directory, "influence.h5") ? "yes" : "no");
@@ -156,6 +166,8 @@ static void status_as_json(const view *v, const char *directory, const char *end
     lo_json_int(&json, "total", v->planned);
     lo_json_int(&json, "given_up", v->given_up);
     lo_json_int(&json, "left", v->left);
+    lo_json_int(&json, "published", v->published);
+    lo_json_int(&json, "diverged", v->diverged);
     lo_json_real(&json, "models_per_second", v->rate);
     lo_json_real(&json, "seconds_left", v->rate > 0 ? (double)v->left / v->rate : (double)NAN);
     lo_json_end(&json);
