@@ -120,20 +120,27 @@ lo_model_spec lo_study_model_spec(const lo_job *job)
 
 lo_recipe lo_study_recipe(const lo_job *job)
 {
-    return (lo_recipe){.epochs = (int32_t)lo_job_int(job, "train.epochs"),
-                       .batch = (int32_t)lo_job_int(job, "train.batch"),
-                       .optimizer = lo_optimizer_named(lo_job_text(job, "train.optimizer.name")),
-                       .lr = lo_job_real(job, "train.optimizer.lr"),
-                       .weight_decay = lo_job_real(job, "train.optimizer.weight_decay"),
-                       .momentum = lo_job_real(job, "train.optimizer.momentum"),
-                       .nesterov = lo_job_bool(job, "train.optimizer.nesterov"),
-                       .beta1 = lo_job_real(job, "train.optimizer.beta1"),
-                       .beta2 = lo_job_real(job, "train.optimizer.beta2"),
-                       .epsilon = lo_job_real(job, "train.optimizer.epsilon"),
-                       .schedule = strcmp(lo_job_text(job, "train.schedule.name"), "cosine") == 0
-                                       ? LO_SCHEDULE_COSINE
-                                       : LO_SCHEDULE_CONSTANT,
-                       .seed = (uint64_t)lo_job_int(job, "seed")};
+    lo_recipe recipe = {.epochs = (int32_t)lo_job_int(job, "train.epochs"),
+                        .batch = (int32_t)lo_job_int(job, "train.batch"),
+                        .optimizer = lo_optimizer_named(lo_job_text(job, "train.optimizer.name")),
+                        .lr = lo_job_real(job, "train.optimizer.lr"),
+                        .weight_decay = lo_job_real(job, "train.optimizer.weight_decay"),
+                        .momentum = lo_job_real(job, "train.optimizer.momentum"),
+                        .nesterov = lo_job_bool(job, "train.optimizer.nesterov"),
+                        .beta1 = lo_job_real(job, "train.optimizer.beta1"),
+                        .beta2 = lo_job_real(job, "train.optimizer.beta2"),
+                        .epsilon = lo_job_real(job, "train.optimizer.epsilon"),
+                        .schedule = lo_schedule_named(lo_job_text(job, "train.schedule.name")),
+                        .warmup_epochs = lo_job_real(job, "train.schedule.warmup_epochs"),
+                        .gamma = lo_job_real(job, "train.schedule.gamma"),
+                        .peak = lo_job_real(job, "train.schedule.peak"),
+                        .seed = (uint64_t)lo_job_int(job, "seed")};
+    const int64_t milestones = lo_job_length(job, "train.schedule.milestones");
+    for (int64_t i = 0; i < milestones && i < LO_MAX_MILESTONES; i++) {
+        recipe.milestones[recipe.milestone_count++] =
+            (int32_t)lo_job_int_at(job, "train.schedule.milestones", i);
+    }
+    return recipe;
 }
 
 /* Position of a source number among the training examples in use, which are in its order; -1 when it is not

@@ -398,6 +398,7 @@ static lo_status check_rules(const reader *r)
                 from_ensemble[k]);
         }
     }
+    LO_TRY(check_distinct(r, "train.schedule.milestones"));
     return check_distinct(r, "ensemble.examples");
 }
 

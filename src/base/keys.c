@@ -76,7 +76,7 @@ static const lo_key table[] = {
            .help = "sgd: stochastic gradient descent with momentum, as torch.optim.SGD; adamw: as "
                    "torch.optim.AdamW."),
     REAL("train.optimizer.lr", "0.05", 0, INFINITY, "", LO_KEYS_RECIPE, .open_low = true,
-         .help = "Learning rate at the start."),
+         .help = "Learning rate: the largest one, of which the schedule takes shares."),
     REAL("train.optimizer.momentum", "0.9", 0, 1, "", LO_KEYS_RECIPE, .open_high = true,
          .only = "train.optimizer.name sgd",
          .help = "Share of the last step's direction that is kept; 0: none."),
@@ -96,8 +96,23 @@ static const lo_key table[] = {
          .only = "train.optimizer.name adamw",
          .help = "Added to the root of the running mean of squares, by which a step divides."),
     SECTION("train.schedule", DEFAULTS, .help = "How the learning rate changes during a training."),
-    CHOICE("train.schedule.name", "cosine", "constant cosine", LO_KEYS_RECIPE,
-           .help = "cosine falls to 0 over all steps, constant stays."),
+    CHOICE("train.schedule.name", "cosine", "constant cosine step one_cycle", LO_KEYS_RECIPE,
+           .help = "cosine falls to 0 over all steps, constant stays, step falls at milestones, one_cycle "
+                   "rises and falls."),
+    REAL("train.schedule.warmup_epochs", "0", 0, 100000, "epochs", LO_KEYS_RECIPE,
+         .help = "Before its schedule the learning rate rises linearly from 0 for this long; the schedule "
+                 "has the rest of the steps."),
+    NUMBER(LO_KEY_INTS, "train.schedule.milestones", REQUIRED, 1, 100000, "epochs", LO_KEYS_RECIPE,
+           .least = 1, .most = 16, .only = "train.schedule.name step",
+           .help = "After these epochs, counted from the end of the warm-up, the learning rate is "
+                   "multiplied by gamma."),
+    REAL("train.schedule.gamma", "0.1", 0, 1, "", LO_KEYS_RECIPE, .open_low = true,
+         .only = "train.schedule.name step",
+         .help = "What the learning rate is multiplied by at each milestone."),
+    REAL("train.schedule.peak", "0.3", 0, 1, "share", LO_KEYS_RECIPE, .open_low = true, .open_high = true,
+         .only = "train.schedule.name one_cycle",
+         .help = "Share of the steps over which the learning rate rises, from lr / 25; then it falls to a "
+                 "10000th of that."),
     CHOICE("train.precision", "auto", "auto f32", LO_KEYS_RECIPE,
            .help = "Arithmetic of the training; auto is resolved once, when the study is made."),
 

@@ -6,6 +6,7 @@
 #include "nn/optimizer.h"
 #include "nn/order.h"
 #include "nn/presets.h"
+#include "nn/schedule.h"
 
 #include <float.h>
 #include <math.h>
@@ -77,8 +78,9 @@ static lo_status check_recipe(const lo_recipe *recipe, lo_error *err)
         return lo_fail(err, LO_USAGE, "training with batch %d for %d epochs; batch is 1 at least, epochs 0",
                        recipe->batch, recipe->epochs);
     }
-    if (lo_optimizer_of(recipe) == NULL) {
-        return lo_fail(err, LO_USAGE, "unknown optimizer, number %d", (int)recipe->optimizer);
+    if (lo_optimizer_of(recipe) == NULL || !lo_schedule_known(recipe->schedule)) {
+        return lo_fail(err, LO_USAGE, "unknown optimizer or schedule, numbers %d and %d",
+                       (int)recipe->optimizer, (int)recipe->schedule);
     }
     if (recipe->optimizer == LO_OPTIMIZER_ADAMW && !((float)recipe->epsilon >= FLT_MIN)) {
         return lo_fail(err, LO_USAGE, "AdamW with epsilon %g; allowed: a float above 0", recipe->epsilon);
@@ -158,14 +160,6 @@ double lo_trainer_step_flops(const lo_trainer *trainer)
     return lo_network_flops(trainer->network);
 }
 
-double lo_learning_rate(const lo_recipe *recipe, int64_t step, int64_t steps)
-{
-    if (recipe->schedule == LO_SCHEDULE_COSINE) {
-        return recipe->lr / 2 * (1 + cos(M_PI * (double)step / (double)steps));
-    }
-    return recipe->lr;
-}
-
 /* ---- training
  * --------------------------------------------------------------------------------------------------- */
 
@@ -240,7 +234,8 @@ static lo_status train(lo_trainer *trainer, uint64_t model_seed, const uint32_t 
         int64_t correct = 0, seen = 0;
         for (int64_t batch = 0; batch < batches && !out->diverged; batch++) {
             const int64_t size = count - seen < recipe->batch ? count - seen : recipe->batch;
-            const double lr = lo_learning_rate(recipe, epoch * batches + batch, recipe->epochs * batches);
+            const double lr =
+                lo_learning_rate(recipe, epoch * batches + batch, recipe->epochs * batches, batches);
             double loss = 0;
             LO_TRY(lo_trainer_step(trainer, trainer->order + seen, (size_t)size, lr, tick, &loss, &correct));
             loss_sum += loss * (double)size;

@@ -14,7 +14,4 @@ lo_network *lo_trainer_network(lo_trainer *trainer);
 lo_status lo_trainer_step(lo_trainer *trainer, const uint32_t *rows, size_t count, double lr,
                           const lo_tick *tick, double *loss, int64_t *correct);
 
-/* The learning rate of step `step` of `steps`. */
-double lo_learning_rate(const lo_recipe *recipe, int64_t step, int64_t steps);
-
 #endif

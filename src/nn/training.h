@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LO_MAX_HIDDEN = 16 };
+enum { LO_MAX_HIDDEN = 16, LO_MAX_MILESTONES = 16 };
 
 /* The job's model section. */
 typedef struct lo_model_spec {
@@ -20,7 +20,12 @@ typedef struct lo_model_spec {
 } lo_model_spec;
 
 typedef enum lo_optimizer { LO_OPTIMIZER_SGD, LO_OPTIMIZER_ADAMW } lo_optimizer;
-typedef enum lo_schedule { LO_SCHEDULE_CONSTANT, LO_SCHEDULE_COSINE } lo_schedule;
+typedef enum lo_schedule {
+    LO_SCHEDULE_CONSTANT,
+    LO_SCHEDULE_COSINE, /* from lr to 0 over all steps, stepped every batch */
+    LO_SCHEDULE_STEP,
+    LO_SCHEDULE_ONE_CYCLE
+} lo_schedule;
 
 /* The job's train section. */
 typedef struct lo_recipe {
@@ -31,12 +36,19 @@ typedef struct lo_recipe {
     double momentum;         /* sgd */
     bool nesterov;           /* sgd: w -= lr (d + momentum v) */
     double beta1, beta2, epsilon; /* adamw: 0 to below 1; epsilon is a normal float above 0 */
-    lo_schedule schedule;         /* cosine: from lr to 0 over all steps, stepped every batch */
-    uint64_t seed;                /* the job's */
+    lo_schedule schedule;
+    double warmup_epochs;                  /* all schedules: linear from 0, before them */
+    int32_t milestones[LO_MAX_MILESTONES]; /* step: epochs after the warm-up, at which lr is multiplied ... */
+    int32_t milestone_count;
+    double gamma;  /* step: by this */
+    double peak;   /* one_cycle: where lr is reached, a share of the steps after the warm-up */
+    uint64_t seed; /* the job's */
 } lo_recipe;
 
-/* The optimizer of a name of the job file; an unknown one gives a value that lo_trainer_create refuses. */
+/* The optimizer, the schedule of a name of the job file; an unknown one gives a value that lo_trainer_create
+ * refuses. */
 lo_optimizer lo_optimizer_named(const char *name);
+lo_schedule lo_schedule_named(const char *name);
 
 /* A network, its optimizer state, activations and batch buffers: one arena, made once, used for any number of
  * trainings one after the other. */

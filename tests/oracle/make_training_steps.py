@@ -2,8 +2,8 @@
 """Three steps of every preset and optimizer in PyTorch, in double precision: what test_training_steps.c compares with.
 
 Needs Debian's python3-torch. Writes a binary file, little-endian, cases one after the other:
-  int32: preset (0 linear, 1 mlp, 2 cnn), channels, height, width, classes, batch, cnn's width, optimizer (0 sgd, 1 adamw),
-         nesterov, number of hidden layers, their sizes;
+  int32: preset (0 linear, 1 mlp, 2 cnn), channels, height, width, classes, batch, cnn's width,
+         optimizer (0 sgd, 1 adamw), nesterov, number of hidden layers, their sizes;
   float32: lr, weight decay, momentum, beta1, beta2, epsilon, scale[channels], shift[channels];
   uint8 pixel[batch, channels, height, width]; int32 label[batch]; float64 loss[3], the batch's mean before each step;
   int32 number of tensors; each: int32 values, then float32 values at the start, after one step, after three;

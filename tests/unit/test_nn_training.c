@@ -2,6 +2,7 @@
 #include "nn/bench.h"
 #include "nn/loss.h"
 #include "nn/order.h"
+#include "nn/schedule.h"
 #include "nn/trainer.h"
 
 #include "nn_data.h"
@@ -78,12 +79,12 @@ static void test_learning_rates(void **state)
     lo_recipe r = recipe;
     r.lr = 0.2;
     for (int64_t t = 0; t < 10; t++) {
-        assert_true(fabs(lo_learning_rate(&r, t, 10) -
+        assert_true(fabs(lo_learning_rate(&r, t, 10, 5) -
                          0.1 * (1 + cos(3.14159265358979323846 * (double)t / 10))) < 1e-15);
     }
-    assert_true(lo_learning_rate(&r, 0, 10) == 0.2);
+    assert_true(lo_learning_rate(&r, 0, 10, 5) == 0.2);
     r.schedule = LO_SCHEDULE_CONSTANT;
-    assert_true(lo_learning_rate(&r, 9, 10) == 0.2);
+    assert_true(lo_learning_rate(&r, 9, 10, 5) == 0.2);
 }
 
 typedef struct result {
@@ -321,6 +322,15 @@ static void test_wrong_use(void **state)
     empty.batch = 0;
     model = (lo_model_spec){.preset = "mlp"};
     assert_int_equal(lo_trainer_create(&model, &empty, &data->dataset, &trainer, &err), LO_USAGE);
+    lo_recipe unknown = recipe;
+    unknown.schedule = lo_schedule_named("triangle");
+    assert_int_equal(lo_trainer_create(&model, &unknown, &data->dataset, &trainer, &err), LO_USAGE);
+    unknown = recipe;
+    unknown.optimizer = lo_optimizer_named("adam");
+    assert_int_equal(lo_trainer_create(&model, &unknown, &data->dataset, &trainer, &err), LO_USAGE);
+    unknown.optimizer = LO_OPTIMIZER_ADAMW; /* epsilon is 0 */
+    assert_int_equal(lo_trainer_create(&model, &unknown, &data->dataset, &trainer, &err), LO_USAGE);
+    assert_non_null(strstr(err.text, "epsilon"));
     trainer = trainer_of("mlp", &recipe, &data->dataset);
     const uint32_t beyond = 20, descending[] = {5, 4};
     lo_training out;
