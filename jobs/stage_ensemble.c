@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- one task
@@ -486,6 +487,16 @@ static bool node_was_lost(const lo_study *study, const char *job, const char *re
     return !noted;
 }
 
+/* When an attempt last gave a sign of life: its log gets a line every ten seconds, and outlives the
+ * announcement in claims/. 0: unknown. */
+static double last_sign_of(const lo_study *study, int attempt)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    (void)snprintf(path, sizeof(path), "%s/log/attempt-%03d.log", study->run.study, attempt);
+    return stat(path, &st) == 0 ? (double)st.st_mtim.tv_sec : 0;
+}
+
 /* A death with something else to blame than the task: the time limit, or a lost node. (After a stop in good
  * order nothing is left open.) */
 static bool excused(void *self, const lo_journal_file *source)
@@ -497,13 +508,7 @@ static bool excused(void *self, const lo_journal_file *source)
     lo_field(source->text, "job", job, sizeof(job));
     lo_field(source->text, "restart", restart, sizeof(restart));
     const double end = lo_field_real(source->text, "end_time");
-    double last = source->last;
-    for (int i = 0; i < d->count; i++) {
-        if (d->list[i].number == source->attempt) {
-            const double beat = lo_clock_wall() - d->list[i].age;
-            last = beat > last ? beat : last;
-        }
-    }
+    const double last = fmax(source->last, last_sign_of(d->study, source->attempt));
     return (end > 0 && last > end - LIMIT_MARGIN) || node_was_lost(d->study, job, restart);
 }
 

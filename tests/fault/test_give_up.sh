@@ -1,6 +1,6 @@
 #!/bin/bash
 # A task that kills its rank every time: after three deaths beside others it is a suspect, run last and alone; after three
-# more it is given up, named and skipped, and everything else is finished and scored. About 32 seconds.
+# more it is given up, named and skipped, and everything else is finished and scored. About 36 seconds.
 . "$(dirname "$0")/../lib.sh"
 make_job "$job"
 more=(--set ensemble.models=24)
@@ -42,6 +42,44 @@ for ranks in 1 3; do
     expect_code 0 "$LEAVEOUT" verify "$directory"
     say "$ranks ranks: given up in attempt $attempts"
 done
+
+# A death alone with something else to blame counts nothing, however often the study is looked at later: the time limit,
+# a node that was lost (Slurm starts the job again, and the batch script has no word about the step).
+directory=$work/excused
+die() { # NAME=VALUE...: one attempt that dies
+    local code=0
+    {
+        env LEAVEOUT_FAULT=kill-task:5 "$@" "$LEAVEOUT" run "$job" --study "$directory" "${more[@]}" || code=$?
+    } >"$work/out" 2>"$work/err"
+    [ $code -eq 137 ] || fail "an attempt did not die: $*"
+}
+for ((i = 0; i < 3; i++)); do
+    die beside=others
+done
+for ((i = 0; i < 4; i++)); do
+    die "LEAVEOUT_END_TIME=$(($(date +%s) + 50))"
+done
+for ((i = 0; i < 4; i++)); do
+    die SLURM_JOB_ID=77 SLURM_RESTART_COUNT=$i
+done
+expect_code 0 "$LEAVEOUT" status "$directory"
+expect_text "$work/out" 'given_up=0 left=1'
+say "deaths at the time limit and on lost nodes are excused"
+
+# The log of an attempt tells when it last lived, long after its last record: here its rank began the task early and was
+# killed at the limit.
+directory=$work/limit
+for ((i = 0; i < 3; i++)); do
+    die beside=others
+done
+for ((i = 0; i < 4; i++)); do
+    end=$(($(date +%s) + 600))
+    die "LEAVEOUT_END_TIME=$end"
+    touch -d "@$((end - 5))" "$(ls "$directory"/log/attempt-*.log | tail -n 1)"
+done
+die beside=nobody
+expect_code 0 study 1 "$directory" "${more[@]}"
+expect_trained_once "$directory" 24
 
 # The innocent, which ran beside it when all ranks died, are all finished; and a run killed from outside while it does
 # something harmless again and again gives nothing up.
