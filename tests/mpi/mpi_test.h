@@ -123,6 +123,19 @@ static inline void mpi_test_remove_folder(void)
     (void)nftw(mpi_test.folder, mpi_test_remove, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+/* While Open MPI's components are still loaded: only then can tests/lsan.supp name them. */
+static inline void mpi_test_leaks(void)
+{
+    __lsan_do_leak_check();
+}
+#else
+static inline void mpi_test_leaks(void)
+{
+}
+#endif
+
 /* Collective: the last thing; returns the exit code. */
 static inline int mpi_test_end(const char *name)
 {
@@ -133,6 +146,7 @@ static inline int mpi_test_end(const char *name)
         (void)fflush(stdout);
         mpi_test_remove_folder();
     }
+    mpi_test_leaks();
     MPI_Finalize();
     return sum[1] != 0;
 }
