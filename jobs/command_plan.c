@@ -3,6 +3,7 @@
 #include "jobs/commands.h"
 #include "jobs/outcome.h"
 #include "jobs/preview.h"
+#include "jobs/stages.h"
 #include "jobs/study.h"
 #include "score/subset.h"
 
@@ -17,10 +18,13 @@ typedef struct probe {
     int64_t parameters;
 } probe;
 
-/* Trains one epoch on more and more examples until the clock says something. */
+/* Trains one epoch on more and more examples, and on all of them again, until the clock says something and
+ * the memory is warm. */
 static lo_status probe_training(const lo_job *job, const lo_dataset *data, probe *p, lo_error *err)
 {
-    enum { LEAST = 512, SECONDS_TENTHS = 8 };
+    enum { LEAST = 512 };
+    const double enough = 1.2; /* seconds */
+    const double begun = lo_clock_monotonic();
     lo_trainer *net = NULL;
     const lo_model_spec model = lo_study_model_spec(job);
     lo_recipe recipe = lo_study_recipe(job);
@@ -31,14 +35,14 @@ static lo_status probe_training(const lo_job *job, const lo_dataset *data, probe
     for (int64_t i = 0; members != NULL && i < data->train.count; i++) {
         members[i] = (uint32_t)i;
     }
-    for (int64_t n = LEAST; status == LO_OK; n *= 2) {
+    for (int64_t n = LEAST; status == LO_OK; n = n < data->train.count ? n * 2 : n) {
         const int64_t used = n < data->train.count ? n : data->train.count;
         lo_training training;
         const double start = lo_clock_monotonic();
         status = lo_trainer_run(net, 0, members, used, NULL, &training, err);
         const double seconds = lo_clock_monotonic() - start;
         p->train_rate = (double)used / seconds;
-        if (seconds > SECONDS_TENTHS / 10.0 || used == data->train.count) {
+        if (lo_clock_monotonic() - begun > enough) {
             break;
         }
     }
@@ -90,6 +94,40 @@ static double megabytes(double bytes)
     return bytes / 1e6;
 }
 
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* Bytes of pixels in the source files, as far as the examples in use tell: rank 0 reads them whole to prepare
+ * the data set. */
+static double source_bytes(const lo_examples *examples, lo_shape shape)
+{
+    return examples->count > 0
+               ? (double)(examples->index[examples->count - 1] + 1) * (double)lo_shape_size(shape)
+               : 0;
+}
+
+/* The largest a rank becomes, stage by stage; the mapped data set, which ranks of a node share, not counted.
+ */
+static double memory_per_rank(const lo_design *design, const lo_dataset *data, const probe *p, int64_t ranks,
+                              bool influence, bool errors)
+{
+    /* The program with MPI and HDF5 before anything is computed: 24 to 28 MiB measured on 1 to 4 ranks. */
+    const double libraries = 28e6;
+    const double publish_at_once = 32e6, publish_models = 64;
+    const double n = (double)data->train.count;
+    const double record = (double)lo_outcome_size(data->train.count, data->test.count);
+    const double models = ceil((double)design->models / (double)ranks);
+    const double prepare = source_bytes(&data->train, data->shape) + source_bytes(&data->test, data->shape);
+    const double train = (double)p->trainer_bytes + record + n * 4;
+    const double published = larger(fmin(fmin(models, publish_models) * record, publish_at_once), record);
+    const double columns = n * (double)((design->models + 63) / 64) * 8;
+    const double block = (double)lo_influence_block(data->train.count) * n * sizeof(float);
+    const double contrast = influence ? columns + block * (errors ? 2 : 1) : 0;
+    return libraries + larger(larger(prepare, train), larger(published, contrast));
+}
+
 static void print_plan(const lo_job *job, const lo_dataset *data, const lo_design *design, int64_t ranks,
                        const probe *p)
 {
@@ -105,18 +143,19 @@ static void print_plan(const lo_job *job, const lo_dataset *data, const lo_desig
     const bool influence = lo_job_has(job, "influence");
     const bool errors = influence && lo_job_bool(job, "influence.errors");
     const int64_t top = influence ? lo_job_int(job, "influence.top") : 0;
-    const double contrast =
-        influence && p->contrast_rate > 0 ? (double)n * (double)n_test / p->contrast_rate / (double)ranks : 0;
     const double columns = (double)n * (double)((design->models + 63) / 64) * 8;
     const double influence_bytes = !influence ? 0
                                    : top > 0  ? (double)n_test * (double)top * (errors ? 16 : 12)
                                               : (double)n_test * (double)n * (errors ? 8 : 4);
-    /* What MPI, BLAS and HDF5 take before anything is computed, measured on 4 ranks: 45 to 60 MB. */
-    const double libraries = 60e6;
+    /* Written, synced and read again to be verified. */
+    const double written_per_s = 150e6;
+    const double page = 0.4e6;      /* report.html, a few hundred pictures of 28 x 28 */
+    const double begin_and_end = 1; /* s: data prepared, report written */
+    const double contrast_core =
+        influence && p->contrast_rate > 0 ? (double)n * (double)n_test / p->contrast_rate : 0;
+    const double contrast = contrast_core / (double)ranks + influence_bytes / written_per_s;
     const double cache = (double)data->map_size;
-    const double train_memory = (double)p->trainer_bytes + record * 2 + (double)n * 4;
-    const double influence_memory = influence ? columns + 64e6 * (errors ? 2 : 1) : 0;
-    const double memory = libraries + (train_memory > influence_memory ? train_memory : influence_memory);
+    const double memory = memory_per_rank(design, data, p, ranks, influence, errors);
     const double journal = record * (double)design->models;
     (void)printf("probe: preset=%s parameters=%lld train_examples_per_s=%.0f evaluate_examples_per_s=%.0f\n",
                  lo_job_text(job, "model.preset"), (long long)p->parameters, p->train_rate, p->evaluate_rate);
@@ -126,12 +165,12 @@ static void print_plan(const lo_job *job, const lo_dataset *data, const lo_desig
     (void)printf("stage=scores wall_s=%.1f disk_mb=%.1f\n", 0.1 + columns / 1e9, megabytes((double)n * 48));
     if (influence) {
         (void)printf("stage=influence wall_s=%.1f core_hours=%.4f disk_mb=%.1f\n", contrast,
-                     contrast * (double)ranks / 3600, megabytes(influence_bytes));
+                     contrast_core / 3600, megabytes(influence_bytes));
     }
     (void)printf("memory_per_rank_mb=%.0f shared_per_node_mb=%.0f\n", megabytes(memory), megabytes(cache));
     (void)printf("total ranks=%lld wall_s=%.0f core_hours=%.3f disk_mb=%.1f\n", (long long)ranks,
-                 wall + contrast + 2, core / 3600 + contrast * (double)ranks / 3600,
-                 megabytes(2 * journal + influence_bytes + (double)n * 48 + cache));
+                 wall + contrast + begin_and_end, core / 3600 + contrast_core / 3600,
+                 megabytes(2 * journal + influence_bytes + (double)n * 48 + cache + page));
     if (design->models % ranks != 0) {
         (void)printf("hint: %lld models on %lld ranks leave %lld ranks idle in the last round\n",
                      (long long)design->models, (long long)ranks,

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_BYTES = 64 << 20 };
-
 typedef struct slab {
     int64_t first, count; /* test examples of this rank */
     int64_t n, top, block;
@@ -34,6 +32,13 @@ static void slab_free(slab *s)
     free(s->top_error);
 }
 
+int64_t lo_influence_block(int64_t n)
+{
+    enum { BLOCK_BYTES = 64 << 20, MOST = 256 };
+    const int64_t rows = BLOCK_BYTES / (n * (int64_t)sizeof(float));
+    return rows < 1 ? 1 : rows > MOST ? MOST : rows;
+}
+
 static lo_status prepare(const lo_study *study, const lo_ensemble_file *file, void *self, uint64_t *bytes,
                          lo_error *err)
 {
@@ -43,8 +48,7 @@ static lo_status prepare(const lo_study *study, const lo_ensemble_file *file, vo
     s->errors = lo_job_bool(study->job, "influence.errors");
     s->top = lo_job_int(study->job, "influence.top");
     s->top = s->top > s->n ? s->n : s->top;
-    s->block = BLOCK_BYTES / (s->n * (int64_t)sizeof(float));
-    s->block = s->block < 1 ? 1 : s->block > 256 ? 256 : s->block;
+    s->block = lo_influence_block(s->n);
     const int64_t items = s->top > 0 ? s->top * 3 : s->n;
     *bytes =
         (uint64_t)study->data.test.count * (uint64_t)items * sizeof(float) * (s->errors ? 2 : 1) + (1 << 16);

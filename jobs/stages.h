@@ -25,4 +25,8 @@ lo_status lo_stage_influence(lo_study *study, lo_error *err);
 /* manifest.json and report.html, by rank 0. */
 lo_status lo_stage_report(lo_study *study, lo_error *err);
 
+/* Test examples that a rank's block of the influence stage holds, for n training examples: its buffers are
+ * this many rows of n floats, twice with errors. */
+int64_t lo_influence_block(int64_t n);
+
 #endif
