@@ -8,17 +8,19 @@
 #include "report/npy.h"
 #include "score/scores.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct export
 {
     const char *study;
     const char *out; /* file (csv) or directory (npy) */
-    int64_t top;
+    int64_t top;     /* 0: as many as the file has, of a dense one 10 */
 }
 export;
 
@@ -26,12 +28,14 @@ static lo_status open_h5(const export *x, const char *name, lo_h5_reader *reader
 {
     char path[PATH_MAX];
     (void)snprintf(path, sizeof(path), "%s/%s", x->study, name);
-    const lo_status status = lo_h5_open(path, reader, err);
-    return status == LO_OK
-               ? status
-               : lo_fail_prefix(err, status,
-                                "nothing to export yet (`leaveout report %s` publishes what is done)",
-                                x->study);
+    if (access(path, F_OK) != 0 && errno == ENOENT) {
+        return lo_fail(
+            err, LO_USAGE,
+            "%s: nothing to export: there is no %s (`leaveout report %s` publishes what is done, if the "
+            "job asks for it)",
+            x->study, name, x->study);
+    }
+    return lo_h5_open(path, reader, err);
 }
 
 /* A dataset wanted whole. */
@@ -381,11 +385,12 @@ static lo_status influence_csv(const export *x, lo_error *err)
         status = lo_h5_sizes(&reader, s.dense ? "/contrast" : "/top/value", &rows, &s.items, err);
     }
     if (status == LO_OK) {
-        s.k = !s.dense || s.items < x->top ? s.items : x->top;
+        const int64_t top = x->top > 0 ? x->top : s.dense ? 10 : s.items;
+        s.k = s.items < top ? s.items : top;
         s.row = calloc((size_t)s.items + 1, sizeof(*s.row));
         s.error = calloc((size_t)s.items + 1, sizeof(*s.error));
         s.value = calloc((size_t)s.k + 1, sizeof(*s.value));
-        s.index = calloc((size_t)s.k + 1, sizeof(*s.index));
+        s.index = calloc((size_t)s.items + 1, sizeof(*s.index)); /* the file's rows are read whole */
         if (s.row == NULL || s.error == NULL || s.value == NULL || s.index == NULL) {
             status = lo_fail(err, LO_INTERNAL, "no memory for a row of influence");
         }
@@ -536,7 +541,7 @@ lo_status lo_command_export(const lo_command_line *line, lo_error *err)
     char fallback[PATH_MAX];
     export x = {.study = line->operand[0], .out = out};
     lo_job *job = NULL;
-    LO_TRY(lo_option_int(line, "top", 1, 1 << 20, 10, &x.top, err));
+    LO_TRY(lo_option_int(line, "top", 1, 1 << 20, 0, &x.top, err));
     LO_TRY(lo_study_read_job(x.study, &job, err));
     lo_job_destroy(&job);
     const bool npy = format != NULL && strcmp(format, "npy") == 0;

@@ -149,7 +149,7 @@ static const lo_option status_options[] = {{"json", NULL, "for programs"}, END};
 static const lo_option export_options[] = {
     {"format", "csv|npy", "csv (default) or npy"},
     {"out", "PATH", "file for csv, directory for npy (default: DIR/export)"},
-    {"top", "K", "influence as csv: the K strongest per test example (10)"},
+    {"top", "K", "influence as csv: the K strongest per test example (10, or all that were kept)"},
     END};
 static const lo_option bench_options[] = {{"preset", "NAME", "one preset (default: all)"},
                                           {"precision", "P", "f32"},

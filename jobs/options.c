@@ -84,8 +84,9 @@ lo_status lo_options_read(const lo_command *command, int argc, char **argv, lo_c
         out->value[out->count++] = value != NULL ? value : "";
     }
     if (out->operand_count < command->operands_min || out->operand_count > command->operands_max) {
-        return lo_fail(err, LO_USAGE, "%s: %d operands given; usage: leaveout %s %s", command->name,
-                       out->operand_count, command->name, command->arguments);
+        return lo_fail(err, LO_USAGE, "%s: %d operands given; usage: leaveout %s%s%s", command->name,
+                       out->operand_count, command->name, command->arguments[0] != '\0' ? " " : "",
+                       command->arguments);
     }
     return LO_OK;
 }
@@ -132,7 +133,8 @@ lo_status lo_option_int(const lo_command_line *line, const char *name, int64_t l
 
 void lo_options_help(const lo_command *command)
 {
-    (void)printf("usage: leaveout %s %s\n\n%s\n", command->name, command->arguments, command->summary);
+    (void)printf("usage: leaveout %s%s%s\n\n%s\n", command->name, command->arguments[0] != '\0' ? " " : "",
+                 command->arguments, command->summary);
     if (command->options != NULL && command->options->name != NULL) {
         (void)printf("\noptions:\n");
     }

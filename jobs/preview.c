@@ -31,6 +31,7 @@ lo_status lo_preview_open(const lo_command_line *line, lo_preview *out, lo_error
     *out = (lo_preview){0};
     LO_TRY(lo_study_resolve_job(&options, &out->job, err));
     LO_TRY(open_data(out, err));
+    LO_TRY(lo_study_check_names(out->job, out->data.classes, err));
     return lo_job_has(out->job, "ensemble")
                ? lo_study_design(out->job, &out->data, &out->design, &out->left, err)
                : LO_OK;

@@ -30,7 +30,7 @@ lo_status lo_study_read_job(const char *directory, lo_job **out, lo_error *err)
     size_t size;
     *out = NULL;
     (void)snprintf(path, sizeof(path), "%s/job.yaml", directory);
-    if (access(path, F_OK) != 0 && errno == ENOENT) {
+    if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
         return lo_fail(err, LO_USAGE, "%s: there is no study here (no job.yaml)", directory);
     }
     LO_TRY(lo_file_read(path, JOB_LIMIT, &text, &size, err));
@@ -130,6 +130,7 @@ lo_recipe lo_study_recipe(const lo_job *job)
                         .beta1 = lo_job_real(job, "train.optimizer.beta1"),
                         .beta2 = lo_job_real(job, "train.optimizer.beta2"),
                         .epsilon = lo_job_real(job, "train.optimizer.epsilon"),
+                        .label_smoothing = lo_job_real(job, "train.label_smoothing"),
                         .schedule = lo_schedule_named(lo_job_text(job, "train.schedule.name")),
                         .warmup_epochs = lo_job_real(job, "train.schedule.warmup_epochs"),
                         .gamma = lo_job_real(job, "train.schedule.gamma"),
@@ -189,6 +190,16 @@ lo_status lo_study_design(const lo_job *job, const lo_dataset *data, lo_design *
     }
     return lo_design_leave_one_out(data->train.count, *left, count, lo_job_int(job, "ensemble.seeds"), design,
                                    err);
+}
+
+lo_status lo_study_check_names(const lo_job *job, int32_t classes, lo_error *err)
+{
+    const int64_t names = lo_job_length(job, "data.class_names");
+    return names == 0 || names == classes
+               ? LO_OK
+               : lo_fail(err, LO_USAGE,
+                         "data.class_names: found %lld names; allowed: %d, one for each class of the data",
+                         (long long)names, classes);
 }
 
 void lo_study_cache_path(const char *directory, const lo_job *job, char *path, size_t size)
@@ -263,6 +274,7 @@ static lo_status settle_job(const char *directory, lo_job *job, bool alone, lo_e
             differ += lo_job_differences(study, job, LO_KEYS_INFLUENCE, text, sizeof(text));
         }
         if (differ > 0) {
+            text[strlen(text) - (text[strlen(text) - 1] == '\n')] = '\0';
             status = lo_fail(err, LO_USAGE,
                              "%s: this study was made by another job (give a new --study); it differs in\n%s",
                              directory, text);
@@ -420,7 +432,9 @@ lo_status lo_study_open(const lo_study_options *options, lo_study *out, lo_error
     lo_run *run = &out->run;
     lo_run_init(run, options->directory);
     lo_status status = LO_OK;
-    if (strlen(options->directory) > LONGEST) {
+    if (options->directory[0] == '\0') {
+        status = lo_fail(err, LO_USAGE, "--study: found ''; allowed is the path of a directory");
+    } else if (strlen(options->directory) > LONGEST) {
         status = lo_fail(err, LO_USAGE, "--study: a path of %zu characters; %d are allowed",
                          strlen(options->directory), LONGEST);
     } else if (run->rank == 0) {
@@ -451,6 +465,7 @@ lo_status lo_study_open(const lo_study_options *options, lo_study *out, lo_error
         }
     }
     LO_TRY(lo_agree(run->comm, status, err));
+    out->accepted = true;
     LO_TRY(share_job(out, err));
     LO_TRY(lo_agree(run->comm, lo_kernels_pin(lo_job_text(out->job, "isa"), err), err));
     run->processor = lo_processor_type();
@@ -461,6 +476,9 @@ lo_status lo_study_open(const lo_study_options *options, lo_study *out, lo_error
                LEAVEOUT_VERSION, run->study, run->attempt.number, run->ranks, run->attempt.host,
                run->attempt.job[0] != '\0' ? run->attempt.job : "none", run->processor);
     LO_TRY(open_data(out, err));
+    if (!options->reading) {
+        LO_TRY(lo_agree(run->comm, lo_study_check_names(out->job, out->data.classes, err), err));
+    }
     out->has_ensemble = lo_job_has(out->job, "ensemble");
     if (out->has_ensemble) {
         LO_TRY(
@@ -547,7 +565,7 @@ void lo_study_close(lo_study *study, lo_status status, const lo_error *err)
             if (status == LO_STOPPED) {
                 note_requeue(run);
             }
-            if (!study->left_to_others) {
+            if (study->accepted && !study->left_to_others) {
                 write_last_status(run, reason);
             }
             lo_run_say(run, "event=end status=%d reason=\"%s\" seconds=%.1f", (int)status, reason,

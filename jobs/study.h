@@ -24,6 +24,7 @@ typedef struct lo_study {
     lo_design design;
     int64_t *left; /* owned: positions that leave_one_out leaves out */
     int64_t given_up;
+    bool accepted; /* this job is the study's, so what becomes of the run is the study's state */
     bool left_to_others;
     bool news;    /* something was computed or published in this run */
     double begun; /* monotonic */
@@ -68,6 +69,9 @@ lo_recipe lo_study_recipe(const lo_job *job);
  * leave_one_out. Errors: LO_USAGE, also for an example number that is not in the training set in use. */
 lo_status lo_study_design(const lo_job *job, const lo_dataset *data, lo_design *design, int64_t **left,
                           lo_error *err);
+
+/* Are the classes named all, if any is? Errors: LO_USAGE. */
+lo_status lo_study_check_names(const lo_job *job, int32_t classes, lo_error *err);
 
 /* DIR/cache/DIGEST.dat */
 void lo_study_cache_path(const char *directory, const lo_job *job, char *path, size_t size);
