@@ -115,6 +115,8 @@ static const lo_key table[] = {
                  "10000th of that."),
     CHOICE("train.precision", "auto", "auto f32", LO_KEYS_RECIPE,
            .help = "Arithmetic of the training; auto is resolved once, when the study is made."),
+    REAL("train.label_smoothing", "0", 0, 1, "share", LO_KEYS_RECIPE, .open_high = true,
+         .help = "Share of the target that is spread evenly over all classes; 0: the label alone."),
 
     SECTION("ensemble", OPTIONAL,
             .help = "Stage: trains many models, each on a part of the training examples."),

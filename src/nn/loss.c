@@ -2,11 +2,22 @@
 
 #include <math.h>
 
+/* sum (largest - z_k) / classes: what smoothing puts in place of largest - z_label. */
+static double mean_gap(const float *z, int32_t classes, float largest)
+{
+    double sum = 0;
+    for (int32_t k = 0; k < classes; k++) {
+        sum += (double)(largest - z[k]);
+    }
+    return sum / classes;
+}
+
 double lo_softmax_loss(const float *logits, size_t step, const int32_t *labels, size_t examples,
-                       int32_t classes, float *slope, int64_t *correct)
+                       int32_t classes, double smoothing, float *slope, int64_t *correct)
 {
     double loss = 0;
     const float share = 1.0F / (float)examples;
+    const float of_label = share * (float)(1 - smoothing), of_each = share * (float)(smoothing / classes);
     for (size_t n = 0; n < examples; n++) {
         const float *z = logits + n * step;
         float *d = slope + n * step;
@@ -20,14 +31,17 @@ double lo_softmax_loss(const float *logits, size_t step, const int32_t *labels, 
             sum += d[k];
         }
         for (int32_t k = 0; k < classes; k++) {
-            d[k] = d[k] / sum * share;
+            d[k] = d[k] / sum * share - of_each;
         }
         for (size_t k = (size_t)classes; k < step; k++) {
             d[k] = 0;
         }
         const int32_t label = labels[n];
-        d[label] -= share;
+        d[label] -= of_label;
         loss += (double)(logf(sum) - (z[label] - largest));
+        if (smoothing > 0) {
+            loss += smoothing * (mean_gap(z, classes, largest) - (double)(largest - z[label]));
+        }
         *correct += lo_is_correct(z, classes, label) ? 1 : 0;
     }
     return loss;

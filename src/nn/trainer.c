@@ -184,7 +184,8 @@ static lo_status step(lo_trainer *trainer, const uint32_t *rows, size_t count, d
     }
     LO_TRY(lo_network_forward(network, count, true, tick));
     *loss = lo_softmax_loss(lo_network_logits(network), lo_network_logit_step(network), trainer->labels,
-                            count, network->classes, lo_network_logit_slope(network), correct) /
+                            count, network->classes, trainer->recipe.label_smoothing,
+                            lo_network_logit_slope(network), correct) /
             (double)count;
     if (!isfinite(*loss)) {
         return LO_OK;

@@ -36,6 +36,7 @@ typedef struct lo_recipe {
     double momentum;         /* sgd */
     bool nesterov;           /* sgd: w -= lr (d + momentum v) */
     double beta1, beta2, epsilon; /* adamw: 0 to below 1; epsilon is a normal float above 0 */
+    double label_smoothing;       /* 0 to below 1: share of the target that is spread over all classes */
     lo_schedule schedule;
     double warmup_epochs;                  /* all schedules: linear from 0, before them */
     int32_t milestones[LO_MAX_MILESTONES]; /* step: epochs after the warm-up, at which lr is multiplied ... */
@@ -64,7 +65,7 @@ lo_status lo_trainer_create(const lo_model_spec *model, const lo_recipe *recipe,
 void lo_trainer_destroy(lo_trainer **trainer);
 
 typedef struct lo_training {
-    double loss;     /* mean over the last epoch */
+    double loss;     /* mean over the last epoch, label smoothing included */
     double accuracy; /* over the last epoch, from the training forward passes */
     double seconds;
     bool diverged; /* a loss became NaN or infinite: training ended there */

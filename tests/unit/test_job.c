@@ -255,6 +255,7 @@ static const value_case value_cases[] = {
     {"", "scores", "{a: 1}", "a map", "each once"},
     {"", "seed", "-1", "'-1'", "a whole number, at least 0"},
     {"train", "optimizer", "adam", "'adam'", "a map of keys"},
+    {"train", "label_smoothing", "1", "'1'", "a number, at least 0 and below 1"},
     {"", "isa", "sse", "'sse'", "one of: auto portable avx2 avx512 amx"},
 };
 
@@ -638,6 +639,7 @@ static const struct {
     {"train.schedule.gamma", "0.2", "RESI", "train.schedule={name: step, milestones: [3]}"},
     {"train.schedule.peak", "0.2", "RESI", "train.schedule.name=one_cycle"},
     {"train.precision", "f32", "RESI", NULL},
+    {"train.label_smoothing", "0.1", "RESI", NULL},
     {"ensemble.design", "random", "ESI", NULL},
     {"ensemble.models", "21", "", NULL},
     {"ensemble.ratio", "0.71", "ESI", NULL},

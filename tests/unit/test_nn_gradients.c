@@ -26,6 +26,7 @@ typedef struct plain_network {
     const lo_model_spec *model;
     lo_shape input;
     int classes, examples;
+    double smoothing;
     plain_parameter parameter[LO_MAX_PARAMETERS];
     const double *x; /* [examples, channels, height, width] */
     const int32_t *label;
@@ -136,7 +137,11 @@ static double plain_loss(const plain_network *net)
         for (int k = 0; k < classes; k++) {
             sum += exp(y[n * classes + k] - y[n * classes + net->label[n]]);
         }
-        loss += log(sum) / net->examples;
+        for (int k = 0; k < classes; k++) { /* cross-entropy with the target's distribution */
+            const double own = k == net->label[n] ? 1 - net->smoothing : 0;
+            const double gap = y[n * classes + net->label[n]] - y[n * classes + k];
+            loss += (own + net->smoothing / classes) * (log(sum) + gap) / net->examples;
+        }
     }
     return loss;
 }
@@ -154,7 +159,7 @@ static void fill_input(lo_network *network, const double *x, int examples)
 }
 
 static void check_gradients(const lo_kernels *kernels, const lo_model_spec *model, lo_shape input,
-                            int classes, int examples)
+                            int classes, int examples, double smoothing)
 {
     static double x[EXAMPLES * MOST];
     int32_t label[EXAMPLES];
@@ -169,8 +174,13 @@ static void check_gradients(const lo_kernels *kernels, const lo_model_spec *mode
     memory.arena = arena;
     lo_network_reserve(network, kernels, (size_t)examples, &memory);
     assert_int_equal(lo_network_initialize(network, 1, 1, NULL), LO_OK);
-    plain_network plain = {
-        .model = model, .input = input, .classes = classes, .examples = examples, .x = x, .label = label};
+    plain_network plain = {.model = model,
+                           .input = input,
+                           .classes = classes,
+                           .examples = examples,
+                           .smoothing = smoothing,
+                           .x = x,
+                           .label = label};
     for (size_t i = 0; i < (size_t)examples * lo_shape_size(input); i++) {
         x[i] = (double)(4 * lo_random_unit(random, 0, i) - 2);
     }
@@ -202,7 +212,7 @@ static void check_gradients(const lo_kernels *kernels, const lo_model_spec *mode
     assert_int_equal(lo_network_forward(network, (size_t)examples, true, NULL), LO_OK);
     const double loss =
         lo_softmax_loss(lo_network_logits(network), lo_network_logit_step(network), label, (size_t)examples,
-                        classes, lo_network_logit_slope(network), &correct) /
+                        classes, smoothing, lo_network_logit_slope(network), &correct) /
         examples;
     assert_int_equal(lo_network_backward(network, (size_t)examples, NULL), LO_OK);
     const double plain_value = plain_loss(&plain);
@@ -249,7 +259,19 @@ static void check_gradients(const lo_kernels *kernels, const lo_model_spec *mode
 static void on_all_levels(const lo_model_spec *model, lo_shape input, int classes, int examples)
 {
     for (int level = 0; level < lo_kernels_count(); level++) {
-        check_gradients(lo_kernels_at(level), model, input, classes, examples);
+        check_gradients(lo_kernels_at(level), model, input, classes, examples, 0);
+    }
+}
+
+static void test_label_smoothing(void **state)
+{
+    (void)state;
+    const lo_model_spec mlp = {.preset = "mlp", .hidden = {19}, .hidden_count = 1};
+    const lo_model_spec cnn = {.preset = "cnn", .width = 3};
+    for (int level = 0; level < lo_kernels_count(); level++) {
+        check_gradients(lo_kernels_at(level), &mlp, (lo_shape){1, 6, 7}, 2, 7, 0.1);
+        check_gradients(lo_kernels_at(level), &mlp, (lo_shape){1, 6, 7}, 11, 5, 0.9);
+        check_gradients(lo_kernels_at(level), &cnn, (lo_shape){2, 9, 8}, 5, 3, 0.3);
     }
 }
 
@@ -343,9 +365,8 @@ static void test_large_linear(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_linear),
-        cmocka_unit_test(test_mlp),
-        cmocka_unit_test(test_cnn),
+        cmocka_unit_test(test_linear),          cmocka_unit_test(test_mlp),
+        cmocka_unit_test(test_label_smoothing), cmocka_unit_test(test_cnn),
         cmocka_unit_test(test_large_linear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
