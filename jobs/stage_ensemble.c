@@ -370,24 +370,28 @@ static lo_status open_old(publication *p, lo_error *err)
                                 "the journal was compacted, and the only copy of its models cannot be used");
 }
 
-static lo_status prepare(publication *p, bool *up_to_date, lo_error *err)
+/* The finished models, the same list on all ranks. */
+static lo_status list_models(publication *p, lo_error *err)
 {
-    enum { BATCH_BYTES = 32 << 20 };
-    lo_study *s = p->study;
     p->model = calloc((size_t)p->ledger->tasks + 1, sizeof(*p->model));
     if (p->model == NULL) {
         return lo_fail(err, LO_INTERNAL, "no memory for the list of models");
     }
-    bool compacted = false;
     for (int64_t t = 0; t < p->ledger->tasks; t++) {
         if (p->ledger->entry[t].file >= 0) {
             p->model[p->models++] = t;
-            compacted = compacted || p->ledger->entry[t].compacted;
         }
     }
-    *up_to_date = p->models == 0 || is_published(s, p->ledger, p->models);
-    if (*up_to_date) {
-        return LO_OK;
+    return LO_OK;
+}
+
+static lo_status prepare(publication *p, lo_error *err)
+{
+    enum { BATCH_BYTES = 32 << 20 };
+    lo_study *s = p->study;
+    bool compacted = false;
+    for (int64_t m = 0; m < p->models; m++) {
+        compacted = compacted || p->ledger->entry[p->model[m]].compacted;
     }
     lo_shard(p->models, 1, s->run.rank, s->run.ranks, &p->first, &p->count);
     describe_columns(p);
@@ -408,11 +412,14 @@ lo_status lo_publish_ensemble(lo_study *study, lo_ledger *ledger, bool *damaged,
     *damaged = false;
     LO_TRY(lo_ledger_share(ledger, comm, err));
     publication p = {.study = study, .ledger = ledger, .old = {.id = -1}, .h5 = {.id = -1}};
-    bool up_to_date = false;
     LO_TRY(lo_study_lock(study, err));
-    lo_status status = lo_agree(comm, prepare(&p, &up_to_date, err), err);
+    lo_status status = lo_agree(comm, list_models(&p, err), err);
     /* Ranks may see a shared file system differently for a moment: all do what rank 0 finds. */
+    bool up_to_date = p.models == 0 || (study->run.rank == 0 && is_published(study, ledger, p.models));
     MPI_Bcast(&up_to_date, 1, MPI_C_BOOL, 0, comm);
+    if (status == LO_OK && !up_to_date) {
+        status = lo_agree(comm, prepare(&p, err), err);
+    }
     if (status == LO_OK && !up_to_date) {
         const double start = lo_clock_monotonic();
         char path[PATH_MAX];
