@@ -154,10 +154,12 @@ void lo_journal_close(lo_journal *journal)
     }
 }
 
-/* Reads exactly size bytes at offset, or returns false (end of file, error). */
+/* Reads exactly size bytes at offset, or returns false: errno is 0 where the file ends before, else says what
+ * went wrong. A disk that cannot be read is not a damaged record. */
 static bool read_at(int fd, void *buffer, size_t size, uint64_t offset)
 {
     char *to = buffer;
+    errno = 0;
     while (size > 0) {
         const ssize_t got = pread(fd, to, size, (off_t)offset);
         if (got < 0 && errno == EINTR) {
@@ -166,6 +168,7 @@ static bool read_at(int fd, void *buffer, size_t size, uint64_t offset)
         if (got <= 0) {
             return false;
         }
+        errno = 0;
         to += got;
         offset += (uint64_t)got;
         size -= (size_t)got;
@@ -173,7 +176,7 @@ static bool read_at(int fd, void *buffer, size_t size, uint64_t offset)
     return true;
 }
 
-/* Reads a payload and checks it; NULL when it does not hold. */
+/* Reads a payload and checks it; NULL when it does not hold (errno 0) or there is no memory or no reading. */
 static char *read_payload(int fd, uint64_t at, const header *h)
 {
     char *payload = malloc(h->payload_size + 1);
@@ -182,14 +185,17 @@ static char *read_payload(int fd, uint64_t at, const header *h)
     }
     if (!read_at(fd, payload, h->payload_size, at + HEADER) ||
         lo_crc32(0, payload, h->payload_size) != h->payload_crc) {
+        const int reason = errno;
         free(payload);
+        errno = reason;
         return NULL;
     }
     payload[h->payload_size] = '\0';
     return payload;
 }
 
-/* The next offset from `at` on where a valid header starts, or size when there is none. */
+/* The next offset from `at` on where a valid header starts, or size when there is none (errno: as read_at).
+ */
 static uint64_t next_header(int fd, uint64_t at, uint64_t size)
 {
     header h;
@@ -204,6 +210,11 @@ static uint64_t next_header(int fd, uint64_t at, uint64_t size)
         }
     }
     return size;
+}
+
+static lo_status cannot_read(const char *file, lo_error *err)
+{
+    return lo_fail_errno(err, LO_IO, "%s: cannot read the journal", file);
 }
 
 lo_status lo_journal_scan(const char *file, uint64_t *offset, uint64_t *skipped, lo_record_found record_found,
@@ -224,6 +235,10 @@ lo_status lo_journal_scan(const char *file, uint64_t *offset, uint64_t *skipped,
     while (status == LO_OK && at + HEADER <= size) {
         header h;
         const bool whole = read_at(fd, &h, HEADER, at) && valid(&h) && h.payload_size <= size - at - HEADER;
+        if (errno != 0) {
+            status = cannot_read(file, err);
+            break;
+        }
         if (whole && h.version > VERSION) {
             status = lo_fail(err, LO_DATA,
                              "%s: record at byte %llu has format version %u; this leaveout reads up to %d",
@@ -233,11 +248,16 @@ lo_status lo_journal_scan(const char *file, uint64_t *offset, uint64_t *skipped,
         char *payload = NULL;
         if (whole && h.kind != LO_RECORD_DONE && h.payload_size <= SMALL_PAYLOAD) {
             payload = read_payload(fd, at, &h);
+            if (payload == NULL && errno != 0) {
+                status = cannot_read(file, err);
+                break;
+            }
         }
         if (!whole || (h.kind != LO_RECORD_DONE && payload == NULL)) {
             const uint64_t next = next_header(fd, at + ALIGNMENT, size);
             if (next >= size) {
-                break; /* a torn tail */
+                status = errno != 0 ? cannot_read(file, err) : LO_OK; /* a torn tail */
+                break;
             }
             *skipped += next - at;
             at = next;
@@ -250,7 +270,8 @@ lo_status lo_journal_scan(const char *file, uint64_t *offset, uint64_t *skipped,
         at += HEADER + padded(h.payload_size);
     }
     if (status == LO_OK) {
-        /* May lie beyond the end, when padding is still to come: the next record starts there all the same. */
+        /* May lie beyond the end, when padding is still to come: the next record starts there all the same.
+         */
         *offset = at;
     }
     (void)close(fd);
@@ -266,7 +287,10 @@ lo_status lo_journal_payload(const char *file, uint64_t at, lo_record *record, c
     }
     lo_status status = LO_OK;
     header h;
-    if (!read_at(fd, &h, HEADER, at) || !valid(&h)) {
+    const bool found = read_at(fd, &h, HEADER, at);
+    if (!found && errno != 0) {
+        status = cannot_read(file, err);
+    } else if (!found || !valid(&h)) {
         status = lo_fail(err, LO_DATA, "%s: no valid record at byte %llu", file, (unsigned long long)at);
     } else if ((h.flags & LO_RECORD_COMPACTED) != 0) {
         status = lo_fail(err, LO_DATA, "%s: the payload at byte %llu was dropped by compacting", file,
@@ -274,7 +298,9 @@ lo_status lo_journal_payload(const char *file, uint64_t at, lo_record *record, c
     } else {
         *record = unpack(&h);
         *payload = read_payload(fd, at, &h);
-        if (*payload == NULL) {
+        if (*payload == NULL && errno != 0) {
+            status = cannot_read(file, err);
+        } else if (*payload == NULL) {
             status =
                 lo_fail(err, LO_DATA,
                         "%s: the payload of the record at byte %llu (task %llu) does not match its checksum",

@@ -417,6 +417,29 @@ static void expect_same(const lo_record *a, const lo_record *b)
     assert_int_equal(a->payload_crc, b->payload_crc);
 }
 
+/* What cannot be read is no damage: or a disk that is away for a moment would have all models trained again.
+ */
+static void test_unreadable(void **state)
+{
+    (void)state;
+    (void)unlink(file);
+    assert_int_equal(mkdir(file, 0777), 0); /* opens, but reading fails */
+    found f;
+    uint64_t skipped;
+    struct stat st;
+    assert_int_equal(stat(file, &st), 0);
+    if (st.st_size >= HEADER) { /* not on every file system */
+        assert_int_equal(scan(&f, &skipped), LO_IO);
+    }
+    lo_record record;
+    char *payload;
+    lo_error err;
+    assert_int_equal(lo_journal_payload(file, 0, &record, &payload, &err), LO_IO);
+    assert_non_null(strstr(err.text, strerror(EISDIR)));
+    assert_null(payload);
+    assert_int_equal(rmdir(file), 0);
+}
+
 static void test_compact(void **state)
 {
     (void)state;
@@ -530,6 +553,7 @@ int main(void)
         cmocka_unit_test(test_newer_version),
         cmocka_unit_test(test_scan_returns_what_the_callback_returns),
         cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_unreadable),
         cmocka_unit_test(test_compact),
         cmocka_unit_test(test_arena),
         cmocka_unit_test(test_clock),
