@@ -118,3 +118,6 @@ wait_for() {
         sleep 0.02
     done
 }
+
+# children PID: the processes it started, one a line.
+children() { cat "/proc/$1"/task/*/children 2>/dev/null | tr ' ' '\n' | sed '/^$/d'; }

@@ -90,7 +90,7 @@ for ((i = 0; i < 4; i++)); do
     shell=$!
     begun() { "$LEAVEOUT_TOOLS/journal_records" "$directory" 2>/dev/null | grep -q "attempt-00$((i + 1)).* START"; }
     wait_for 20 begun
-    kill -9 $(pgrep -P "$(pgrep -P $shell)")
+    kill -9 $(children "$(children $shell)")
     wait $shell
 done
 expect_code 0 study 2 "$directory" "${set_keys[@]}"

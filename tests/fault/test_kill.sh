@@ -36,8 +36,8 @@ for ((instant = 0; instant < instants; instant++)); do
         ;;
     esac
     # The study function runs in a subshell: mpirun, or the program itself, is its child.
-    launcher=$(pgrep -P $victim | head -n 1)
-    mapfile -t programs < <(if [ $ranks -gt 1 ]; then pgrep -P "${launcher:-$victim}"; else echo "$launcher"; fi)
+    launcher=$(children $victim | head -n 1)
+    mapfile -t programs < <(if [ $ranks -gt 1 ]; then children "${launcher:-$victim}"; else echo "$launcher"; fi)
     if [ $((RANDOM % 2)) -eq 0 ] && [ ${#programs[@]} -gt 0 ]; then
         who=one
         kill -9 "${programs[RANDOM % ${#programs[@]}]}" 2>/dev/null

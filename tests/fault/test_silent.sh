@@ -15,7 +15,7 @@ begin() {
     study 2 "$1" "${slow[@]}" >"$work/out" 2>"$work/err" &
     shell=$!
     wait_for 30 some_done "$1"
-    mapfile -t ranks < <(pgrep -P "$(pgrep -P $shell | head -n 1)")
+    mapfile -t ranks < <(children "$(children $shell | head -n 1)")
     [ ${#ranks[@]} -eq 2 ] || fail "${#ranks[@]} ranks"
 }
 

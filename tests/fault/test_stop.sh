@@ -18,8 +18,8 @@ stopped_by() {
     study "$ranks" "$directory" "${slow[@]}" >"$work/out" 2>"$work/err" &
     local shell=$!
     wait_for 30 some_done "$directory"
-    launcher=$(pgrep -P $shell | head -n 1)
-    programs=$(if [ "$ranks" -gt 1 ]; then pgrep -P "$launcher"; else echo "$launcher"; fi)
+    launcher=$(children $shell | head -n 1)
+    programs=$(if [ "$ranks" -gt 1 ]; then children "$launcher"; else echo "$launcher"; fi)
     "$@" || fail "$*"
     local begun=$SECONDS
     wait $shell || code=$?
@@ -62,7 +62,7 @@ directory=$work/term-to-mpirun
 study 2 "$directory" "${slow[@]}" >"$work/out" 2>"$work/err" &
 shell=$!
 wait_for 30 some_done "$directory"
-kill -TERM "$(pgrep -P $shell)"
+kill -TERM "$(children $shell)"
 wait $shell && fail "mpirun was terminated and says 0"
 expect_code 0 study 2 "$directory" "${slow[@]}"
 expect_trained_once "$directory" 30
