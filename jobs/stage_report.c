@@ -119,7 +119,7 @@ static lo_status gather_attempts(material *m, lo_error *err)
             lo_field(source->text, "processor", m->attempt_text[a][2], TEXT);
             lo_field(source->text, "job", m->attempt_text[a][3], TEXT);
             (void)snprintf(m->attempt_text[a][4], TEXT, "%s",
-                           source->attempt == m->study->run.attempt.number ? "this one"
+                           source->attempt == m->study->run.attempt.number ? "wrote this report"
                            : attempt_lives(m->study, source->attempt)      ? "running"
                                                                            : "died");
         }

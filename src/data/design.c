@@ -40,7 +40,7 @@ static lo_status make_balanced(lo_design *design, lo_error *err)
     design->block = smallest_block(design->ratio);
     if (design->block == 0) {
         return lo_fail(err, LO_USAGE,
-                       "ensemble.ratio: found %.17g; the balanced design needs a fraction with a denominator "
+                       "ensemble.ratio: found %.12g; the balanced design needs a fraction with a denominator "
                        "of at most %d, "
                        "such as 0.7 or 0.25; the random design takes any",
                        design->ratio, MAX_BLOCK);

@@ -208,8 +208,7 @@ static void write_what_was_trained(const struct page *page)
     (void)fprintf(out, "<p class=\"lead\">%s %s trained, ", lo_number_count(report->models_done).text,
                   plural(report->models_done, "model was", "models were"));
     if (page->leave_groups) {
-        (void)fprintf(out, "on all of %s training examples or on all but what is left out",
-                      lo_number_count(n).text);
+        (void)fprintf(out, "on all or all but one of %s training examples", lo_number_count(n).text);
     } else {
         (void)fprintf(
             out, "%s %s of %s training examples", plural(report->models_done, "on", "each on its own"),

@@ -55,6 +55,9 @@ expect_text "$work/err" 'train.epochs: 4 in the study, 5 in the job'
 expect_no_text "$work/err" '^$'
 cmp -s "$work/study/status.json" "$work/before" || fail "a refused run changed status.json"
 
+expect_code 2 "$LEAVEOUT" check "$job" --set ensemble.ratio=0.333
+expect_text "$work/err" 'ensemble.ratio: found 0.333;'
+
 # names of classes: all or none
 expect_code 2 "$LEAVEOUT" check "$job" --set 'data.class_names=[a, b]'
 expect_text "$work/err" 'data.class_names: found 2 names; allowed: 10'

@@ -479,6 +479,7 @@ static void test_mean_memorization_is_of_the_values(void **state)
     s.report.design = "leave_one_out";
     text = write_and_read(&s);
     assert_has(text, "Bonett and Price 2012");
+    assert_has(text, "on all or all but one of 64 training examples of 2 classes");
     assert_lacks(text, "the wider end of Newcombe");
     free(text);
 
