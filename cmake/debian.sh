@@ -5,6 +5,10 @@
 # shellcheck disable=SC2034  # used by the scripts that source this file
 runtime_packages=(build-essential cmake pkg-config libopenmpi-dev openmpi-bin libhdf5-openmpi-dev librandom123-dev
     libyaml-dev zlib1g-dev libpng-dev gnuplot-nox dataset-fashion-mnist)
+# To test: cmocka, a Slurm cluster on this machine, tools that read results, and shellcheck.
+# shellcheck disable=SC2034
+test_packages=(libcmocka-dev slurm-wlm slurm-wlm-basic-plugins munge libpmix-dev iproute2 util-linux procps hdf5-tools
+    python3-numpy python3-h5py shellcheck)
 
 # is_installed PACKAGE
 is_installed() {
