@@ -131,6 +131,7 @@ lo_recipe lo_study_recipe(const lo_job *job)
                         .beta2 = lo_job_real(job, "train.optimizer.beta2"),
                         .epsilon = lo_job_real(job, "train.optimizer.epsilon"),
                         .label_smoothing = lo_job_real(job, "train.label_smoothing"),
+                        .clip_norm = lo_job_real(job, "train.clip_norm"),
                         .schedule = lo_schedule_named(lo_job_text(job, "train.schedule.name")),
                         .warmup_epochs = lo_job_real(job, "train.schedule.warmup_epochs"),
                         .gamma = lo_job_real(job, "train.schedule.gamma"),

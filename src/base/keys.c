@@ -117,6 +117,8 @@ static const lo_key table[] = {
            .help = "Arithmetic of the training; auto is resolved once, when the study is made."),
     REAL("train.label_smoothing", "0", 0, 1, "share", LO_KEYS_RECIPE, .open_high = true,
          .help = "Share of the target that is spread evenly over all classes; 0: the label alone."),
+    REAL("train.clip_norm", "0", 0, INFINITY, "", LO_KEYS_RECIPE,
+         .help = "Gradients whose norm, over all parameters, is larger are scaled down to it; 0: never."),
 
     SECTION("ensemble", OPTIONAL,
             .help = "Stage: trains many models, each on a part of the training examples."),

@@ -59,6 +59,7 @@ typedef struct lo_norm {
 
 typedef struct lo_sgd {
     float lr, momentum, weight_decay;
+    float scale; /* of the gradient: 1, or less where it is clipped */
 } lo_sgd;
 
 /* One step of AdamW; the bias corrections, which change from step to step, are in rate and correction. */
@@ -69,6 +70,7 @@ typedef struct lo_adamw {
     float beta2, rest2;
     float correction; /* 1 / sqrt(1 - beta2^t) */
     float epsilon;    /* above 0: padding divides by it */
+    float scale;      /* of the gradient */
 } lo_adamw;
 
 typedef struct lo_kernels {
@@ -119,14 +121,17 @@ typedef struct lo_kernels {
     void (*relu_backward)(float *dy, const float *y, size_t count);
     /* sums [columns] (+)= the sums over the rows of x. */
     void (*column_sums)(const float *x, size_t rows, size_t columns, float *sums, bool accumulate);
+    /* The sum of the squares of x [count], count a multiple of LO_LANES, in an order that is the same at
+     * every level. */
+    double (*square_sum)(const float *x, size_t count);
     /* out = in * scale + shift. */
     void (*convert)(const uint8_t *in, size_t count, float scale, float shift, float *out);
-    /* v = momentum v + (g + weight_decay w); w -= lr v. */
+    /* v = momentum v + (scale g + weight_decay w); w -= lr v. */
     void (*sgd)(const lo_sgd *sgd, size_t count, float *w, float *v, const float *g);
-    /* d = g + weight_decay w; v = momentum v + d; w -= lr (d + momentum v). */
+    /* d = scale g + weight_decay w; v = momentum v + d; w -= lr (d + momentum v). */
     void (*sgd_nesterov)(const lo_sgd *sgd, size_t count, float *w, float *v, const float *g);
-    /* m = beta1 m + rest1 g; v = beta2 v + rest2 g^2; w = keep w - rate m / (correction sqrt(v) + epsilon).
-     */
+    /* g = scale g; m = beta1 m + rest1 g; v = beta2 v + rest2 g^2; w = keep w - rate m / (correction sqrt(v)
+     * + epsilon). */
     void (*adamw)(const lo_adamw *adamw, size_t count, float *w, float *m, float *v, const float *g);
     /* Runs about `work` fused multiply-adds on registers and returns how many floating point operations that
      * were. */

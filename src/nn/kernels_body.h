@@ -741,12 +741,29 @@ static void convert(const uint8_t *in, size_t count, float scale, float shift, f
     }
 }
 
+/* A product of two floats is exact in double, so fused or not, every level rounds alike. */
+static double square_sum(const float *x, size_t count)
+{
+    double lanes[LO_LANES] = {0};
+    for (size_t i = 0; i < count; i += LO_LANES) {
+        for (size_t lane = 0; lane < LO_LANES; lane++) {
+            lanes[lane] += (double)x[i + lane] * (double)x[i + lane];
+        }
+    }
+    double sum = 0;
+    for (size_t lane = 0; lane < LO_LANES; lane++) {
+        sum += lanes[lane];
+    }
+    return sum;
+}
+
 INLINE void sgd_step(const lo_sgd *s, size_t count, float *w, float *v, const float *g, const bool nesterov)
 {
     const V lr = all(-s->lr), momentum = all(s->momentum), decay = all(s->weight_decay);
+    const V scale = all(s->scale);
     for (size_t i = 0; i < count; i += VEC) {
         const V weight = load(w + i);
-        const V slope = fma_(decay, weight, load(g + i));
+        const V slope = fma_(decay, weight, scale * load(g + i));
         const V velocity = fma_(momentum, load(v + i), slope);
         store(v + i, velocity);
         store(w + i, fma_(lr, nesterov ? fma_(momentum, velocity, slope) : velocity, weight));
@@ -766,10 +783,10 @@ static void sgd_nesterov(const lo_sgd *s, size_t count, float *w, float *v, cons
 static void adamw(const lo_adamw *a, size_t count, float *w, float *m, float *v, const float *g)
 {
     const V rate = all(-a->rate), keep = all(a->keep), correction = all(a->correction);
-    const V epsilon = all(a->epsilon);
+    const V epsilon = all(a->epsilon), scale = all(a->scale);
     const V beta1 = all(a->beta1), rest1 = all(a->rest1), beta2 = all(a->beta2), rest2 = all(a->rest2);
     for (size_t i = 0; i < count; i += VEC) {
-        const V slope = load(g + i);
+        const V slope = scale * load(g + i);
         const V first = fma_(beta1, load(m + i), rest1 * slope);
         const V second = fma_(beta2, load(v + i), rest2 * (slope * slope));
         store(m + i, first);
@@ -821,6 +838,7 @@ const lo_kernels KERNELS = {
     .relu_backward = relu_backward,
     .column_sums = column_sums,
     .convert = convert,
+    .square_sum = square_sum,
     .sgd = sgd,
     .sgd_nesterov = sgd_nesterov,
     .adamw = adamw,

@@ -17,8 +17,10 @@ typedef struct lo_optimizer_state {
 typedef struct lo_optimizer_type {
     const char *name;
     int arrays; /* floats that it keeps for each weight */
-    /* Takes step number state->steps (1 is the first) with learning rate lr, on the network's gradient. */
-    void (*update)(const lo_recipe *recipe, lo_network *network, const lo_optimizer_state *state, double lr);
+    /* Takes step number state->steps (1 is the first) with learning rate lr, on `scale` times the network's
+     * gradient. */
+    void (*update)(const lo_recipe *recipe, lo_network *network, const lo_optimizer_state *state, double lr,
+                   double scale);
 } lo_optimizer_type;
 
 extern const lo_optimizer_type lo_optimizer_type_sgd, lo_optimizer_type_adamw;
@@ -33,7 +35,7 @@ void lo_optimizer_reserve(lo_optimizer_state *state, const lo_recipe *recipe, co
 /* Forgets all steps. */
 void lo_optimizer_start(lo_optimizer_state *state, const lo_network *network);
 
-/* One step from the network's gradient. */
+/* One step from the network's gradient, clipped as the recipe says. */
 void lo_optimizer_step(lo_optimizer_state *state, const lo_recipe *recipe, lo_network *network, double lr);
 
 #endif

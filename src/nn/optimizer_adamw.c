@@ -4,7 +4,8 @@
 
 #include <math.h>
 
-static void update(const lo_recipe *recipe, lo_network *network, const lo_optimizer_state *state, double lr)
+static void update(const lo_recipe *recipe, lo_network *network, const lo_optimizer_state *state, double lr,
+                   double scale)
 {
     const double steps = (double)state->steps;
     const lo_adamw adamw = {.rate = (float)(lr / (1 - pow(recipe->beta1, steps))),
@@ -14,7 +15,8 @@ static void update(const lo_recipe *recipe, lo_network *network, const lo_optimi
                             .beta2 = (float)recipe->beta2,
                             .rest2 = (float)(1 - recipe->beta2),
                             .correction = (float)(1 / sqrt(1 - pow(recipe->beta2, steps))),
-                            .epsilon = (float)recipe->epsilon};
+                            .epsilon = (float)recipe->epsilon,
+                            .scale = (float)scale};
     network->kernels->adamw(&adamw, network->weight_size, network->weights, state->array[0], state->array[1],
                             network->gradient);
 }

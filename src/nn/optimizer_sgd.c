@@ -2,11 +2,14 @@
  * and Hinton, "On the importance of initialization and momentum in deep learning", ICML 2013. */
 #include "nn/optimizer.h"
 
-static void update(const lo_recipe *recipe, lo_network *network, const lo_optimizer_state *state, double lr)
+static void update(const lo_recipe *recipe, lo_network *network, const lo_optimizer_state *state, double lr,
+                   double scale)
 {
     const lo_kernels *kernels = network->kernels;
-    const lo_sgd sgd = {
-        .lr = (float)lr, .momentum = (float)recipe->momentum, .weight_decay = (float)recipe->weight_decay};
+    const lo_sgd sgd = {.lr = (float)lr,
+                        .momentum = (float)recipe->momentum,
+                        .weight_decay = (float)recipe->weight_decay,
+                        .scale = (float)scale};
     (recipe->nesterov ? kernels->sgd_nesterov : kernels->sgd)(&sgd, network->weight_size, network->weights,
                                                               state->array[0], network->gradient);
 }

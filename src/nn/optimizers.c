@@ -1,5 +1,6 @@
 #include "nn/optimizer.h"
 
+#include <math.h>
 #include <string.h>
 
 static const lo_optimizer_type *const types[] = {
@@ -40,8 +41,18 @@ void lo_optimizer_start(lo_optimizer_state *state, const lo_network *network)
     }
 }
 
+/* What the gradient is multiplied by so that its norm is at most `limit`, as torch.nn.utils.clip_grad_norm_
+ * has it; NaN where the norm is. */
+static double clip(const lo_network *network, double limit)
+{
+    const double norm = sqrt(network->kernels->square_sum(network->gradient, network->weight_size));
+    const double scale = limit / (norm + 1e-6);
+    return scale >= 1 ? 1 : scale;
+}
+
 void lo_optimizer_step(lo_optimizer_state *state, const lo_recipe *recipe, lo_network *network, double lr)
 {
     state->steps++;
-    lo_optimizer_of(recipe)->update(recipe, network, state, lr);
+    const double scale = recipe->clip_norm > 0 ? clip(network, recipe->clip_norm) : 1;
+    lo_optimizer_of(recipe)->update(recipe, network, state, lr, scale);
 }

@@ -37,6 +37,7 @@ typedef struct lo_recipe {
     bool nesterov;           /* sgd: w -= lr (d + momentum v) */
     double beta1, beta2, epsilon; /* adamw: 0 to below 1; epsilon is a normal float above 0 */
     double label_smoothing;       /* 0 to below 1: share of the target that is spread over all classes */
+    double clip_norm;             /* above 0: gradients of a larger norm are scaled down to it */
     lo_schedule schedule;
     double warmup_epochs;                  /* all schedules: linear from 0, before them */
     int32_t milestones[LO_MAX_MILESTONES]; /* step: epochs after the warm-up, at which lr is multiplied ... */

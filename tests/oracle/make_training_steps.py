@@ -4,7 +4,8 @@
 Needs Debian's python3-torch. Writes a binary file, little-endian, cases one after the other:
   int32: preset (0 linear, 1 mlp, 2 cnn), channels, height, width, classes, batch, cnn's width,
          optimizer (0 sgd, 1 adamw), nesterov, number of hidden layers, their sizes;
-  float32: lr, weight decay, momentum, beta1, beta2, epsilon, scale[channels], shift[channels];
+  float32: lr, weight decay, momentum, beta1, beta2, epsilon, label smoothing, norm to clip at (0: none), scale[channels],
+           shift[channels];
   uint8 pixel[batch, channels, height, width]; int32 label[batch]; float64 loss[3], the batch's mean before each step;
   int32 number of tensors; each: int32 values, then float32 values at the start, after one step, after three;
   float32 logits[batch, classes] in evaluation mode after three steps.
@@ -19,7 +20,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-REALS = {"lr": 0.1, "weight_decay": 0.01, "momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
+REALS = {"lr": 0.1, "weight_decay": 0.01, "momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8,
+         "smoothing": 0.0, "clip": 0.0}
 
 
 def block(i, o):
@@ -73,9 +75,12 @@ def case(seed, preset, shape, classes, batch, width=0, hidden=(), adamw=False, n
     states, losses = [tensors(net)], []
     net.train()
     for step in range(3):
-        loss = F.cross_entropy(net(x), label)
+        loss = F.cross_entropy(net(x), label, label_smoothing=o["smoothing"])
         optimizer.zero_grad()
         loss.backward()
+        if o["clip"] > 0:
+            norm = nn.utils.clip_grad_norm_(net.parameters(), o["clip"])
+            print(f"case {seed}, step {step}: norm {norm:.4g}, clipped at {o['clip']:.4g}", file=sys.stderr)
         optimizer.step()
         losses.append(loss.item())
         if step != 1:
@@ -101,11 +106,17 @@ def main():
         case(5, 2, (3, 9, 11), 4, 6, width=5),
         case(6, 2, (2, 15, 14), 7, 9, width=8),
         case(7, 2, (1, 28, 28), 10, 1, width=3),
-        case(8, 1, (1, 7, 6), 5, 9, hidden=(19,), nesterov=True),
-        case(9, 2, (1, 9, 8), 4, 6, width=4, nesterov=True),
-        case(10, 1, (1, 7, 6), 5, 9, hidden=(19,), adamw=True, lr=0.003, weight_decay=0.5),
-        case(11, 2, (1, 9, 8), 4, 6, width=4, adamw=True, lr=0.01, beta1=0.8, beta2=0.95, epsilon=1e-3),
-        case(12, 2, (1, 9, 8), 4, 6, width=4, adamw=True, lr=0.01),
+        case(8, 1, (1, 7, 6), 5, 9, hidden=(9,), nesterov=True),
+        case(9, 2, (1, 9, 8), 4, 6, width=3, nesterov=True),
+        case(10, 1, (1, 7, 6), 5, 9, hidden=(9,), adamw=True, lr=0.003, weight_decay=0.5),
+        case(11, 2, (1, 9, 8), 4, 6, width=3, adamw=True, lr=0.01, beta1=0.8, beta2=0.95, epsilon=1e-3),
+        case(12, 2, (1, 9, 8), 4, 6, width=3, adamw=True, lr=0.01),
+        case(13, 1, (1, 7, 6), 5, 9, hidden=(9,), smoothing=0.2),
+        case(14, 2, (1, 9, 8), 4, 6, width=3, smoothing=0.1),
+        case(15, 1, (1, 7, 6), 5, 9, hidden=(9,), clip=1.0),
+        case(16, 2, (1, 9, 8), 4, 6, width=3, clip=0.5),
+        case(17, 1, (1, 7, 6), 5, 9, hidden=(9,), adamw=True, lr=0.003, clip=0.3, smoothing=0.05),
+        case(18, 2, (1, 9, 8), 4, 6, width=3, nesterov=True, clip=1.5, smoothing=0.4),
     )
     sys.stdout.buffer.write(b"".join(cases))
 

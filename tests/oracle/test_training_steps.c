@@ -48,7 +48,7 @@ static bool read_case(FILE *file, steps_case *c)
 {
     static const char *const names[] = {"linear", "mlp", "cnn"};
     int32_t head[10];
-    float reals[6];
+    float reals[8];
     memset(c, 0, sizeof(*c));
     if (fread(head, sizeof(int32_t), 10, file) != 10) {
         return false;
@@ -58,7 +58,7 @@ static bool read_case(FILE *file, steps_case *c)
     assert_in_range(head[9], 0, LO_MAX_HIDDEN);
     c->model = (lo_model_spec){.preset = names[head[0]], .width = head[6], .hidden_count = head[9]};
     assert_int_equal(fread(c->model.hidden, sizeof(int32_t), (size_t)head[9], file), head[9]);
-    assert_int_equal(fread(reals, sizeof(float), 6, file), 6);
+    assert_int_equal(fread(reals, sizeof(float), 8, file), 8);
     assert_int_equal(fread(c->scale, sizeof(float), (size_t)head[1], file), head[1]);
     assert_int_equal(fread(c->shift, sizeof(float), (size_t)head[1], file), head[1]);
     const size_t batch = (size_t)head[5];
@@ -71,7 +71,9 @@ static bool read_case(FILE *file, steps_case *c)
                             .momentum = (double)reals[2],
                             .beta1 = (double)reals[3],
                             .beta2 = (double)reals[4],
-                            .epsilon = (double)reals[5]};
+                            .epsilon = (double)reals[5],
+                            .label_smoothing = (double)reals[6],
+                            .clip_norm = (double)reals[7]};
     c->dataset = (lo_dataset){
         .shape = {head[1], head[2], head[3]}, .classes = head[4], .scale = c->scale, .shift = c->shift};
     c->pixel = take(file, batch * lo_shape_size(c->dataset.shape), 1);
@@ -188,7 +190,7 @@ static void test_steps(void **state)
         }
         free_case(&c);
     }
-    assert_int_equal(cases, 12);
+    assert_int_equal(cases, 18);
     (void)fclose(file);
 }
 

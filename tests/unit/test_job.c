@@ -640,6 +640,7 @@ static const struct {
     {"train.schedule.peak", "0.2", "RESI", "train.schedule.name=one_cycle"},
     {"train.precision", "f32", "RESI", NULL},
     {"train.label_smoothing", "0.1", "RESI", NULL},
+    {"train.clip_norm", "1.5", "RESI", NULL},
     {"ensemble.design", "random", "ESI", NULL},
     {"ensemble.models", "21", "", NULL},
     {"ensemble.ratio", "0.71", "ESI", NULL},

@@ -402,7 +402,7 @@ static void test_small_ones(void **state)
             }
             assert_true(fabs(sum - (double)sums[c]) < 1e-5);
         }
-        const lo_sgd sgd = {0.1F, 0.9F, 0.01F};
+        const lo_sgd sgd = {.lr = 0.1F, .momentum = 0.9F, .weight_decay = 0.01F, .scale = 0.5F};
         for (size_t i = 0; i < SIZE; i++) {
             w[i] = x[i] - 0.3F;
         }
@@ -410,7 +410,7 @@ static void test_small_ones(void **state)
         kernels->sgd(&sgd, SIZE, w, v, x);
         for (size_t i = 0; i < SIZE; i++) {
             const double before = (double)(x[i] - 0.3F);
-            const double velocity = 0.9 * (double)v0[i] + ((double)x[i] + 0.01 * before);
+            const double velocity = 0.9 * (double)v0[i] + (0.5 * (double)x[i] + 0.01 * before);
             assert_true(fabs((double)v[i] - velocity) < 1e-6);
             assert_true(fabs((double)w[i] - (before - 0.1 * velocity)) < 1e-6);
             w[i] = x[i] - 0.3F;
@@ -418,7 +418,7 @@ static void test_small_ones(void **state)
         memcpy(v, v0, SIZE * sizeof(float));
         kernels->sgd_nesterov(&sgd, SIZE, w, v, x);
         for (size_t i = 0; i < SIZE; i++) {
-            const double before = (double)(x[i] - 0.3F), slope = (double)x[i] + 0.01 * before;
+            const double before = (double)(x[i] - 0.3F), slope = 0.5 * (double)x[i] + 0.01 * before;
             const double velocity = 0.9 * (double)v0[i] + slope;
             assert_true(fabs((double)v[i] - velocity) < 1e-6);
             assert_true(fabs((double)w[i] - (before - 0.1 * (slope + 0.9 * velocity))) < 1e-6);
@@ -457,10 +457,11 @@ static void check_adamw(const lo_kernels *kernels)
                                 .beta2 = (float)beta2,
                                 .rest2 = (float)(1 - beta2),
                                 .correction = (float)(1 / sqrt(correction2)),
-                                .epsilon = (float)epsilon};
+                                .epsilon = (float)epsilon,
+                                .scale = 0.25F};
         kernels->adamw(&adamw, SIZE, w, m, v, g);
         for (size_t i = 0; i < SIZE; i++) {
-            const double slope = (double)g[i];
+            const double slope = 0.25 * (double)g[i];
             first[i] = beta1 * first[i] + (1 - beta1) * slope;
             second[i] = beta2 * second[i] + (1 - beta2) * slope * slope;
             weight[i] -= lr * decay * weight[i];
@@ -486,6 +487,30 @@ static void test_adamw(void **state)
     for (int level = 0; level < lo_kernels_count(); level++) {
         check_adamw(lo_kernels_at(level));
     }
+}
+
+/* The exact order, so that bits are those of every other level. */
+static void test_square_sum(void **state)
+{
+    (void)state;
+    enum { SIZE = 1008 };
+    float *x = values(1, SIZE, SIZE, 1);
+    double lanes[LO_LANES] = {0}, expected = 0;
+    x[3] = 1e25F;
+    x[17] = -3e-30F;
+    for (size_t i = 0; i < SIZE; i++) {
+        lanes[i % LO_LANES] += (double)x[i] * (double)x[i];
+    }
+    for (size_t lane = 0; lane < LO_LANES; lane++) {
+        expected += lanes[lane];
+    }
+    for (int level = 0; level < lo_kernels_count(); level++) {
+        assert_true(lo_kernels_at(level)->square_sum(x, SIZE) == expected);
+        assert_true(lo_kernels_at(level)->square_sum(x, 0) == 0);
+    }
+    x[SIZE - 1] = NAN;
+    assert_true(isnan(lo_kernels_at(0)->square_sum(x, SIZE)));
+    free(x);
 }
 
 static void check_patches(const lo_kernels *kernels, size_t channels, size_t height, size_t width)
@@ -544,6 +569,7 @@ int main(void)
         cmocka_unit_test(test_patches),
         cmocka_unit_test(test_pinning),
         cmocka_unit_test(test_adamw),
+        cmocka_unit_test(test_square_sum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
