@@ -29,7 +29,8 @@ code=0
 wait $shell || code=$?
 [ $code -eq 71 ] || fail "a silent rank: exit code $code, not 71"
 expect_text "$work/err" 'warning: rank 1 has been silent for 6 s'
-[ "$(records "$work/silent" DONE)" -lt 30 ] || fail "too late to say anything"
+# mpirun wakes the silent rank to end it, which may have the time to finish its task.
+[ "$(records "$work/silent" DONE)" -ge 28 ] || fail "rank 0 did not go on with what was left"
 expect_code 0 study 1 "$work/silent" "${slow[@]}"
 expect_trained_once "$work/silent" 30
 expect_equal "$work/undisturbed" "$work/silent"
