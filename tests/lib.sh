@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the shell tests share; each sources it first. Under ctest the environment names the program (LEAVEOUT), the
 # source (LEAVEOUT_SOURCE) and the test programs (LEAVEOUT_TOOLS). $work is a directory of the test's own.
 set -u

@@ -40,7 +40,7 @@ ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.4f", a / b }'; }
 larger() { awk -v a="$1" -v b="$2" 'BEGIN { print (a > b ? a : b) }'; }
 # The prepared data are no part of what is compared: every study starts with them.
 fresh() {
-    rm -rf "$work/$1"
+    rm -rf "${work:?}/$1"
     mkdir "$work/$1"
     if [ -d "$work/cache" ]; then
         cp -r "$work/cache" "$work/$1/cache"
