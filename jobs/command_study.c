@@ -384,15 +384,18 @@ static lo_status published_holds_all(const char *directory, const view *v, lo_er
     return status;
 }
 
-lo_status lo_command_compact(const lo_command_line *line, lo_error *err)
+/* Rewrites the journals of a study that nobody else works on. */
+static lo_status compact(const char *directory, const lo_attempt *self, lo_error *err)
 {
-    const char *directory = line->operand[0];
     view v;
     uint64_t saved = 0;
     lo_status status = view_open(directory, &v, err);
-    if (status == LO_OK && v.live > 0) {
-        status = lo_fail(err, LO_STOPPED, "%s: somebody works on this study; compact it when they are done",
-                         directory);
+    for (int i = 0; status == LO_OK && i < v.attempts; i++) {
+        if (v.attempt[i].live && v.attempt[i].number != self->number) {
+            status =
+                lo_fail(err, LO_STOPPED, "%s: attempt %d works on this study; compact it when it is done",
+                        directory, v.attempt[i].number);
+        }
     }
     if (status == LO_OK && v.ledger.done > 0) {
         status = published_holds_all(directory, &v, err);
@@ -406,5 +409,19 @@ lo_status lo_command_compact(const lo_command_line *line, lo_error *err)
         (void)printf("journals=%d bytes_saved=%llu\n", v.ledger.sources, (unsigned long long)saved);
     }
     view_close(&v);
+    return status;
+}
+
+lo_status lo_command_compact(const lo_command_line *line, lo_error *err)
+{
+    const char *directory = line->operand[0];
+    lo_job *job = NULL;
+    LO_TRY(lo_study_read_job(directory, &job, err));
+    lo_job_destroy(&job);
+    /* Announced like a run, so that one that starts meanwhile finds the study busy. */
+    lo_attempt self = lo_attempt_self(1);
+    LO_TRY(lo_attempt_begin(directory, &self, err));
+    const lo_status status = compact(directory, &self, err);
+    lo_attempt_end(directory, &self);
     return status;
 }
