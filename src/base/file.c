@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-static lo_status sync_directory_of(const char *file, lo_error *err)
+lo_status lo_file_sync_directory(const char *file, lo_error *err)
 {
     char copy[PATH_MAX];
     if (snprintf(copy, sizeof(copy), "%s", file) >= (int)sizeof(copy)) {
@@ -35,7 +35,7 @@ static lo_status publish(const char *part, const char *file, lo_error *err)
     if (rename(part, file) != 0) {
         return lo_fail_errno(err, LO_IO, "%s: cannot rename it to %s", part, file);
     }
-    return sync_directory_of(file, err);
+    return lo_file_sync_directory(file, err);
 }
 
 lo_status lo_file_publish(const char *part, const char *file, lo_error *err)

@@ -138,7 +138,10 @@ lo_status lo_journal_create(const char *file, const char *text, lo_journal *out,
         return lo_fail_errno(err, LO_IO, "%s: cannot create the journal", file);
     }
     lo_record record = {.kind = LO_RECORD_ATTEMPT};
-    const lo_status status = lo_journal_append(out, &record, text, strlen(text), true, err);
+    lo_status status = lo_journal_append(out, &record, text, strlen(text), true, err);
+    if (status == LO_OK) {
+        status = lo_file_sync_directory(file, err); /* what the records' own syncs do not cover: its name */
+    }
     if (status != LO_OK) {
         lo_journal_close(out);
         (void)unlink(file);
