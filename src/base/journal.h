@@ -45,8 +45,8 @@ typedef struct lo_journal {
     char file[4096];
 } lo_journal;
 
-/* Creates a new file, which must not exist, and writes and syncs its ATTEMPT record with `text`. Errors:
- * LO_IO. */
+/* Creates a new file, which must not exist, writes its ATTEMPT record with `text` and syncs it and its
+ * directory. Errors: LO_IO. */
 lo_status lo_journal_create(const char *file, const char *text, lo_journal *out, lo_error *err);
 
 /* Appends a record; payload_size, payload_crc and wall of *record are filled in. With sync, returns only when
