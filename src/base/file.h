@@ -28,10 +28,6 @@ lo_status lo_file_sync_directory(const char *file, lo_error *err);
 /* Syncs and renames part to file and syncs the directory. */
 lo_status lo_file_publish(const char *part, const char *file, lo_error *err);
 
-/* Syncs the directory that holds `file`, so that a new or renamed entry survives a power loss. Errors: LO_IO.
- */
-lo_status lo_file_sync_directory(const char *file, lo_error *err);
-
 /* Reads a whole file of at most `limit` bytes into malloc'ed memory (NUL-terminated, size excludes it).
  * Errors: LO_IO if it cannot be read; LO_DATA if it is larger. The caller frees it. */
 lo_status lo_file_read(const char *file, size_t limit, char **data, size_t *size, lo_error *err);
