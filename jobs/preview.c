@@ -7,18 +7,24 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* In a directory of its own: nobody else can put a link in the file's place. */
 static lo_status open_data(lo_preview *p, lo_error *err)
 {
+    char directory[PATH_MAX];
     char file[PATH_MAX];
     const char *tmp = getenv("TMPDIR");
     const lo_data_spec spec = lo_study_data_spec(p->job);
-    (void)snprintf(file, sizeof(file), "%.3000s/leaveout-preview-%ld.dat", tmp != NULL ? tmp : "/tmp",
-                   (long)getpid());
+    (void)snprintf(directory, sizeof(directory), "%.3000s/leaveout-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    if (mkdtemp(directory) == NULL) {
+        return lo_fail_errno(err, LO_IO, "%s: cannot make a temporary directory (TMPDIR)", directory);
+    }
+    (void)snprintf(file, sizeof(file), "%s/data.dat", directory);
     lo_status status = lo_dataset_prepare(&spec, file, err);
     if (status == LO_OK) {
         status = lo_dataset_open(file, spec.digest, &p->data, err);
     }
     (void)unlink(file); /* the mapping lives on */
+    (void)rmdir(directory);
     return status;
 }
 
