@@ -31,3 +31,11 @@ add_shell_test(io/test_damage.sh 2 io 300)
 add_shell_test(fault/test_diverged.sh 2 fault 120)
 add_shell_test(io/test_bad_input.sh 1 io 120)
 add_shell_test(unit/test_structure.sh 1 unit 120)
+
+# The numbers against the peers, and the accuracy of cnn: long, and meant for a quiet machine.
+add_shell_test(bench/contrast_against_numpy.sh 2 "bench;slow" 900)
+add_shell_test(bench/train_against_pytorch.sh 2 "bench;slow" 900)
+add_shell_test(bench/farm_overhead.sh 2 "bench;slow" 1800)
+add_test(NAME oracle.test_accuracy_cnn COMMAND test_accuracy)
+set_tests_properties(oracle.test_accuracy_cnn PROPERTIES LABELS "oracle;slow" TIMEOUT 600
+  ENVIRONMENT "${test_environment};LEAVEOUT_SLOW=1" WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})

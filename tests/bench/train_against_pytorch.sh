@@ -2,6 +2,7 @@
 # Training throughput against PyTorch on this machine, one thread each: five interleaved pairs a preset, and the median of
 # their ratios. PyTorch's side is torch_train.py in ${LEAVEOUT_PEERS:-../shared/peers}, run by Debian's Python.
 #   LEAVEOUT=build/release/leaveout tests/bench/train_against_pytorch.sh [PRESET ...]
+# Exit codes: 0; 1 where a median is below LEAVEOUT_TRAIN_RATIO (1); 77 skipped.
 set -eu
 source=$(cd "$(dirname "$0")/../.." && pwd)
 peer=${LEAVEOUT_PEERS:-$source/../shared/peers}/torch_train.py
@@ -19,6 +20,7 @@ if ! /usr/bin/python3 -c 'import torch' 2>/dev/null; then
     exit 77
 fi
 
+code=0
 for preset in "${presets[@]}"; do
     ratios=()
     for pair in 1 2 3 4 5; do
@@ -32,4 +34,6 @@ for preset in "${presets[@]}"; do
     done
     mapfile -t sorted < <(printf '%s\n' "${ratios[@]}" | sort -n)
     echo "preset=$preset precision=f32 batch=128 median_ratio=${sorted[2]} min=${sorted[0]} max=${sorted[4]}"
+    awk -v r="${sorted[2]}" -v least="${LEAVEOUT_TRAIN_RATIO:-1}" 'BEGIN { exit !(r >= least) }' || code=1
 done
+exit $code
