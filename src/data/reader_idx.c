@@ -317,6 +317,33 @@ end:
     return status;
 }
 
+/* Classes are the numbers 0 .. largest label. All but 0, which some sets leave out, must have examples: a
+ * label beyond a gap is a damaged byte, not a class. */
+static lo_status count_classes(const char *path, lo_source *out, lo_error *err)
+{
+    int64_t first[256]; /* record that has the label first, -1: none */
+    memset(first, -1, sizeof(first));
+    for (int64_t i = out->train.count - 1; i >= 0; i--) {
+        first[out->train.label[i]] = i;
+    }
+    int32_t gap = 0;
+    for (int32_t c = 1; c < 256; c++) {
+        if (first[c] < 0) {
+            gap = gap > 0 ? gap : c;
+        } else if (gap > 0) {
+            return lo_fail(err, LO_DATA,
+                           "%s: training labels: record %lld: found label %d, but no example has label %d; "
+                           "allowed are labels "
+                           "without gaps",
+                           path, (long long)first[c], c, gap);
+        } else {
+            out->classes = c + 1;
+        }
+    }
+    out->classes = out->classes > 0 ? out->classes : 1;
+    return LO_OK;
+}
+
 lo_status lo_read_idx(const char *path, lo_source *out, lo_error *err)
 {
     struct stat st;
@@ -328,10 +355,6 @@ lo_status lo_read_idx(const char *path, lo_source *out, lo_error *err)
                        path);
     }
     LO_TRY(read_part(path, "train", &out->train, &out->shape, 0, err));
-    for (int64_t i = 0; i < out->train.count; i++) {
-        if (out->train.label[i] >= out->classes) {
-            out->classes = out->train.label[i] + 1;
-        }
-    }
+    LO_TRY(count_classes(path, out, err));
     return read_part(path, "t10k", &out->test, &out->shape, out->classes, err);
 }

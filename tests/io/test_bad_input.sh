@@ -106,6 +106,8 @@ fresh && truncate -s -1 "$bad/$labels" && poke $labels 4 '\x00\x00\x02\x57' # 59
 refused 65 "$bad" '600' '599'
 fresh && printf '\xfa' | dd of="$bad/t10k-labels-idx1-ubyte" bs=1 seek=108 conv=notrunc status=none
 refused 65 "$bad/t10k-labels-idx1-ubyte: record 100 \(byte 108\): found label 250, allowed 0 to 9"
+fresh && printf '\xfa' | dd of="$bad/$labels" bs=1 seek=108 conv=notrunc status=none
+refused 65 "$bad: training labels: record 100: found label 250, but no example has label 10"
 fresh && gzip "$bad/$images"
 expect_code 0 "$LEAVEOUT" check "$job"
 expect_silence
