@@ -122,7 +122,8 @@ static double memory_per_rank(const lo_design *design, const lo_dataset *data, c
     const double prepare = source_bytes(&data->train, data->shape) + source_bytes(&data->test, data->shape);
     const double train = (double)p->trainer_bytes + record + n * 4;
     const double published = larger(fmin(fmin(models, publish_models) * record, publish_at_once), record);
-    const double columns = n * (double)((design->models + 63) / 64) * 8;
+    const int64_t words = (design->models + 63) / 64;
+    const double columns = n * (double)words * 8;
     const double block = (double)lo_influence_block(data->train.count) * n * sizeof(float);
     const double contrast = influence ? columns + block * (errors ? 2 : 1) : 0;
     return libraries + larger(larger(prepare, train), larger(published, contrast));
@@ -143,7 +144,8 @@ static void print_plan(const lo_job *job, const lo_dataset *data, const lo_desig
     const bool influence = lo_job_has(job, "influence");
     const bool errors = influence && lo_job_bool(job, "influence.errors");
     const int64_t top = influence ? lo_job_int(job, "influence.top") : 0;
-    const double columns = (double)n * (double)((design->models + 63) / 64) * 8;
+    const int64_t words = (design->models + 63) / 64;
+    const double columns = (double)n * (double)words * 8;
     const double influence_bytes = !influence ? 0
                                    : top > 0  ? (double)n_test * (double)top * (errors ? 16 : 12)
                                               : (double)n_test * (double)n * (errors ? 8 : 4);
