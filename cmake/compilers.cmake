@@ -4,7 +4,7 @@ target_compile_definitions(leaveout_options INTERFACE _GNU_SOURCE LEAVEOUT_VERSI
 target_compile_options(leaveout_options INTERFACE
   -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wconversion -Wno-sign-conversion
   # Paths are joined into PATH_MAX buffers; the lengths of their parts are checked once, where they enter.
-  -Wno-format-truncation
+  $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>
   -fno-math-errno -fno-trapping-math)
 target_link_libraries(leaveout_options INTERFACE m)
 if(LEAVEOUT_WERROR)
