@@ -98,6 +98,10 @@ static bool exists(const char *directory, const char *name)
 static void last_end(const view *v, char *text, size_t size)
 {
     int newest = 0;
+    if (v->live > 0) {
+        (void)snprintf(text, size, "running");
+        return;
+    }
     (void)snprintf(text, size, "never begun");
     for (int s = 0; s < v->ledger.sources; s++) {
         const lo_journal_file *source = &v->ledger.source[s];
