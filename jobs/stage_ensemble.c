@@ -528,9 +528,7 @@ static lo_status read_ledger(lo_study *study, lo_ledger *ledger, lo_error *err)
     lo_ledger_count_deaths(ledger, is_live, excused, &d);
     lo_attempt_bury(study->run.study, d.list, d.count);
     free(d.list);
-    uint64_t skipped = 0;
     for (int i = 0; i < ledger->sources; i++) {
-        skipped += ledger->source[i].skipped;
         if (ledger->source[i].skipped > 0) {
             lo_run_warn(
                 &study->run,
@@ -538,7 +536,6 @@ static lo_status read_ledger(lo_study *study, lo_ledger *ledger, lo_error *err)
                 study->run.study, ledger->source[i].name, (unsigned long long)ledger->source[i].skipped);
         }
     }
-    (void)skipped;
     lo_run_say(&study->run, "event=resume stage=ensemble done=%lld total=%lld journals=%d",
                (long long)ledger->done, (long long)ledger->tasks, ledger->sources);
     return LO_OK;
