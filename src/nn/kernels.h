@@ -1,6 +1,6 @@
-/* The arithmetic of training on one core: one table of kernels for each instruction set level, filled from
- * one common body (kernels_body.h), chosen at run time. A level's results are the same bits on every
- * processor that has the level.
+/* The arithmetic of training on one core: one table of kernels for each instruction set level and precision,
+ * filled from common bodies, chosen at run time. A table's results are the same bits on every processor that
+ * has its level.
  *
  * Activations are float32, [examples, height, width, channels], channels padded with zeros to a multiple of
  * LO_LANES; a vector is an image of 1 x 1. Padded lanes stay exactly zero through every kernel. */
@@ -73,8 +73,13 @@ typedef struct lo_adamw {
     float scale;      /* of the gradient */
 } lo_adamw;
 
+/* Of the operands of products. LO_BF16 rounds them to bfloat16 (to nearest, ties to even) where gemm and the
+ * convolutions pack them; sums, weights, activations and all other kernels are float32 with both. */
+typedef enum lo_precision { LO_F32, LO_BF16 } lo_precision;
+
 typedef struct lo_kernels {
-    const char *name; /* portable avx2 avx512 */
+    const char *name; /* portable avx2 avx512 amx */
+    lo_precision precision;
 
     void (*gemm)(const lo_gemm *g);
 
