@@ -8,9 +8,9 @@
 
 enum { CLASSES = 10, SIDE = 28, IMAGE = SIDE * SIDE, BATCHES = 4 };
 
-double lo_bench_peak(void)
+double lo_bench_peak(lo_precision precision)
 {
-    const lo_kernels *kernels = lo_kernels_chosen();
+    const lo_kernels *kernels = lo_kernels_chosen(precision);
     double best = 0;
     for (int i = 0; i < 10; i++) {
         float result = 0.5F;
@@ -47,20 +47,26 @@ done:
     return status;
 }
 
-lo_status lo_bench_train(const char *preset, int batch, double seconds, lo_bench *out, lo_error *err)
+lo_status lo_bench_train(const char *preset, lo_precision precision, int batch, double seconds, lo_bench *out,
+                         lo_error *err)
 {
     if (batch < 1 || !(seconds > 0)) {
         return lo_fail(err, LO_USAGE, "a benchmark with batch %d for %g seconds; both are positive", batch,
                        seconds);
     }
     const lo_model_spec model = {.preset = preset};
-    const lo_recipe recipe = {
-        .epochs = 1, .batch = batch, .lr = 0.01, .momentum = 0.9, .weight_decay = 5e-4, .seed = 1};
+    const lo_recipe recipe = {.epochs = 1,
+                              .batch = batch,
+                              .lr = 0.01,
+                              .momentum = 0.9,
+                              .weight_decay = 5e-4,
+                              .seed = 1,
+                              .precision = precision};
     const size_t count = (size_t)batch * BATCHES;
     const float scale = 1.0F / 64, shift = -2;
     const lo_random random = lo_random_make(recipe.seed, LO_FOR_TEST);
     lo_status status = LO_OK;
-    *out = (lo_bench){.peak_gflops = lo_bench_peak()};
+    *out = (lo_bench){.peak_gflops = lo_bench_peak(precision)};
     uint8_t *pixel = malloc(count * IMAGE);
     int32_t *label = malloc(count * sizeof(*label));
     uint32_t *rows = malloc(count * sizeof(*rows));

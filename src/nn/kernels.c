@@ -26,84 +26,81 @@ static bool supports_avx512(void)
 }
 #endif
 
-/* The best level first. */
+/* The best level first; of one level and precision, the first table that the processor runs is in use. */
 static const struct {
     const lo_kernels *kernels;
     supported_function *supported;
-} levels[] = {
+} tables[] = {
 #if defined(__x86_64__)
     {&lo_kernels_avx512, supports_avx512},
     {&lo_kernels_avx2, supports_avx2},
 #endif
     {&lo_kernels_portable, supports_everything},
 };
-enum { LEVELS = sizeof(levels) / sizeof(levels[0]) };
+enum { TABLES = sizeof(tables) / sizeof(tables[0]) };
 
-static const lo_kernels *pinned;
+static const char *pinned; /* a level's name */
 
-const lo_kernels *lo_kernels_at(int i)
+const lo_kernels *lo_kernels_at(lo_precision precision, int i)
 {
-    for (int level = 0; level < LEVELS; level++) {
-        if (levels[level].supported() && i-- == 0) {
-            return levels[level].kernels;
+    for (int t = 0; t < TABLES; t++) {
+        if (tables[t].kernels->precision == precision && tables[t].supported() && i-- == 0) {
+            return tables[t].kernels;
         }
     }
     return NULL;
 }
 
-int lo_kernels_count(void)
+int lo_kernels_count(lo_precision precision)
 {
     int count = 0;
-    while (lo_kernels_at(count) != NULL) {
+    while (lo_kernels_at(precision, count) != NULL) {
         count++;
     }
     return count;
 }
 
-static const lo_kernels *find(const char *name)
+static const lo_kernels *find(lo_precision precision, const char *name)
 {
-    for (int i = 0; i < lo_kernels_count(); i++) {
-        if (strcmp(lo_kernels_at(i)->name, name) == 0) {
-            return lo_kernels_at(i);
+    for (int i = 0; i < lo_kernels_count(precision); i++) {
+        if (strcmp(lo_kernels_at(precision, i)->name, name) == 0) {
+            return lo_kernels_at(precision, i);
         }
     }
     return NULL;
 }
 
-const lo_kernels *lo_kernels_chosen(void)
+const lo_kernels *lo_kernels_chosen(lo_precision precision)
 {
-    if (pinned != NULL) {
-        return pinned;
-    }
-    const char *name = getenv("LEAVEOUT_ISA");
-    const lo_kernels *named = name != NULL ? find(name) : NULL;
-    return named != NULL ? named : lo_kernels_at(0);
+    const char *name = pinned != NULL ? pinned : getenv("LEAVEOUT_ISA");
+    const lo_kernels *named = name != NULL ? find(precision, name) : NULL;
+    return named != NULL ? named : lo_kernels_at(precision, 0);
 }
 
 static lo_status unknown_level(const char *source, const char *name, lo_error *err)
 {
     char known[128] = "auto";
-    for (int i = 0; i < lo_kernels_count(); i++) {
+    for (int i = 0; i < lo_kernels_count(LO_F32); i++) {
         const size_t used = strlen(known);
-        (void)snprintf(known + used, sizeof(known) - used, " %s", lo_kernels_at(i)->name);
+        (void)snprintf(known + used, sizeof(known) - used, " %s", lo_kernels_at(LO_F32, i)->name);
     }
     return lo_fail(err, LO_USAGE, "%s '%s': this processor runs: %s", source, name, known);
 }
 
 lo_status lo_kernels_pin(const char *name, lo_error *err)
 {
-    const lo_kernels *named = find(name);
+    const lo_kernels *named = find(LO_F32, name);
     if (named == NULL && strcmp(name, "auto") != 0) {
         return unknown_level("kernels", name, err);
     }
-    pinned = named;
+    pinned = named != NULL ? named->name : NULL;
     return LO_OK;
 }
 
 lo_status lo_kernels_check(lo_error *err)
 {
     const char *name = getenv("LEAVEOUT_ISA");
-    if (pinned == NULL && name != NULL && strcmp(name, "auto") != 0 && find(name) == NULL) {
+    if (pinned == NULL && name != NULL && strcmp(name, "auto") != 0 && find(LO_F32, name) == NULL) {
         return unknown_level("environment variable LEAVEOUT_ISA is", name, err);
     }
     return LO_OK;

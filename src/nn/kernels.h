@@ -8,6 +8,7 @@
 #define LEAVEOUT_NN_KERNELS_H
 
 #include "base/status.h"
+#include "nn/precision.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -73,10 +74,6 @@ typedef struct lo_adamw {
     float scale;      /* of the gradient */
 } lo_adamw;
 
-/* Of the operands of products. LO_BF16 rounds them to bfloat16 (to nearest, ties to even) where gemm and the
- * convolutions pack them; sums, weights, activations and all other kernels are float32 with both. */
-typedef enum lo_precision { LO_F32, LO_BF16 } lo_precision;
-
 typedef struct lo_kernels {
     const char *name; /* portable avx2 avx512 amx */
     lo_precision precision;
@@ -138,18 +135,18 @@ typedef struct lo_kernels {
     /* g = scale g; m = beta1 m + rest1 g; v = beta2 v + rest2 g^2; w = keep w - rate m / (correction sqrt(v)
      * + epsilon). */
     void (*adamw)(const lo_adamw *adamw, size_t count, float *w, float *m, float *v, const float *g);
-    /* Runs about `work` fused multiply-adds on registers and returns how many floating point operations that
-     * were. */
+    /* Runs about `work` multiplications and additions of the product's instruction on registers and returns
+     * how many floating point operations that were. */
     double (*peak)(size_t work, float *result);
 } lo_kernels;
 
-/* The table in use: the best one that this processor runs, or the one pinned by lo_kernels_pin, or by the
- * environment variable LEAVEOUT_ISA where nothing was pinned. */
-const lo_kernels *lo_kernels_chosen(void);
+/* The table of a precision in use: that of the best level that this processor runs, or of the one pinned by
+ * lo_kernels_pin, or by the environment variable LEAVEOUT_ISA where nothing was pinned. */
+const lo_kernels *lo_kernels_chosen(lo_precision precision);
 
-/* All tables that this processor runs, the best one first. */
-int lo_kernels_count(void);
-const lo_kernels *lo_kernels_at(int i);
+/* All tables of a precision that this processor runs, the best one first. */
+int lo_kernels_count(lo_precision precision);
+const lo_kernels *lo_kernels_at(lo_precision precision, int i);
 
 /* Pins a level by name for the whole process ("auto": the best); call it before trainers are created. Errors:
  * LO_USAGE when the processor has no such level. */

@@ -41,7 +41,7 @@ const char *lo_processor_type(void)
     char processor[64];
     processor_name(processor, sizeof(processor));
     /* What bits depend on beside the job: the level of our kernels, and the C library's expf and logf. */
-    (void)snprintf(text, sizeof(text), "%s %s glibc-%s", processor, lo_kernels_chosen()->name,
+    (void)snprintf(text, sizeof(text), "%s %s glibc-%s", processor, lo_kernels_chosen(LO_F32)->name,
                    gnu_get_libc_version());
     return text;
 }

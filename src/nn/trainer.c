@@ -65,7 +65,8 @@ static void restore_floats(float_mode before)
 static void reserve(lo_trainer *trainer, lo_memory *memory)
 {
     const size_t examples = (size_t)trainer->dataset->train.count;
-    lo_network_reserve(trainer->network, lo_kernels_chosen(), trainer->capacity, memory);
+    lo_network_reserve(trainer->network, lo_kernels_chosen(trainer->recipe.precision), trainer->capacity,
+                       memory);
     lo_optimizer_reserve(&trainer->optimizer, &trainer->recipe, trainer->network, memory);
     trainer->work = lo_memory_bytes(memory, 2 * examples, sizeof(lo_order_entry));
     trainer->order = lo_memory_bytes(memory, examples, sizeof(uint32_t));

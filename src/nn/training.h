@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "base/tick.h"
 #include "data/dataset.h"
+#include "nn/precision.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -45,6 +46,7 @@ typedef struct lo_recipe {
     double gamma;  /* step: by this */
     double peak;   /* one_cycle: where lr is reached, a share of the steps after the warm-up */
     uint64_t seed; /* the job's */
+    lo_precision precision;
 } lo_recipe;
 
 /* The optimizer, the schedule of a name of the job file; an unknown one gives a value that lo_trainer_create

@@ -183,9 +183,9 @@ static void test_steps(void **state)
     int cases = 0;
     while (read_case(file, &c)) {
         c.number = ++cases;
-        for (int level = 0; level < lo_kernels_count(); level++) {
+        for (int level = 0; level < lo_kernels_count(LO_F32); level++) {
             lo_error err;
-            assert_int_equal(lo_kernels_pin(lo_kernels_at(level)->name, &err), LO_OK);
+            assert_int_equal(lo_kernels_pin(lo_kernels_at(LO_F32, level)->name, &err), LO_OK);
             check_case(&c);
         }
         free_case(&c);

@@ -258,8 +258,8 @@ static void check_gradients(const lo_kernels *kernels, const lo_model_spec *mode
 
 static void on_all_levels(const lo_model_spec *model, lo_shape input, int classes, int examples)
 {
-    for (int level = 0; level < lo_kernels_count(); level++) {
-        check_gradients(lo_kernels_at(level), model, input, classes, examples, 0);
+    for (int level = 0; level < lo_kernels_count(LO_F32); level++) {
+        check_gradients(lo_kernels_at(LO_F32, level), model, input, classes, examples, 0);
     }
 }
 
@@ -268,10 +268,10 @@ static void test_label_smoothing(void **state)
     (void)state;
     const lo_model_spec mlp = {.preset = "mlp", .hidden = {19}, .hidden_count = 1};
     const lo_model_spec cnn = {.preset = "cnn", .width = 3};
-    for (int level = 0; level < lo_kernels_count(); level++) {
-        check_gradients(lo_kernels_at(level), &mlp, (lo_shape){1, 6, 7}, 2, 7, 0.1);
-        check_gradients(lo_kernels_at(level), &mlp, (lo_shape){1, 6, 7}, 11, 5, 0.9);
-        check_gradients(lo_kernels_at(level), &cnn, (lo_shape){2, 9, 8}, 5, 3, 0.3);
+    for (int level = 0; level < lo_kernels_count(LO_F32); level++) {
+        check_gradients(lo_kernels_at(LO_F32, level), &mlp, (lo_shape){1, 6, 7}, 2, 7, 0.1);
+        check_gradients(lo_kernels_at(LO_F32, level), &mlp, (lo_shape){1, 6, 7}, 11, 5, 0.9);
+        check_gradients(lo_kernels_at(LO_F32, level), &cnn, (lo_shape){2, 9, 8}, 5, 3, 0.3);
     }
 }
 
@@ -335,11 +335,11 @@ static void test_large_linear(void **state)
     lo_error err;
     assert_int_equal(lo_network_build(&model, (lo_shape){3, 64, 64}, OUTPUTS, &network, &err), LO_OK);
     lo_memory memory = {0};
-    lo_network_reserve(network, lo_kernels_at(0), EXAMPLES_HERE, &memory);
+    lo_network_reserve(network, lo_kernels_at(LO_F32, 0), EXAMPLES_HERE, &memory);
     lo_arena *arena = lo_arena_create(memory.bytes);
     assert_non_null(arena);
     memory.arena = arena;
-    lo_network_reserve(network, lo_kernels_at(0), EXAMPLES_HERE, &memory);
+    lo_network_reserve(network, lo_kernels_at(LO_F32, 0), EXAMPLES_HERE, &memory);
     assert_int_equal(lo_network_initialize(network, 1, 1, NULL), LO_OK);
     float *whole = malloc(3 * sizeof(float) * WEIGHTS), *first = whole + WEIGHTS, *last = first + WEIGHTS;
     assert_non_null(whole);

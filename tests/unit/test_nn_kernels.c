@@ -90,12 +90,13 @@ static void test_gemm(void **state)
     (void)state;
     const size_t m[] = {1, 2, 5, 13, 14, 15, 29, 128}, n[] = {16, 32, 48, 112},
                  k[] = {1, 2, 9, 31, 256, 257, 700};
-    for (int level = 0; level < lo_kernels_count(); level++) {
+    for (int level = 0; level < lo_kernels_count(LO_F32); level++) {
         for (size_t i = 0; i < sizeof(m) / sizeof(m[0]); i++) {
             for (size_t j = 0; j < sizeof(n) / sizeof(n[0]); j++) {
                 for (size_t p = 0; p < sizeof(k) / sizeof(k[0]); p++) {
                     for (int variant = 0; variant < 3; variant++) {
-                        check_gemm(lo_kernels_at(level), m[i], n[j], k[p], variant, (i + j + p) % 2 == 1);
+                        check_gemm(lo_kernels_at(LO_F32, level), m[i], n[j], k[p], variant,
+                                   (i + j + p) % 2 == 1);
                     }
                 }
             }
@@ -111,7 +112,7 @@ static void test_gemm_rows_are_independent(void **state)
     enum { M = 37, N = 48, K = 300 };
     float *a = values(M, K, K, 1), *b = values(K, N, N, 2), *c = values(M, N, N, 3),
           *one = values(1, N, N, 4);
-    for (int level = 0; level < lo_kernels_count(); level++) {
+    for (int level = 0; level < lo_kernels_count(LO_F32); level++) {
         lo_gemm g = {.m = M,
                      .n = N,
                      .k = K,
@@ -123,12 +124,12 @@ static void test_gemm_rows_are_independent(void **state)
                      .b_column = 1,
                      .c = c,
                      .c_row = N};
-        lo_kernels_at(level)->gemm(&g);
+        lo_kernels_at(LO_F32, level)->gemm(&g);
         for (size_t i = 0; i < M; i++) {
             g.m = 1;
             g.a = a + i * K;
             g.c = one;
-            lo_kernels_at(level)->gemm(&g);
+            lo_kernels_at(LO_F32, level)->gemm(&g);
             assert_memory_equal(one, c + i * N, N * sizeof(float));
         }
     }
@@ -218,8 +219,8 @@ static void check_conv(const lo_kernels *kernels, size_t height, size_t width, s
 static void test_convolutions(void **state)
 {
     (void)state;
-    for (int level = 0; level < lo_kernels_count(); level++) {
-        const lo_kernels *kernels = lo_kernels_at(level);
+    for (int level = 0; level < lo_kernels_count(LO_F32); level++) {
+        const lo_kernels *kernels = lo_kernels_at(LO_F32, level);
         check_conv(kernels, 1, 1, 1, 1, 1);
         check_conv(kernels, 2, 3, 5, 7, 2);
         check_conv(kernels, 7, 7, 20, 33, 3);
@@ -331,12 +332,12 @@ static void check_norm_pool(const lo_kernels *kernels, size_t height, size_t wid
 static void test_norm_pool(void **state)
 {
     (void)state;
-    for (int level = 0; level < lo_kernels_count(); level++) {
-        check_norm_pool(lo_kernels_at(level), 2, 2, 16);
-        check_norm_pool(lo_kernels_at(level), 7, 7, 48);
-        check_norm_pool(lo_kernels_at(level), 28, 28, 32);
-        check_norm_pool(lo_kernels_at(level), 5, 6, 16);
-        check_norm_pool(lo_kernels_at(level), 4, 3, 16);
+    for (int level = 0; level < lo_kernels_count(LO_F32); level++) {
+        check_norm_pool(lo_kernels_at(LO_F32, level), 2, 2, 16);
+        check_norm_pool(lo_kernels_at(LO_F32, level), 7, 7, 48);
+        check_norm_pool(lo_kernels_at(LO_F32, level), 28, 28, 32);
+        check_norm_pool(lo_kernels_at(LO_F32, level), 5, 6, 16);
+        check_norm_pool(lo_kernels_at(LO_F32, level), 4, 3, 16);
     }
 }
 
@@ -348,9 +349,9 @@ static void test_moments_far_from_zero(void **state)
     for (size_t i = 0; i < ROWS * CHANNELS; i++) {
         y[i] = 1000 + y[i];
     }
-    for (int level = 0; level < lo_kernels_count(); level++) {
+    for (int level = 0; level < lo_kernels_count(LO_F32); level++) {
         double sum[CHANNELS] = {0}, square[CHANNELS] = {0};
-        lo_kernels_at(level)->moments(y, ROWS, CHANNELS, y, sum, square);
+        lo_kernels_at(LO_F32, level)->moments(y, ROWS, CHANNELS, y, sum, square);
         for (size_t c = 0; c < CHANNELS; c++) {
             double mean = 0, variance = 0;
             for (size_t r = 0; r < ROWS; r++) {
@@ -374,8 +375,8 @@ static void test_small_ones(void **state)
     for (size_t i = 0; i < sizeof(bytes); i++) {
         bytes[i] = (uint8_t)(i * 7);
     }
-    for (int level = 0; level < lo_kernels_count(); level++) {
-        const lo_kernels *kernels = lo_kernels_at(level);
+    for (int level = 0; level < lo_kernels_count(LO_F32); level++) {
+        const lo_kernels *kernels = lo_kernels_at(LO_F32, level);
         float *x = values(ROWS, COLUMNS, COLUMNS, 1), *y = values(ROWS, COLUMNS, COLUMNS, 1);
         float *w = values(ROWS, COLUMNS, COLUMNS, 2), *v = values(ROWS, COLUMNS, COLUMNS, 3);
         float *bias = values(1, COLUMNS, COLUMNS, 4);
@@ -484,8 +485,8 @@ static void check_adamw(const lo_kernels *kernels)
 static void test_adamw(void **state)
 {
     (void)state;
-    for (int level = 0; level < lo_kernels_count(); level++) {
-        check_adamw(lo_kernels_at(level));
+    for (int level = 0; level < lo_kernels_count(LO_F32); level++) {
+        check_adamw(lo_kernels_at(LO_F32, level));
     }
 }
 
@@ -504,12 +505,12 @@ static void test_square_sum(void **state)
     for (size_t lane = 0; lane < LO_LANES; lane++) {
         expected += lanes[lane];
     }
-    for (int level = 0; level < lo_kernels_count(); level++) {
-        assert_true(lo_kernels_at(level)->square_sum(x, SIZE) == expected);
-        assert_true(lo_kernels_at(level)->square_sum(x, 0) == 0);
+    for (int level = 0; level < lo_kernels_count(LO_F32); level++) {
+        assert_true(lo_kernels_at(LO_F32, level)->square_sum(x, SIZE) == expected);
+        assert_true(lo_kernels_at(LO_F32, level)->square_sum(x, 0) == 0);
     }
     x[SIZE - 1] = NAN;
-    assert_true(isnan(lo_kernels_at(0)->square_sum(x, SIZE)));
+    assert_true(isnan(lo_kernels_at(LO_F32, 0)->square_sum(x, SIZE)));
     free(x);
 }
 
@@ -538,10 +539,10 @@ static void check_patches(const lo_kernels *kernels, size_t channels, size_t hei
 static void test_patches(void **state)
 {
     (void)state;
-    for (int level = 0; level < lo_kernels_count(); level++) {
-        check_patches(lo_kernels_at(level), 1, 28, 28);
-        check_patches(lo_kernels_at(level), 3, 5, 17);
-        check_patches(lo_kernels_at(level), 2, 1, 1);
+    for (int level = 0; level < lo_kernels_count(LO_F32); level++) {
+        check_patches(lo_kernels_at(LO_F32, level), 1, 28, 28);
+        check_patches(lo_kernels_at(LO_F32, level), 3, 5, 17);
+        check_patches(lo_kernels_at(LO_F32, level), 2, 1, 1);
     }
 }
 
@@ -550,7 +551,7 @@ static void test_pinning(void **state)
     (void)state;
     lo_error err;
     assert_int_equal(lo_kernels_pin("portable", &err), LO_OK);
-    assert_string_equal(lo_kernels_chosen()->name, "portable");
+    assert_string_equal(lo_kernels_chosen(LO_F32)->name, "portable");
     assert_int_equal(lo_kernels_pin("pentium", &err), LO_USAGE);
     assert_non_null(strstr(err.text, "pentium"));
     assert_non_null(strstr(err.text, "portable"));

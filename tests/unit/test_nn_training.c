@@ -118,9 +118,9 @@ static void check_same_bits(const lo_recipe *how)
     const char *presets[] = {"linear", "mlp", "cnn"};
     nn_data *data = nn_data_create((lo_shape){1, 10, 11}, 5, 65, 40);
     for (int i = 0; i < 3; i++) {
-        for (int level = 0; level < lo_kernels_count(); level++) {
+        for (int level = 0; level < lo_kernels_count(LO_F32); level++) {
             lo_error err;
-            assert_int_equal(lo_kernels_pin(lo_kernels_at(level)->name, &err), LO_OK);
+            assert_int_equal(lo_kernels_pin(lo_kernels_at(LO_F32, level)->name, &err), LO_OK);
             lo_trainer *trainer = trainer_of(presets[i], how, &data->dataset);
             lo_trainer *fresh = trainer_of(presets[i], how, &data->dataset);
             const result a = train_and_evaluate(trainer, data, 1, -1);
@@ -416,13 +416,13 @@ static void test_bench(void **state)
     (void)state;
     lo_bench bench;
     lo_error err;
-    assert_int_equal(lo_bench_train("mlp", 32, 0.05, &bench, &err), LO_OK);
+    assert_int_equal(lo_bench_train("mlp", LO_F32, 32, 0.05, &bench, &err), LO_OK);
     assert_true(bench.images_per_s > 0 && bench.peak_gflops > 0);
     assert_true(fabs(bench.share_of_peak - bench.gflops / bench.peak_gflops) < 1e-12);
     assert_true(fabs(bench.gflops - bench.images_per_s * (4.0 * 784 * 512 + 6.0 * 512 * 10) * 1e-9) <
                 1e-9 * bench.gflops);
-    assert_int_equal(lo_bench_train("mlp", 0, 1, &bench, &err), LO_USAGE);
-    assert_int_equal(lo_bench_train("lp", 1, 1, &bench, &err), LO_USAGE);
+    assert_int_equal(lo_bench_train("mlp", LO_F32, 0, 1, &bench, &err), LO_USAGE);
+    assert_int_equal(lo_bench_train("lp", LO_F32, 1, 1, &bench, &err), LO_USAGE);
 }
 
 static void test_sizes(void **state)
@@ -441,7 +441,7 @@ static void test_sizes(void **state)
         lo_trainer_destroy(&trainer);
     }
     assert_true(strlen(lo_processor_type()) > 10);
-    assert_non_null(strstr(lo_processor_type(), lo_kernels_chosen()->name));
+    assert_non_null(strstr(lo_processor_type(), lo_kernels_chosen(LO_F32)->name));
     assert_string_equal(lo_preset_at(0)->name, "linear");
     assert_null(lo_preset_at(lo_preset_count()));
     nn_data_destroy(data);
