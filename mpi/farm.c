@@ -550,13 +550,19 @@ static lo_status on_tick(void *self)
     return LO_OK;
 }
 
-/* For tests of crashes: LEAVEOUT_FAULT=kill-task:N kills the rank that runs task N. */
+/* For tests: LEAVEOUT_FAULT=kill-task:N kills the rank that runs task N, slow-tasks:MS delays every task. */
 static void inject_fault(int64_t task)
 {
     const char *fault = getenv("LEAVEOUT_FAULT");
-    if (fault != NULL && strncmp(fault, "kill-task:", 10) == 0 &&
-        strtoll(fault + 10, NULL, 10) == (long long)task) {
+    if (fault == NULL) {
+        return;
+    }
+    if (strncmp(fault, "kill-task:", 10) == 0 && strtoll(fault + 10, NULL, 10) == (long long)task) {
         (void)raise(SIGKILL);
+    }
+    if (strncmp(fault, "slow-tasks:", 11) == 0) {
+        const long delay = strtol(fault + 11, NULL, 10);
+        (void)nanosleep(&(struct timespec){.tv_sec = delay / 1000, .tv_nsec = delay % 1000 * 1000000}, NULL);
     }
 }
 

@@ -35,13 +35,18 @@ expect_code 0 on 3 "$LEAVEOUT" run "$work/loo.yaml" --study "$work/loo-3"
 expect_equal "$work/loo-2" "$work/loo-3"
 expect_trained_once "$work/loo-3" 16
 
+# The quickest of three: on a busy machine starting the processes alone may take seconds.
 for ranks in 1 2; do
     sum=$(sha256sum "$work"/one/*.h5)
-    begun=$(date +%s%N)
-    expect_code 0 study $ranks "$work/one"
-    took=$((($(date +%s%N) - begun) / 1000000))
-    [ $took -lt 2000 ] || fail "a resume of a finished study took $took ms on $ranks ranks"
+    quickest=1000000
+    for ((try = 0; try < 3; try++)); do
+        begun=$(date +%s%N)
+        expect_code 0 study $ranks "$work/one"
+        took=$((($(date +%s%N) - begun) / 1000000))
+        quickest=$((took < quickest ? took : quickest))
+    done
+    [ $quickest -lt 2000 ] || fail "a resume of a finished study took $quickest ms on $ranks ranks"
     [ "$sum" = "$(sha256sum "$work"/one/*.h5)" ] || fail "a resume of a finished study wrote files anew"
-    say "a resume that finds everything done takes $took ms on $ranks ranks"
+    say "a resume that finds everything done takes $quickest ms on $ranks ranks"
 done
 expect_trained_once "$work/one" 20

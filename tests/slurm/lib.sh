@@ -83,7 +83,7 @@ slurm_begin() {
     # Job numbers begin at 1 again: what the nodes kept of the last cluster's jobs would be in their way.
     rm -rf /var/spool/slurmd.n[1-4]
     # The daemons must not hold the lock when this test is over, nor hand on what it was told by the one before it.
-    unset "${!SLURM_@}" "${!LEAVEOUT_FAULT@}"
+    unset "${!SLURM_@}" "${!LEAVEOUT_FAULT@}" PMIX_MCA_psec
     export SLURM_CONF=$state/slurm.conf
     bring_up
     write_job "$work/job.yaml"
