@@ -72,9 +72,10 @@ lo_status lo_command_bench(const lo_command_line *line, lo_error *err)
         if (preset != NULL && strcmp(preset, lo_preset_at(i)->name) != 0) {
             continue;
         }
+        const lo_model_spec model = {.preset = lo_preset_at(i)->name};
         lo_bench b;
         found = true;
-        LO_TRY(lo_bench_train(lo_preset_at(i)->name, LO_F32, (int)batch, (double)seconds, &b, err));
+        LO_TRY(lo_bench_train(&model, (lo_shape){1, 28, 28}, LO_F32, (int)batch, (double)seconds, &b, err));
         (void)printf("preset=%s precision=f32 batch=%lld images_per_s=%.0f gflops=%.1f share_of_peak=%.3f\n",
                      lo_preset_at(i)->name, (long long)batch, b.images_per_s, b.gflops, b.share_of_peak);
         (void)fflush(stdout);

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { CLASSES = 10, SIDE = 28, IMAGE = SIDE * SIDE, BATCHES = 4 };
+enum { CLASSES = 10, BATCHES = 4 };
 
 double lo_bench_peak(lo_precision precision)
 {
@@ -22,74 +22,89 @@ double lo_bench_peak(lo_precision precision)
     return best;
 }
 
-static lo_status measure(const lo_model_spec *model, const lo_recipe *recipe, const lo_dataset *dataset,
-                         const uint32_t *rows, double seconds, lo_bench *out, lo_error *err)
+lo_status lo_bench_open(const lo_model_spec *model, lo_shape shape, lo_precision precision, int batch,
+                        lo_bench_run *out, lo_error *err)
 {
-    lo_trainer *trainer = NULL;
-    lo_status status = LO_OK;
-    const size_t batch = (size_t)recipe->batch;
-    double loss = 0, elapsed = 0;
-    int64_t correct = 0, steps = 0;
-    LO_TRY_GOTO(status, lo_trainer_create(model, recipe, dataset, &trainer, err), done);
-    LO_TRY_GOTO(status, lo_trainer_step(trainer, rows, batch, recipe->lr, NULL, &loss, &correct), done);
-    const double start = lo_clock_monotonic();
-    while (elapsed < seconds) {
-        const uint32_t *now = rows + (size_t)(steps % BATCHES) * batch;
-        LO_TRY_GOTO(status, lo_trainer_step(trainer, now, batch, recipe->lr, NULL, &loss, &correct), done);
-        steps++;
-        elapsed = lo_clock_monotonic() - start;
+    *out = (lo_bench_run){0};
+    if (batch < 1 || shape.channels < 1 || shape.channels > LO_BENCH_CHANNELS || shape.height < 1 ||
+        shape.width < 1) {
+        return lo_fail(err, LO_USAGE, "a benchmark with batch %d and images of %d x %d x %d", batch,
+                       shape.channels, shape.height, shape.width);
     }
-    out->images_per_s = (double)steps * (double)batch / elapsed;
-    out->gflops = out->images_per_s * lo_trainer_step_flops(trainer) * 1e-9;
-    out->share_of_peak = out->gflops / out->peak_gflops;
-done:
-    lo_trainer_destroy(&trainer);
-    return status;
-}
-
-lo_status lo_bench_train(const char *preset, lo_precision precision, int batch, double seconds, lo_bench *out,
-                         lo_error *err)
-{
-    if (batch < 1 || !(seconds > 0)) {
-        return lo_fail(err, LO_USAGE, "a benchmark with batch %d for %g seconds; both are positive", batch,
-                       seconds);
-    }
-    const lo_model_spec model = {.preset = preset};
-    const lo_recipe recipe = {.epochs = 1,
+    const size_t count = (size_t)batch * BATCHES, size = lo_shape_size(shape);
+    out->recipe = (lo_recipe){.epochs = 1,
                               .batch = batch,
                               .lr = 0.01,
                               .momentum = 0.9,
                               .weight_decay = 5e-4,
                               .seed = 1,
                               .precision = precision};
-    const size_t count = (size_t)batch * BATCHES;
-    const float scale = 1.0F / 64, shift = -2;
-    const lo_random random = lo_random_make(recipe.seed, LO_FOR_TEST);
-    lo_status status = LO_OK;
-    *out = (lo_bench){.peak_gflops = lo_bench_peak(precision)};
-    uint8_t *pixel = malloc(count * IMAGE);
-    int32_t *label = malloc(count * sizeof(*label));
-    uint32_t *rows = malloc(count * sizeof(*rows));
-    if (pixel == NULL || label == NULL || rows == NULL) {
-        status = lo_fail(err, LO_INTERNAL, "no memory for a benchmark of %d images", batch);
-        goto done;
+    const lo_random random = lo_random_make(out->recipe.seed, LO_FOR_TEST);
+    out->pixel = malloc(count * size);
+    out->label = malloc(count * sizeof(*out->label));
+    out->rows = malloc(count * sizeof(*out->rows));
+    if (out->pixel == NULL || out->label == NULL || out->rows == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for a benchmark of %d images", batch);
     }
-    for (size_t i = 0; i < count * IMAGE; i++) {
-        pixel[i] = (uint8_t)lo_random_u64(random, 0, i);
+    for (size_t i = 0; i < count * size; i++) {
+        out->pixel[i] = (uint8_t)lo_random_u64(random, 0, i);
     }
     for (size_t i = 0; i < count; i++) {
-        label[i] = (int32_t)lo_random_below(random, 1, i, CLASSES);
-        rows[i] = (uint32_t)i;
+        out->label[i] = (int32_t)lo_random_below(random, 1, i, CLASSES);
+        out->rows[i] = (uint32_t)i;
     }
-    const lo_dataset dataset = {.shape = {1, SIDE, SIDE},
-                                .classes = CLASSES,
-                                .scale = &scale,
-                                .shift = &shift,
-                                .train = {.count = (int64_t)count, .pixel = pixel, .label = label}};
-    status = measure(&model, &recipe, &dataset, rows, seconds, out, err);
+    for (int c = 0; c < LO_BENCH_CHANNELS; c++) {
+        out->scale[c] = 1.0F / 64;
+        out->shift[c] = -2;
+    }
+    out->data = (lo_dataset){.shape = shape,
+                             .classes = CLASSES,
+                             .scale = out->scale,
+                             .shift = out->shift,
+                             .train = {.count = (int64_t)count, .pixel = out->pixel, .label = out->label}};
+    return lo_trainer_create(model, &out->recipe, &out->data, &out->trainer, err);
+}
+
+lo_status lo_bench_step(lo_bench_run *run)
+{
+    const size_t batch = (size_t)run->recipe.batch;
+    double loss;
+    int64_t correct = 0;
+    return lo_trainer_step(run->trainer, run->rows + (size_t)(run->steps++ % BATCHES) * batch, batch,
+                           run->recipe.lr, NULL, &loss, &correct);
+}
+
+void lo_bench_close(lo_bench_run *run)
+{
+    lo_trainer_destroy(&run->trainer);
+    free(run->pixel);
+    free(run->label);
+    free(run->rows);
+    *run = (lo_bench_run){0};
+}
+
+lo_status lo_bench_train(const lo_model_spec *model, lo_shape shape, lo_precision precision, int batch,
+                         double seconds, lo_bench *out, lo_error *err)
+{
+    lo_bench_run run = {0};
+    lo_status status = LO_OK;
+    double elapsed = 0;
+    *out = (lo_bench){0};
+    if (!(seconds > 0)) {
+        return lo_fail(err, LO_USAGE, "a benchmark of %g seconds; more than none are allowed", seconds);
+    }
+    LO_TRY_GOTO(status, lo_bench_open(model, shape, precision, batch, &run, err), done);
+    out->peak_gflops = lo_bench_peak(precision);
+    LO_TRY_GOTO(status, lo_bench_step(&run), done);
+    const double start = lo_clock_monotonic();
+    while (elapsed < seconds) {
+        LO_TRY_GOTO(status, lo_bench_step(&run), done);
+        elapsed = lo_clock_monotonic() - start;
+    }
+    out->images_per_s = (double)(run.steps - 1) * (double)batch / elapsed;
+    out->gflops = out->images_per_s * lo_trainer_step_flops(run.trainer) * 1e-9;
+    out->share_of_peak = out->gflops / out->peak_gflops;
 done:
-    free(pixel);
-    free(label);
-    free(rows);
+    lo_bench_close(&run);
     return status;
 }

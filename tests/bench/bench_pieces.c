@@ -10,7 +10,6 @@
  * memory (L2, L3, memory, by the size of a call's operands). Both shares small: neither; latency, packing and
  * shuffling. The last line is what is between the calls: the loss, the batch's images, statistics. */
 #include "base/clock.h"
-#include "base/random.h"
 #include "nn/bench.h"
 #include "nn/trainer.h"
 
@@ -18,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_PIECES = 64, CLASSES = 10, SIDE = 28, IMAGE = SIDE * SIDE, BATCHES = 4, MEMORIES = 3 };
+enum { MAX_PIECES = 64, MEMORIES = 3 };
 
 typedef struct piece {
     char name[64];
@@ -209,6 +208,28 @@ static void sgd(const lo_sgd *step, size_t n, float *w, float *v, const float *g
     count_rows("sgd", begun, n, 1, 5);
 }
 
+static lo_kernels timed_twin(void)
+{
+    lo_kernels twin = *real;
+    twin.gemm = gemm;
+    twin.conv_filter = conv_filter;
+    twin.conv_filter_turned = conv_filter_turned;
+    twin.conv_apply = conv_apply;
+    twin.conv_gradient_add = conv_gradient_add;
+    twin.conv_gradient = conv_gradient;
+    twin.moments = moments;
+    twin.norm_pool = norm_pool;
+    twin.norm_pool_sums = norm_pool_sums;
+    twin.norm_pool_backward = norm_pool_backward;
+    twin.patches = patches;
+    twin.bias_relu = bias_relu;
+    twin.relu_backward = relu_backward;
+    twin.column_sums = column_sums;
+    twin.convert = convert;
+    twin.sgd = sgd;
+    return twin;
+}
+
 /* ---- the limits
  * ------------------------------------------------------------------------------------------------------ */
 
@@ -266,65 +287,19 @@ static int by_seconds(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
-    const char *preset = argc > 1 ? argv[1] : "cnn";
+    const lo_model_spec model = {.preset = argc > 1 ? argv[1] : "cnn"};
     const lo_precision precision = argc > 2 && strcmp(argv[2], "bf16") == 0 ? LO_BF16 : LO_F32;
-    const size_t batch = argc > 3 ? strtoul(argv[3], NULL, 10) : 128;
+    const int batch = argc > 3 ? atoi(argv[3]) : 128;
     const double seconds = argc > 4 ? strtod(argv[4], NULL) : 3;
-    const lo_model_spec model = {.preset = preset};
-    const lo_recipe recipe = {.epochs = 1,
-                              .batch = (int32_t)batch,
-                              .lr = 0.01,
-                              .momentum = 0.9,
-                              .weight_decay = 5e-4,
-                              .precision = precision,
-                              .seed = 1};
-    const size_t examples = batch * BATCHES;
-    const float scale = 1.0F / 64, shift = -2;
-    const lo_random random = lo_random_make(1, LO_FOR_TEST);
-    uint8_t *pixel = malloc(examples * IMAGE);
-    int32_t *label = malloc(examples * sizeof(*label));
-    uint32_t *rows = malloc(examples * sizeof(*rows));
-    lo_trainer *trainer = NULL;
+    lo_bench_run run;
     lo_error error = {0};
-    if (batch < 1 || pixel == NULL || label == NULL || rows == NULL) {
-        (void)fprintf(stderr, "bench_pieces: no memory for a batch of %zu\n", batch);
-        return 1;
-    }
-    for (size_t i = 0; i < examples * IMAGE; i++) {
-        pixel[i] = (uint8_t)lo_random_u64(random, 0, i);
-    }
-    for (size_t i = 0; i < examples; i++) {
-        label[i] = (int32_t)lo_random_below(random, 1, i, CLASSES);
-        rows[i] = (uint32_t)i;
-    }
-    const lo_dataset data = {.shape = {1, SIDE, SIDE},
-                             .classes = CLASSES,
-                             .scale = &scale,
-                             .shift = &shift,
-                             .train = {.count = (int64_t)examples, .pixel = pixel, .label = label}};
-    if (lo_trainer_create(&model, &recipe, &data, &trainer, &error) != LO_OK) {
+    if (lo_bench_open(&model, (lo_shape){1, 28, 28}, precision, batch, &run, &error) != LO_OK) {
         (void)fprintf(stderr, "bench_pieces: %s\n", error.text);
         return 1;
     }
-    lo_network *network = lo_trainer_network(trainer);
+    lo_network *network = lo_trainer_network(run.trainer);
     real = network->kernels;
-    lo_kernels timed = *real;
-    timed.gemm = gemm;
-    timed.conv_filter = conv_filter;
-    timed.conv_filter_turned = conv_filter_turned;
-    timed.conv_apply = conv_apply;
-    timed.conv_gradient_add = conv_gradient_add;
-    timed.conv_gradient = conv_gradient;
-    timed.moments = moments;
-    timed.norm_pool = norm_pool;
-    timed.norm_pool_sums = norm_pool_sums;
-    timed.norm_pool_backward = norm_pool_backward;
-    timed.patches = patches;
-    timed.bias_relu = bias_relu;
-    timed.relu_backward = relu_backward;
-    timed.column_sums = column_sums;
-    timed.convert = convert;
-    timed.sgd = sgd;
+    const lo_kernels timed = timed_twin();
 
     memory_level memory[MEMORIES] = {
         {"L2", 1 << 20, 1 << 19, 0}, {"L3", 16 << 20, 4 << 20, 0}, {"memory", 0, (size_t)256 << 20, 0}};
@@ -332,22 +307,19 @@ int main(int argc, char **argv)
         memory[i].rate = stream_rate(memory[i].probe);
     }
     const double peak = lo_bench_peak(precision);
-    double loss, elapsed = 0;
-    int64_t correct = 0;
-    long steps = 0;
-    (void)lo_trainer_step(trainer, rows, batch, recipe.lr, NULL, &loss, &correct);
+    double elapsed = 0;
+    (void)lo_bench_step(&run);
     network->kernels = &timed;
     const double begun = lo_clock_monotonic();
     while (elapsed < seconds) {
-        (void)lo_trainer_step(trainer, rows + (size_t)(steps % BATCHES) * batch, batch, recipe.lr, NULL,
-                              &loss, &correct);
-        steps++;
+        (void)lo_bench_step(&run);
         elapsed = lo_clock_monotonic() - begun;
     }
-    (void)printf("preset=%s precision=%s level=%s batch=%zu step_us=%.1f images_per_s=%.0f peak_gflops=%.1f "
+    const long steps = (long)run.steps - 1;
+    (void)printf("preset=%s precision=%s level=%s batch=%d step_us=%.1f images_per_s=%.0f peak_gflops=%.1f "
                  "L2_gb_s=%.0f L3_gb_s=%.0f memory_gb_s=%.0f\n",
-                 preset, precision == LO_BF16 ? "bf16" : "f32", real->name, batch,
-                 elapsed / (double)steps * 1e6, (double)(steps * (long)batch) / elapsed, peak, memory[0].rate,
+                 model.preset, precision == LO_BF16 ? "bf16" : "f32", real->name, batch,
+                 elapsed / (double)steps * 1e6, (double)(steps * batch) / elapsed, peak, memory[0].rate,
                  memory[1].rate, memory[2].rate);
     (void)printf("%-34s %9s %7s %7s %8s %9s %8s %10s  %s\n", "piece", "us/step", "calls", "share", "GFLOP/s",
                  "of peak", "GB/s", "of memory", "bound");
@@ -358,9 +330,6 @@ int main(int argc, char **argv)
         rest.seconds -= pieces[i].seconds;
     }
     print_piece(&rest, "(between the calls)", steps, elapsed, peak, memory);
-    lo_trainer_destroy(&trainer);
-    free(pixel);
-    free(label);
-    free(rows);
+    lo_bench_close(&run);
     return 0;
 }

@@ -416,13 +416,15 @@ static void test_bench(void **state)
     (void)state;
     lo_bench bench;
     lo_error err;
-    assert_int_equal(lo_bench_train("mlp", LO_F32, 32, 0.05, &bench, &err), LO_OK);
+    const lo_model_spec mlp = {.preset = "mlp"}, unknown = {.preset = "lp"};
+    const lo_shape shape = {1, 28, 28};
+    assert_int_equal(lo_bench_train(&mlp, shape, LO_F32, 32, 0.05, &bench, &err), LO_OK);
     assert_true(bench.images_per_s > 0 && bench.peak_gflops > 0);
     assert_true(fabs(bench.share_of_peak - bench.gflops / bench.peak_gflops) < 1e-12);
     assert_true(fabs(bench.gflops - bench.images_per_s * (4.0 * 784 * 512 + 6.0 * 512 * 10) * 1e-9) <
                 1e-9 * bench.gflops);
-    assert_int_equal(lo_bench_train("mlp", LO_F32, 0, 1, &bench, &err), LO_USAGE);
-    assert_int_equal(lo_bench_train("lp", LO_F32, 1, 1, &bench, &err), LO_USAGE);
+    assert_int_equal(lo_bench_train(&mlp, shape, LO_F32, 0, 1, &bench, &err), LO_USAGE);
+    assert_int_equal(lo_bench_train(&unknown, shape, LO_F32, 1, 1, &bench, &err), LO_USAGE);
 }
 
 static void test_sizes(void **state)
