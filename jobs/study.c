@@ -4,6 +4,7 @@
 #include "base/fields.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "data/readers.h"
 #include "mpi/agree.h"
 #include "nn/kernels.h"
 
@@ -97,7 +98,7 @@ lo_status lo_study_resolve_job(const lo_study_options *options, lo_job **out, lo
 
 lo_data_spec lo_study_data_spec(const lo_job *job)
 {
-    return (lo_data_spec){.format = lo_job_text(job, "data.format"),
+    return (lo_data_spec){.reader = lo_reader_find(lo_job_text(job, "data.format")),
                           .path = lo_job_text(job, "data.path"),
                           .train_limit = lo_job_int(job, "data.train_limit"),
                           .test_limit = lo_job_int(job, "data.test_limit"),

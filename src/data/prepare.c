@@ -5,8 +5,11 @@
 #include "data/prepared.h"
 #include "data/readers.h"
 
+#include <libgen.h>
+#include <limits.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Counters of the random keys. Values are part of every stored result. */
@@ -137,11 +140,18 @@ static void part_append(lo_prepared_part *part, int64_t index, int32_t label)
     part->count++;
 }
 
+/* The labels that are trained on. */
+static const int32_t *labels_of(const lo_source_part *source, bool coarse)
+{
+    return coarse ? source->label_coarse : source->label;
+}
+
 /* Takes all of a source, or a stratified sample of `limit`. */
-static lo_status limit_part(const lo_source_part *source, int32_t classes, int64_t limit, lo_random random,
-                            uint64_t stream, lo_prepared_part *out, lo_error *err)
+static lo_status limit_part(const lo_source_part *source, bool coarse, int32_t classes, int64_t limit,
+                            lo_random random, uint64_t stream, lo_prepared_part *out, lo_error *err)
 {
     const int64_t want = limit > 0 ? limit : source->count;
+    const int32_t *label = labels_of(source, coarse);
     lo_status status = LO_OK;
     int64_t *index = calloc((size_t)source->count, sizeof(*index));
     bool *chosen = flags_make(source->count);
@@ -152,15 +162,16 @@ static lo_status limit_part(const lo_source_part *source, int32_t classes, int64
     for (int64_t i = 0; i < source->count; i++) {
         index[i] = i;
     }
-    LO_TRY_GOTO(status,
-                choose(random, stream, index, source->label, classes, source->count, want, chosen, err), end);
+    LO_TRY_GOTO(status, choose(random, stream, index, label, classes, source->count, want, chosen, err), end);
     LO_TRY_GOTO(status, part_reserve(out, want, err), end);
     for (int64_t i = 0; i < source->count; i++) {
         if (chosen[i]) {
-            part_append(out, i, source->label[i]);
+            part_append(out, i, label[i]);
         }
     }
-    out->source = source->pixel;
+    out->source = source->pixel != NULL ? (const void *)source->pixel : source->feature;
+    out->source_fine = source->label_coarse != NULL ? source->label : NULL;
+    out->source_coarse = source->label_coarse;
 end:
     free(index);
     free(chosen);
@@ -174,6 +185,8 @@ static lo_status split_validation(lo_prepared_part *train, lo_prepared_part *val
     const int64_t count = train->count;
     const int64_t held = llround(share * (double)count);
     validation->source = train->source;
+    validation->source_fine = train->source_fine;
+    validation->source_coarse = train->source_coarse;
     LO_TRY(part_reserve(validation, held, err));
     bool *chosen = flags_make(count);
     if (chosen == NULL) {
@@ -235,24 +248,19 @@ static pixel_sums sum_pixels(const uint8_t *pixel, size_t count)
     return total;
 }
 
-/* Mean 0 and standard deviation 1 over the training examples, from sums of whole numbers: the same on every
- * machine. A channel without variation is only shifted. */
-static lo_status measure_scale(lo_prepared *prepared, lo_error *err)
+/* From sums of whole numbers: the same on every machine. */
+static void measure_pixels(lo_prepared *prepared)
 {
     const lo_prepared_part *train = &prepared->part[LO_PART_TRAIN];
+    const uint8_t *pixel = train->source;
     const int32_t channels = prepared->shape.channels;
     const size_t plane = (size_t)prepared->shape.height * (size_t)prepared->shape.width;
-    prepared->scale = calloc((size_t)channels, sizeof(*prepared->scale));
-    prepared->shift = calloc((size_t)channels, sizeof(*prepared->shift));
-    if (prepared->scale == NULL || prepared->shift == NULL) {
-        return lo_fail(err, LO_INTERNAL, "no memory for %d channels", channels);
-    }
     for (int32_t c = 0; c < channels; c++) {
         uint64_t sum = 0;
         uint64_t square = 0;
         for (int64_t i = 0; i < train->count; i++) {
             const size_t at = ((size_t)train->index[i] * (size_t)channels + (size_t)c) * plane;
-            const pixel_sums one = sum_pixels(train->source + at, plane);
+            const pixel_sums one = sum_pixels(pixel + at, plane);
             sum += one.sum;
             square += one.square;
         }
@@ -263,6 +271,80 @@ static lo_status measure_scale(lo_prepared *prepared, lo_error *err)
         const double deviation = spread > 0 ? sqrt((double)spread) / n : 1.0;
         prepared->scale[c] = (float)(1.0 / deviation);
         prepared->shift[c] = (float)(-((double)sum / n) / deviation);
+    }
+}
+
+/* Means and sums of squared deviations of channels, updated by a plane of one example at a time (T. F. Chan,
+ * G. H. Golub and R. J. LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances",
+ * 1979): stable where the mean is large, in one pass over the examples. */
+typedef struct moments {
+    double mean, square;
+} moments;
+
+static void add_plane(moments *m, const float *value, size_t plane, int64_t planes_before)
+{
+    double sum = 0;
+    double square = 0;
+    for (size_t i = 0; i < plane; i++) {
+        sum += (double)value[i];
+    }
+    const double mean = sum / (double)plane;
+    for (size_t i = 0; i < plane; i++) {
+        square += ((double)value[i] - mean) * ((double)value[i] - mean);
+    }
+    const double share = 1.0 / (double)(planes_before + 1);
+    const double change = mean - m->mean;
+    m->mean += change * share;
+    m->square += square + change * change * (double)plane * (double)planes_before * share;
+}
+
+static lo_status measure_features(lo_prepared *prepared, lo_error *err)
+{
+    const lo_prepared_part *train = &prepared->part[LO_PART_TRAIN];
+    const float *feature = train->source;
+    const size_t channels = (size_t)prepared->shape.channels;
+    const size_t plane = (size_t)prepared->shape.height * (size_t)prepared->shape.width;
+    moments *m = calloc(channels, sizeof(*m));
+    if (m == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for %zu features", channels);
+    }
+    for (int64_t i = 0; i < train->count; i++) {
+        const float *example = feature + (size_t)train->index[i] * channels * plane;
+        for (size_t c = 0; c < channels; c++) {
+            add_plane(&m[c], example + c * plane, plane, i);
+        }
+    }
+    for (size_t c = 0; c < channels; c++) {
+        const double variance = m[c].square / ((double)train->count * (double)plane);
+        /* The values of a constant feature of which float32 has no exact mean must not be blown up. */
+        const bool varies = sqrt(variance) > 1e-9 * fabs(m[c].mean) && sqrt(variance) > 1e-30;
+        const double deviation = varies ? sqrt(variance) : 1.0;
+        prepared->scale[c] = (float)(1.0 / deviation);
+        prepared->shift[c] = (float)(-m[c].mean / deviation);
+    }
+    free(m);
+    return LO_OK;
+}
+
+/* Mean 0 and standard deviation 1 over the training examples; a channel without variation is only shifted.
+ * Raw: features as they are, and pixels from 0 to 1. */
+static lo_status measure_scale(lo_prepared *prepared, bool raw, lo_error *err)
+{
+    const size_t channels = (size_t)prepared->shape.channels;
+    prepared->scale = calloc(channels, sizeof(*prepared->scale));
+    prepared->shift = calloc(channels, sizeof(*prepared->shift));
+    if (prepared->scale == NULL || prepared->shift == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for %zu channels", channels);
+    }
+    if (!raw && prepared->element == LO_FEATURES) {
+        return measure_features(prepared, err);
+    }
+    if (!raw) {
+        measure_pixels(prepared);
+        return LO_OK;
+    }
+    for (size_t c = 0; c < channels; c++) {
+        prepared->scale[c] = prepared->element == LO_FEATURES ? 1.0F : 1.0F / 255;
     }
     return LO_OK;
 }
@@ -293,11 +375,24 @@ static lo_status check_limit(const lo_data_spec *spec, const char *key, int64_t 
     return LO_OK;
 }
 
+static int32_t classes_of(const lo_source *source, bool coarse)
+{
+    return coarse ? source->coarse_classes : source->classes;
+}
+
 static lo_status check_source(const lo_data_spec *spec, const lo_source *source, lo_error *err)
 {
     LO_TRY(check_limit(spec, "train_limit", spec->train_limit, source->train.count, err));
     LO_TRY(check_limit(spec, "test_limit", spec->test_limit, source->test.count, err));
-    if (spec->label_noise > 0.0 && source->classes < 2) {
+    if (source->train.count > INT32_MAX || source->test.count > INT32_MAX) {
+        return lo_fail(err, LO_DATA, "%s: found %lld training and %lld test examples, allowed %d of each",
+                       spec->path, (long long)source->train.count, (long long)source->test.count, INT32_MAX);
+    }
+    if (spec->coarse && source->coarse_classes == 0) {
+        return lo_fail(err, LO_USAGE, "data.labels: found coarse, but %s has one level of classes",
+                       spec->path);
+    }
+    if (spec->label_noise > 0.0 && classes_of(source, spec->coarse) < 2) {
         return lo_fail(err, LO_USAGE,
                        "data.label_noise: found %g, but %s has one class: no label can be replaced",
                        spec->label_noise, spec->path);
@@ -309,10 +404,11 @@ static lo_status prepare_parts(const lo_data_spec *spec, const lo_source *source
                                lo_error *err)
 {
     lo_prepared_part *train = &prepared->part[LO_PART_TRAIN];
-    const int32_t classes = source->classes;
+    const int32_t classes = classes_of(source, spec->coarse);
     const lo_random for_limit = lo_random_make(spec->seed, LO_FOR_LIMIT);
-    LO_TRY(limit_part(&source->train, classes, spec->train_limit, for_limit, STREAM_TRAIN, train, err));
-    LO_TRY(limit_part(&source->test, classes, spec->test_limit, for_limit, STREAM_TEST,
+    LO_TRY(limit_part(&source->train, spec->coarse, classes, spec->train_limit, for_limit, STREAM_TRAIN,
+                      train, err));
+    LO_TRY(limit_part(&source->test, spec->coarse, classes, spec->test_limit, for_limit, STREAM_TEST,
                       &prepared->part[LO_PART_TEST], err));
     LO_TRY(split_validation(train, &prepared->part[LO_PART_VALIDATION], classes, spec->validation,
                             lo_random_make(spec->seed, LO_FOR_VALIDATION), err));
@@ -325,7 +421,7 @@ static lo_status prepare_parts(const lo_data_spec *spec, const lo_source *source
                        (long long)spec->train_limit, spec->validation);
     }
     LO_TRY(add_noise(train, classes, spec->label_noise, lo_random_make(spec->seed, LO_FOR_NOISE), err));
-    return measure_scale(prepared, err);
+    return measure_scale(prepared, spec->raw, err);
 }
 
 static void prepared_free(lo_prepared *prepared)
@@ -342,19 +438,26 @@ static void prepared_free(lo_prepared *prepared)
 lo_status lo_dataset_prepare(const lo_data_spec *spec, const char *file, lo_error *err)
 {
     LO_TRY(check_spec(spec, err));
-    const lo_reader *reader = lo_reader_find(spec->format);
-    if (reader == NULL) {
+    if (spec->reader == NULL) {
         return lo_fail(err, LO_USAGE,
-                       "data.format: found %s, allowed one of those that `leaveout methods` lists as readers",
-                       spec->format);
+                       "data.format: allowed is one of those that `leaveout methods` lists as readers");
     }
+    char directory[PATH_MAX];
+    (void)snprintf(directory, sizeof(directory), "%s", file);
+    lo_read_options options = spec->read;
+    options.scratch = options.scratch != NULL ? options.scratch : dirname(directory);
     lo_source source = {0};
     lo_prepared prepared = {.digest = spec->digest};
     lo_status status = LO_OK;
-    LO_TRY_GOTO(status, reader->read(spec->path, &source, err), end);
+    LO_TRY_GOTO(status, spec->reader->read(spec->path, &options, &source, err), end);
     LO_TRY_GOTO(status, check_source(spec, &source, err), end);
     prepared.shape = source.shape;
-    prepared.classes = source.classes;
+    prepared.element = source.element;
+    prepared.fine_classes = source.classes;
+    prepared.coarse_classes = source.coarse_classes;
+    prepared.coarse = spec->coarse;
+    prepared.fine_name = source.class_name;
+    prepared.coarse_name = source.coarse_name;
     LO_TRY_GOTO(status, prepare_parts(spec, &source, &prepared, err), end);
     status = lo_prepared_write(&prepared, file, err);
 end:

@@ -4,6 +4,9 @@
 
 #include "data/dataset.h"
 
+/* Bytes of an element. */
+size_t lo_element_size(lo_element element);
+
 enum { LO_PART_TRAIN, LO_PART_VALIDATION, LO_PART_TEST, LO_PARTS };
 
 /* The examples of one part, ascending by source number. */
@@ -12,14 +15,20 @@ typedef struct lo_prepared_part {
     int64_t *index;      /* [count] source numbers */
     int32_t *label;      /* [count] as trained on */
     int32_t *label_true; /* [count] as in the sources */
-    const uint8_t
-        *source; /* pixels of all examples of the source, example i at i * shape's size; not owned */
+    /* Not owned, by source number: the values of all examples of the source, and its labels of either level
+     * (NULL where it has one). */
+    const void *source;
+    const int32_t *source_fine, *source_coarse;
 } lo_prepared_part;
 
 typedef struct lo_prepared {
     lo_shape shape;
-    int32_t classes;
-    float *scale, *shift; /* [channels] */
+    lo_element element;
+    int32_t fine_classes;                        /* those of the sources, where they have one level */
+    int32_t coarse_classes;                      /* 0: one level */
+    bool coarse;                                 /* label is of the coarse level */
+    char *const *fine_name, *const *coarse_name; /* or NULL; not owned */
+    float *scale, *shift;                        /* [channels] */
     lo_prepared_part part[LO_PARTS];
     uint64_t digest;
 } lo_prepared;

@@ -3,6 +3,7 @@
  * uint32, then the elements with the last dimension the fastest. Files are plain or gzip; zlib's gz functions
  * read both. */
 #include "data/readers.h"
+#include "data/spool.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,8 @@ enum {
     IDX_UNSIGNED_BYTE = 0x08,
     IDX_MAX_DIMENSIONS = 3,
     IDX_MAX_SIDE = 4096, /* pixels */
-    IDX_GZIP_BUFFER = 1 << 18
+    IDX_GZIP_BUFFER = 1 << 18,
+    IDX_CHUNK = 1 << 20 /* bytes that are decoded at a time */
 };
 
 /* Examples are numbered in 31 bits, far more than any file of this format holds. */
@@ -185,41 +187,61 @@ fail:
     return NULL;
 }
 
-/* Reads `count` records of `record` bytes each, and makes sure that they are all there is. NULL and a status
- * if it cannot. The caller frees it. */
-static uint8_t *read_records(idx_file *f, uint64_t count, uint64_t record, lo_status *status, lo_error *err)
+/* The content's records, of `record` bytes each, have been read, `used` bytes of them: were they all there,
+ * and are they all there is? */
+static lo_status check_end(idx_file *f, uint64_t count, uint64_t record, uint64_t used, lo_error *err)
 {
     const uint64_t size = count * record; /* below 2^31 * 2^24 */
-    const uint64_t end = f->position + size;
-    uint64_t used = 0;
-    uint8_t *data = read_growing(f, size, &used, status, err);
-    if (data == NULL) {
-        return NULL;
-    }
+    const uint64_t end = f->position - used + size;
     if (used < size) {
-        const uint64_t last = used / record;
-        *status = lo_fail(
+        return lo_fail(
             err, LO_DATA,
             "%s: is truncated: ends at byte %llu, in record %llu, where its header promises %llu records of "
             "%llu bytes, %llu bytes in all",
-            f->path, (unsigned long long)f->position, (unsigned long long)last, (unsigned long long)count,
-            (unsigned long long)record, (unsigned long long)end);
-        goto fail;
+            f->path, (unsigned long long)f->position, (unsigned long long)(used / record),
+            (unsigned long long)count, (unsigned long long)record, (unsigned long long)end);
     }
     /* Asking for one byte more also makes zlib check the sums at the end of the stream. */
     uint8_t extra = 0;
     uint64_t got = 0;
-    LO_TRY_GOTO(*status, read_up_to(f, &extra, 1, &got, err), fail);
+    LO_TRY(read_up_to(f, &extra, 1, &got, err));
     if (got > 0) {
-        *status = lo_fail(err, LO_DATA,
-                          "%s: is oversized: goes on after byte %llu, where its header promises the end",
-                          f->path, (unsigned long long)end);
-        goto fail;
+        return lo_fail(err, LO_DATA,
+                       "%s: is oversized: goes on after byte %llu, where its header promises the end",
+                       f->path, (unsigned long long)end);
     }
-    return data;
-fail:
-    free(data);
-    return NULL;
+    return LO_OK;
+}
+
+/* Decodes `count` images of `size` bytes each into a spool, and maps them. */
+static lo_status read_images(idx_file *f, uint64_t count, uint64_t size, const char *scratch,
+                             lo_source_part *out, lo_error *err)
+{
+    lo_status status = LO_OK;
+    lo_spool spool = {0};
+    uint64_t used = 0;
+    uint8_t *chunk = malloc(IDX_CHUNK);
+    if (chunk == NULL) {
+        return lo_fail(err, LO_INTERNAL, "%s: no memory to read it", f->path);
+    }
+    LO_TRY_GOTO(status, lo_spool_open(scratch, &spool, err), end);
+    while (used < count * size) {
+        const uint64_t left = count * size - used;
+        uint64_t got = 0;
+        LO_TRY_GOTO(status, read_up_to(f, chunk, left < IDX_CHUNK ? left : IDX_CHUNK, &got, err), end);
+        if (got == 0) {
+            break;
+        }
+        LO_TRY_GOTO(status, lo_spool_put(&spool, chunk, got, err), end);
+        used += got;
+    }
+    LO_TRY_GOTO(status, check_end(f, count, size, used, err), end);
+    LO_TRY_GOTO(status, lo_spool_map(&spool, out, err), end);
+    out->pixel = out->map;
+end:
+    free(chunk);
+    lo_spool_close(&spool);
+    return status;
 }
 
 static void close_file(idx_file *f)
@@ -235,11 +257,14 @@ static void close_file(idx_file *f)
 static int32_t *read_labels(idx_file *f, int32_t classes, lo_status *status, lo_error *err)
 {
     const size_t count = f->dimension[0];
-    uint8_t *bytes = read_records(f, count, 1, status, err);
+    uint64_t used = 0;
+    int32_t *label = NULL;
+    uint8_t *bytes = read_growing(f, count, &used, status, err);
     if (bytes == NULL) {
         return NULL;
     }
-    int32_t *label = calloc(count, sizeof(*label));
+    LO_TRY_GOTO(*status, check_end(f, count, 1, used, err), fail);
+    label = calloc(count, sizeof(*label));
     if (label == NULL) {
         *status = lo_fail(err, LO_INTERNAL, "%s: no memory for %zu labels", f->path, count);
         goto fail;
@@ -294,8 +319,8 @@ static lo_status agree_on_shape(const idx_file *images, lo_shape *shape, lo_erro
 }
 
 /* Images and labels of one part ("train" or "t10k"). Labels must be below `classes` unless that is 0. */
-static lo_status read_part(const char *directory, const char *name, lo_source_part *out, lo_shape *shape,
-                           int32_t classes, lo_error *err)
+static lo_status read_part(const char *directory, const char *name, const char *scratch, lo_source_part *out,
+                           lo_shape *shape, int32_t classes, lo_error *err)
 {
     idx_file *images = calloc(2, sizeof(*images)); /* two paths are too much for a stack frame */
     if (images == NULL) {
@@ -308,7 +333,7 @@ static lo_status read_part(const char *directory, const char *name, lo_source_pa
     out->count = images->dimension[0];
     out->label = read_labels(labels, classes, &status, err);
     if (out->label != NULL) {
-        out->pixel = read_records(images, images->dimension[0], lo_shape_size(*shape), &status, err);
+        status = read_images(images, images->dimension[0], lo_shape_size(*shape), scratch, out, err);
     }
 end:
     close_file(images);
@@ -344,7 +369,7 @@ static lo_status count_classes(const char *path, lo_source *out, lo_error *err)
     return LO_OK;
 }
 
-lo_status lo_read_idx(const char *path, lo_source *out, lo_error *err)
+lo_status lo_read_idx(const char *path, const lo_read_options *options, lo_source *out, lo_error *err)
 {
     struct stat st;
     if (stat(path, &st) != 0) {
@@ -354,7 +379,7 @@ lo_status lo_read_idx(const char *path, lo_source *out, lo_error *err)
         return lo_fail(err, LO_IO, "%s: is not a directory; format idx reads a directory of four files",
                        path);
     }
-    LO_TRY(read_part(path, "train", &out->train, &out->shape, 0, err));
+    LO_TRY(read_part(path, "train", options->scratch, &out->train, &out->shape, 0, err));
     LO_TRY(count_classes(path, out, err));
-    return read_part(path, "t10k", &out->test, &out->shape, out->classes, err);
+    return read_part(path, "t10k", options->scratch, &out->test, &out->shape, out->classes, err);
 }

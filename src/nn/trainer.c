@@ -168,10 +168,9 @@ double lo_trainer_step_flops(const lo_trainer *trainer)
 static lo_status take_example(lo_trainer *trainer, const lo_examples *examples, size_t row, size_t at,
                               const lo_tick *tick)
 {
-    const size_t size = lo_shape_size(trainer->dataset->shape);
     lo_network *network = trainer->network;
-    lo_batch_image(network->kernels, trainer->dataset, examples->pixel + row * size,
-                   lo_network_input(network) + at * lo_network_input_size(network));
+    lo_batch_example(network->kernels, trainer->dataset, examples, row,
+                     lo_network_input(network) + at * lo_network_input_size(network));
     trainer->labels[at] = examples->label[row];
     return at % EXAMPLES_A_TICK == 0 ? lo_tick_call(tick) : LO_OK;
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 enum { TRAIN = 12, TEST = 5, HEIGHT = 3, WIDTH = 4, PIXELS = HEIGHT * WIDTH };
+static const lo_read_options no_options; /* scratch in TMPDIR */
 static const uint8_t train_labels[TRAIN] = {0, 1, 2, 0, 1, 2, 3, 3, 0, 1, 2, 0};
 static const uint8_t test_labels[TEST] = {3, 0, 1, 1, 2};
 
@@ -32,7 +33,7 @@ static void assert_reads(const char *directory)
 {
     lo_source s = {0};
     lo_error err = {""};
-    if (lo_read_idx(directory, &s, &err) != LO_OK) {
+    if (lo_read_idx(directory, &no_options, &s, &err) != LO_OK) {
         fail_msg("%s", err.text);
     }
     assert_int_equal(s.classes, 4);
@@ -62,7 +63,7 @@ static void assert_refused(const char *directory, lo_status status, lo_error *er
 {
     lo_source s = {0};
     *err = (lo_error){""};
-    assert_int_equal(lo_read_idx(directory, &s, err), status);
+    assert_int_equal(lo_read_idx(directory, &no_options, &s, err), status);
     assert_true(strlen(err->text) > 0);
     lo_source_free(&s);
 }
@@ -297,7 +298,7 @@ static uint32_t lcg(uint32_t *seed)
 
 static lo_status prepare_and_open(const char *directory, const char *made, uint64_t seed, lo_error *err)
 {
-    const lo_data_spec spec = {.format = "idx",
+    const lo_data_spec spec = {.reader = lo_reader_find("idx"),
                                .path = directory,
                                .train_limit = 8,
                                .validation = 0.25,
@@ -348,7 +349,7 @@ static void test_random_damage(void **state)
         save(path, bad, size);
         lo_error err = {""};
         lo_source source = {0};
-        lo_status status = lo_read_idx(*state, &source, &err);
+        lo_status status = lo_read_idx(*state, &no_options, &source, &err);
         lo_source_free(&source);
         assert_true(status == LO_OK || status == LO_DATA);
         if (status == LO_OK &&

@@ -2,6 +2,8 @@
  * slow way. */
 #include "base/random.h"
 #include "data/dataset.h"
+#include "data/readers.h"
+#include "data/spool.h"
 
 #include "unit/data_fixture.h"
 
@@ -45,7 +47,7 @@ static int tear_down(void **state)
 
 static lo_data_spec spec_of(uint64_t seed)
 {
-    return (lo_data_spec){.format = "idx", .path = directory, .seed = seed, .digest = 77};
+    return (lo_data_spec){.reader = lo_reader_find("idx"), .path = directory, .seed = seed, .digest = 77};
 }
 
 static lo_dataset prepared(const lo_data_spec *spec)
@@ -395,6 +397,135 @@ static void test_scale_of_large_images(void **state)
     lo_dataset_close(&d);
 }
 
+/* ---- features, names and two levels of classes, by a reader of this test ---- */
+
+enum { DEEP = 4 * 40, FINE = 6, COARSE = 2 };
+
+static float feature_of(int64_t i, int c)
+{
+    const float around[4] = {0, 1e6F, -3, 7}; /* the last is constant */
+    const float wide[4] = {1, 10, 1e-3F, 0};
+    return around[c] + wide[c] * sinf((float)(i * 4 + c));
+}
+
+static lo_status read_made_up(const char *path, const lo_read_options *options, lo_source *out, lo_error *err)
+{
+    static const char *const fine[FINE] = {"a", "b", "c", "d\u00e9", "e", "f"};
+    static const char *const coarse[COARSE] = {"low", "high"};
+    (void)path;
+    *out = (lo_source){.element = LO_FEATURES, .shape = {4, 1, 1}, .classes = FINE, .coarse_classes = COARSE};
+    out->class_name = lo_source_names(FINE);
+    out->coarse_name = lo_source_names(COARSE);
+    for (int c = 0; c < FINE; c++) {
+        assert_true(lo_source_name(out->class_name, c, fine[c], strlen(fine[c])));
+    }
+    for (int c = 0; c < COARSE; c++) {
+        assert_true(lo_source_name(out->coarse_name, c, coarse[c], strlen(coarse[c])));
+    }
+    assert_false(lo_source_name(out->class_name, 0, "", 0));
+    assert_false(lo_source_name(out->class_name, 0, "a\tb", 3));
+    assert_false(lo_source_name(out->class_name, 0, "a\0b", 3));
+    assert_false(lo_source_name(out->class_name, 0, "\xff", 1));
+    lo_source_part *parts[2] = {&out->train, &out->test};
+    for (int p = 0; p < 2; p++) {
+        lo_spool spool = {0};
+        assert_int_equal(lo_spool_open(options->scratch, &spool, err), LO_OK);
+        parts[p]->count = DEEP / 4;
+        parts[p]->label = calloc(DEEP / 4, sizeof(int32_t));
+        parts[p]->label_coarse = calloc(DEEP / 4, sizeof(int32_t));
+        for (int64_t i = 0; i < DEEP / 4; i++) {
+            const float row[4] = {feature_of(i, 0), feature_of(i, 1), feature_of(i, 2), feature_of(i, 3)};
+            assert_int_equal(lo_spool_put(&spool, row, sizeof(row), err), LO_OK);
+            parts[p]->label[i] = (int32_t)(i % FINE);
+            parts[p]->label_coarse[i] = (int32_t)(i % FINE) / 3;
+        }
+        assert_int_equal(lo_spool_map(&spool, parts[p], err), LO_OK);
+        parts[p]->feature = parts[p]->map;
+    }
+    return LO_OK;
+}
+
+static const lo_reader made_up = {"made_up", "features", read_made_up};
+
+static void test_features(void **state)
+{
+    (void)state;
+    lo_data_spec spec = spec_of(5);
+    spec.reader = &made_up;
+    spec.train_limit = 30;
+    lo_dataset d = prepared(&spec);
+    assert_null(d.train.pixel);
+    assert_int_equal(d.shape.channels, 4);
+    for (int64_t i = 0; i < 30; i++) {
+        for (int c = 0; c < 4; c++) {
+            assert_true(d.train.feature[i * 4 + c] == feature_of(d.train.index[i], c));
+        }
+    }
+    for (int c = 0; c < 4; c++) {
+        double mean = 0;
+        double variance = 0;
+        for (int64_t i = 0; i < 30; i++) {
+            mean += (double)d.train.feature[i * 4 + c] / 30;
+        }
+        for (int64_t i = 0; i < 30; i++) {
+            variance += pow((double)d.train.feature[i * 4 + c] - mean, 2) / 30;
+        }
+        const double deviation = c == 3 ? 1 : sqrt(variance);
+        assert_true(fabs((double)d.scale[c] * deviation - 1) < 1e-6);
+        assert_true(fabs((double)d.shift[c] * deviation + mean) <= 1e-6 * fabs(mean));
+    }
+    lo_dataset_close(&d);
+    spec.raw = true;
+    d = prepared(&spec);
+    for (int c = 0; c < 4; c++) {
+        assert_true(d.scale[c] == 1 && d.shift[c] == 0);
+    }
+    lo_dataset_close(&d);
+    spec = spec_of(5);
+    spec.raw = true;
+    d = prepared(&spec);
+    assert_true(d.scale[0] == 1.0F / 255 && d.shift[0] == 0);
+    lo_dataset_close(&d);
+}
+
+static void test_two_levels(void **state)
+{
+    (void)state;
+    lo_data_spec spec = spec_of(5);
+    spec.reader = &made_up;
+    spec.validation = 0.2;
+    for (int level = 0; level < 2; level++) {
+        spec.coarse = level == 1;
+        lo_dataset d = prepared(&spec);
+        const lo_examples *parts[] = {&d.train, &d.validation, &d.test};
+        assert_int_equal(d.classes, level == 1 ? COARSE : FINE);
+        assert_int_equal(d.fine_classes, FINE);
+        assert_int_equal(d.coarse_classes, COARSE);
+        for (int p = 0; p < 3; p++) {
+            for (int64_t i = 0; i < parts[p]->count; i++) {
+                const int32_t fine = (int32_t)(parts[p]->index[i] % FINE);
+                assert_int_equal(parts[p]->label_fine[i], fine);
+                assert_int_equal(parts[p]->label_coarse[i], fine / 3);
+                assert_int_equal(parts[p]->label[i], level == 1 ? fine / 3 : fine);
+                assert_int_equal(parts[p]->label_true[i], parts[p]->label[i]);
+            }
+        }
+        assert_string_equal(d.class_name[1], level == 1 ? "high" : "b");
+        assert_string_equal(d.fine_name[3], "d\u00e9");
+        assert_string_equal(d.coarse_name[0], "low");
+        lo_dataset_close(&d);
+    }
+    spec = spec_of(5);
+    spec.coarse = true;
+    refused(&spec, "data.labels: found coarse", "one level");
+    spec.coarse = false;
+    lo_dataset d = prepared(&spec);
+    assert_null(d.class_name);
+    assert_null(d.train.label_coarse);
+    assert_int_equal(d.coarse_classes, 0);
+    lo_dataset_close(&d);
+}
+
 static void test_same_keys_same_bytes(void **state)
 {
     (void)state;
@@ -470,8 +601,8 @@ static void test_refusals(void **state)
     spec.validation = 0.95;
     refused(&spec, "0 training examples are left", "validation 0.95");
     spec = spec_of(1);
-    spec.format = "idy";
-    refused(&spec, "data.format: found idy", "readers");
+    spec.reader = lo_reader_find("idy");
+    refused(&spec, "data.format", "readers");
     const uint8_t zero[4] = {0};
     set_make(directory, 4, zero, 4, zero, HEIGHT, WIDTH);
     spec = spec_of(1);
@@ -489,7 +620,7 @@ static void test_where_nothing_can_be_written(void **state)
     const lo_data_spec spec = spec_of(1);
     lo_error err = {""};
     assert_int_equal(lo_dataset_prepare(&spec, path_in(directory, "none/made.dat"), &err), LO_IO);
-    assert_says(err.text, "none/made.dat", NULL);
+    assert_says(err.text, "none/", "No such file", NULL);
 }
 
 static void test_fashion_mnist(void **state)
@@ -538,6 +669,8 @@ int main(void)
         WITH_SET(test_scale),
         WITH_SET(test_scale_of_constant_pixels),
         WITH_SET(test_scale_of_large_images),
+        WITH_SET(test_features),
+        WITH_SET(test_two_levels),
         WITH_SET(test_same_keys_same_bytes),
         WITH_SET(test_choices_are_independent),
         WITH_SET(test_refusals),
