@@ -16,7 +16,7 @@ if(LEAVEOUT_SANITIZE)
 endif()
 set(CMAKE_C_FLAGS_RELEASE "-O3 -g -DNDEBUG")
 
-# A file named *_avx2.c or *_avx512.c holds kernels for that level, chosen at run time; everything else is plain.
+# A file named *_avx2.c, *_avx512.c or *_avx512bf16.c holds kernels for that level, chosen at run time; everything else is plain.
 # On other architectures these files compile to nothing.
 function(leaveout_isa_flags)
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
@@ -28,6 +28,9 @@ function(leaveout_isa_flags)
     elseif(file MATCHES "_avx512\\.c$")
       set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS
         "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx2;-mfma;-mbmi2;-mpopcnt;-mprefer-vector-width=512")
+    elseif(file MATCHES "_avx512bf16\\.c$")
+      set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS
+        "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512bf16;-mavx2;-mfma;-mbmi2;-mpopcnt;-mprefer-vector-width=512")
     endif()
   endforeach()
 endfunction()

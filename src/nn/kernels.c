@@ -24,6 +24,11 @@ static bool supports_avx512(void)
     return supports_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
+
+static bool supports_avx512bf16(void)
+{
+    return supports_avx512() && __builtin_cpu_supports("avx512bf16");
+}
 #endif
 
 /* The best level first; of one level and precision, the first table that the processor runs is in use. */
@@ -32,10 +37,11 @@ static const struct {
     supported_function *supported;
 } tables[] = {
 #if defined(__x86_64__)
-    {&lo_kernels_avx512, supports_avx512},
-    {&lo_kernels_avx2, supports_avx2},
+    {&lo_kernels_avx512, supports_avx512},         {&lo_kernels_avx512_bf16, supports_avx512bf16},
+    {&lo_kernels_avx512_rounded, supports_avx512}, {&lo_kernels_avx2, supports_avx2},
+    {&lo_kernels_avx2_bf16, supports_avx2},
 #endif
-    {&lo_kernels_portable, supports_everything},
+    {&lo_kernels_portable, supports_everything},   {&lo_kernels_portable_bf16, supports_everything},
 };
 enum { TABLES = sizeof(tables) / sizeof(tables[0]) };
 

@@ -3,20 +3,14 @@
 #include "nn/kernels.h"
 #include "nn/kernels_levels.h"
 
-#include <immintrin.h>
 #include <string.h>
 
 #define KERNELS lo_kernels_avx2
 #define LEVEL   "avx2"
-#define VEC     8
-#define ROWS    6
-typedef __m256 V;
-#define all(x)               _mm256_set1_ps(x)
-#define fma_(a, b, c)        _mm256_fmadd_ps(a, b, c)
-#define max_(a, b)           _mm256_max_ps(a, b)
-#define sqrt_(x)             _mm256_sqrt_ps(x)
-#define greater_(x, y, a, b) _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, y, _CMP_GT_OQ))
-#define pick_(x, a, b)       greater_(x, _mm256_setzero_ps(), a, b)
+
+#include "nn/vectors_avx2.h"
+
+#include "nn/operands_f32.h"
 
 #include "nn/kernels_body.h"
 #endif

@@ -1,31 +1,14 @@
-/* Kernels for any processor: GNU C vectors of four floats, which every compiler target has or imitates. */
+/* Kernels for any processor. */
 #include "nn/kernels.h"
 #include "nn/kernels_levels.h"
 
-#include <math.h>
 #include <string.h>
 
 #define KERNELS lo_kernels_portable
 #define LEVEL   "portable"
-#define VEC     4
-#define ROWS    4
-typedef float V __attribute__((vector_size(16)));
-typedef int lane_mask __attribute__((vector_size(16)));
 
-static inline V select_lanes(lane_mask mask, V a, V b)
-{
-    return (V)((mask & (lane_mask)a) | (~mask & (lane_mask)b));
-}
+#include "nn/vectors_portable.h"
 
-static inline V sqrt_(V x)
-{
-    return (V){sqrtf(x[0]), sqrtf(x[1]), sqrtf(x[2]), sqrtf(x[3])};
-}
-
-#define all(x)               ((V){(x), (x), (x), (x)})
-#define fma_(a, b, c)        ((a) * (b) + (c))
-#define max_(a, b)           select_lanes((a) > (b), a, b)
-#define greater_(x, y, a, b) select_lanes((x) > (y), a, b)
-#define pick_(x, a, b)       greater_(x, (V){0}, a, b)
+#include "nn/operands_f32.h"
 
 #include "nn/kernels_body.h"
