@@ -1,6 +1,7 @@
 #include "base/random.h"
 
 #include <Random123/philox.h>
+#include <math.h>
 
 static void philox(const uint32_t key[2], const uint32_t counter[4], uint32_t out[4])
 {
@@ -40,6 +41,14 @@ float lo_random_unit(lo_random random, uint64_t a, uint64_t b)
     uint32_t out[4];
     lo_random_u32x4(random, a, b, out);
     return (float)(out[0] >> 8) * 0x1p-24F;
+}
+
+float lo_random_normal(lo_random random, uint64_t a, uint64_t b)
+{
+    uint32_t bits[4];
+    lo_random_u32x4(random, a, b, bits);
+    const double radius = sqrt(-2 * log(((double)bits[0] + 0.5) * 0x1p-32));
+    return (float)(radius * cos(2 * M_PI * (double)bits[1] * 0x1p-32));
 }
 
 uint64_t lo_random_below(lo_random random, uint64_t a, uint64_t b, uint64_t n)

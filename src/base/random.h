@@ -34,6 +34,9 @@ uint64_t lo_random_u64(lo_random random, uint64_t a, uint64_t b);
 /* Uniform in [0, 1), 24 bits. */
 float lo_random_unit(lo_random random, uint64_t a, uint64_t b);
 
+/* Standard normal (Box and Muller, 1958), at most 6.7 from 0. */
+float lo_random_normal(lo_random random, uint64_t a, uint64_t b);
+
 /* Uniform in 0 .. n-1 (n >= 1); bias below n / 2^64. */
 uint64_t lo_random_below(lo_random random, uint64_t a, uint64_t b, uint64_t n);
 
@@ -41,8 +44,8 @@ uint64_t lo_random_below(lo_random random, uint64_t a, uint64_t b, uint64_t n);
  * which makes "is example i in model k" a computation instead of a table. */
 typedef struct lo_permutation {
     uint64_t n;
-    uint32_t right_bits;   /* the low half has as many bits as the high one, or one more */
-    uint32_t mask[2];      /* of the high half, of the low one */
+    uint32_t right_bits; /* the low half has as many bits as the high one, or one more */
+    uint32_t mask[2];    /* of the high half, of the low one */
     uint32_t round_key[8];
 } lo_permutation;
 

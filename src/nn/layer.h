@@ -42,20 +42,28 @@ typedef struct lo_layer_type {
     void (*reserve)(lo_layer *layer, const lo_kernels *kernels, size_t capacity, lo_memory *memory);
     /* Floats of scratch that forward and backward need; contents are lost between calls. */
     size_t (*scratch)(const lo_layer *layer, const lo_kernels *kernels);
-    lo_status (*forward)(lo_layer *layer, const lo_pass *pass, const float *x, float *y);
-    /* After forward with the same x and y, in training mode: writes the gradients of the layer's parameters
-     * and, where dx is not NULL, of x. dy is lost. */
-    lo_status (*backward)(lo_layer *layer, const lo_pass *pass, const float *x, const float *y, float *dy,
-                          float *dx);
+    /* y from the layer's inputs x[layer->inputs]. */
+    lo_status (*forward)(lo_layer *layer, const lo_pass *pass, const float *const x[], float *y);
+    /* After forward with the same x and y, in training mode: writes the gradients of the layer's parameters,
+     * which a frozen layer may leave out, and of each x[i] whose dx[i] is not NULL. dy is lost. */
+    lo_status (*backward)(lo_layer *layer, const lo_pass *pass, const float *const x[], const float *y,
+                          float *dy, float *const dx[]);
     /* Floating point operations of one step on one example; with_dx: the gradient of x is needed too. Counted
      * as the plain algorithm does them, one multiplication and one addition a weight. */
     double (*flops)(const lo_layer *layer, bool with_dx);
 } lo_layer_type;
 
+/* What flows through a network are its values: value 0 is the network's input, value i + 1 what layer i
+ * makes. */
+enum { LO_LAYER_INPUTS = 2 };
+
 struct lo_layer {
     const lo_layer_type *type;
-    lo_shape in, out;
-    const lo_network *network; /* where parameters, gradients and statistics are */
+    lo_shape in, out;           /* in: of the first input */
+    int inputs;                 /* 1 or 2 */
+    int value[LO_LAYER_INPUTS]; /* which values they are; the first is set by lo_network_add */
+    bool frozen;                /* has parameters, none of which is trained: their gradient is not needed */
+    const lo_network *network;  /* where parameters, gradients and statistics are */
 };
 
 /* Floats of one example's activation. */
@@ -64,7 +72,7 @@ static inline size_t lo_layer_out_size(const lo_layer *layer)
     return (size_t)layer->out.height * (size_t)layer->out.width * lo_padded((size_t)layer->out.channels);
 }
 
-/* The types; each adds itself to a network that is being built, after the layers added so far. Errors:
+/* The types; each adds itself to a network that is being built, and takes its head (lo_network_head). Errors:
  * LO_USAGE where the sizes do not fit, LO_INTERNAL without memory. */
 
 /* y = W x + b, then ReLU if asked for. x is a vector. */

@@ -186,11 +186,12 @@ static void set_scale(conv_pool *layer)
     }
 }
 
-static lo_status forward(lo_layer *self, const lo_pass *pass, const float *x, float *out)
+static lo_status forward(lo_layer *self, const lo_pass *pass, const float *const input[], float *out)
 {
     conv_pool *layer = (conv_pool *)self;
     const lo_kernels *kernels = pass->kernels;
     const lo_conv *conv = &layer->conv;
+    const float *x = input[0];
     const size_t pixels = pixels_of(layer), examples = pass->examples;
     if (!layer->first) {
         kernels->conv_filter(conv, self->network->weights + layer->weight, layer->filter);
@@ -249,8 +250,8 @@ static void set_backward(conv_pool *layer, double count)
     }
 }
 
-static lo_status backward(lo_layer *self, const lo_pass *pass, const float *x, const float *out, float *dout,
-                          float *dx)
+static lo_status backward(lo_layer *self, const lo_pass *pass, const float *const x[], const float *out,
+                          float *dout, float *const dx[])
 {
     (void)out;
     conv_pool *layer = (conv_pool *)self;
@@ -286,12 +287,14 @@ static lo_status backward(lo_layer *self, const lo_pass *pass, const float *x, c
             kernels->norm_pool_backward(&norm, dout + (n + i) * pooled * conv->out,
                                         y + i * pixels * conv->out, conv->height, conv->width, conv->out);
         }
-        const float *from = x + n * layer->x_size;
-        if (layer->first) {
+        const float *from = x[0] + n * layer->x_size;
+        if (layer->first && !self->frozen) {
             first_gradient(layer, pass, from, y, images);
-        } else {
+        } else if (!self->frozen) {
             kernels->conv_gradient_add(conv, from, y, layer->filter_gradient, images, pass->scratch);
-            kernels->conv_apply(&back, layer->filter_turned, y, dx + n * pixels * conv->in, images,
+        }
+        if (dx[0] != NULL) {
+            kernels->conv_apply(&back, layer->filter_turned, y, dx[0] + n * pixels * conv->in, images,
                                 pass->scratch);
         }
         LO_TRY(lo_tick_call(pass->tick));
@@ -357,11 +360,9 @@ static bool add_parameters(conv_pool *layer, lo_network *network, int number)
         const char *mark = strchr(list[i].name, '%');
         (void)snprintf(parameter.name, sizeof(parameter.name), "%.*s%d%s", (int)(mark - list[i].name),
                        list[i].name, number, mark + 2);
-        const int index = lo_network_add_parameter(network, &parameter);
-        if (index < 0) {
+        if (!lo_network_add_parameter(network, &parameter, list[i].offset)) {
             return false;
         }
-        *list[i].offset = network->parameter[index].offset;
     }
     return true;
 }
@@ -380,8 +381,9 @@ lo_status lo_layer_add_conv_pool(lo_network *network, int32_t outputs, lo_error 
     if (layer == NULL) {
         return lo_fail(err, LO_INTERNAL, "no memory for layer conv%d", number);
     }
-    layer->first = network->layer_count == 0;
-    layer->base = (lo_layer){.type = &type, .in = in, .out = {outputs, in.height / 2, in.width / 2}};
+    layer->first = lo_network_head(network) == 0;
+    layer->base =
+        (lo_layer){.type = &type, .in = in, .out = {outputs, in.height / 2, in.width / 2}, .inputs = 1};
     layer->conv = (lo_conv){.height = (size_t)in.height,
                             .width = (size_t)in.width,
                             .in = layer->first ? (size_t)in.channels : lo_padded((size_t)in.channels),
@@ -390,7 +392,7 @@ lo_status lo_layer_add_conv_pool(lo_network *network, int32_t outputs, lo_error 
     layer->x_size = layer->first ? lo_network_input_size(network) : pixels_of(layer) * layer->conv.in;
     if (!add_parameters(layer, network, number)) {
         free(layer);
-        return lo_fail(err, LO_USAGE, "a network has at most %d parameters", LO_MAX_PARAMETERS);
+        return lo_fail(err, LO_INTERNAL, "no memory for layer conv%d", number);
     }
     return lo_network_add(network, &layer->base, err);
 }

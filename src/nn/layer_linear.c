@@ -35,10 +35,10 @@ static size_t scratch(const lo_layer *layer, const lo_kernels *kernels)
     return 0;
 }
 
-static lo_status forward(lo_layer *self, const lo_pass *pass, const float *x, float *y)
+static lo_status forward(lo_layer *self, const lo_pass *pass, const float *const input[], float *y)
 {
     const linear *layer = (const linear *)self;
-    const float *weights = self->network->weights;
+    const float *weights = self->network->weights, *x = input[0];
     const size_t step = lo_padded(layer->inputs), columns = layer->columns, piece = examples_a_piece(layer);
     for (size_t n = 0; n < pass->examples; n += piece, x += piece * step, y += piece * columns) {
         const size_t rows = pass->examples - n < piece ? pass->examples - n : piece;
@@ -100,8 +100,8 @@ static void input_gradient(const linear *layer, const lo_kernels *kernels, const
     kernels->gemm(&product);
 }
 
-static lo_status backward(lo_layer *self, const lo_pass *pass, const float *x, const float *y, float *dy,
-                          float *dx)
+static lo_status backward(lo_layer *self, const lo_pass *pass, const float *const x[], const float *y,
+                          float *dy, float *const dx[])
 {
     const linear *layer = (const linear *)self;
     const size_t step = lo_padded(layer->inputs), columns = layer->columns, piece = examples_a_piece(layer);
@@ -110,10 +110,12 @@ static lo_status backward(lo_layer *self, const lo_pass *pass, const float *x, c
         if (layer->relu) {
             pass->kernels->relu_backward(dy + n * columns, y + n * columns, rows * columns);
         }
-        parameter_gradients(layer, pass->kernels, x + n * step, dy + n * columns, rows, n > 0);
-        LO_TRY(lo_tick_call(pass->tick));
-        if (dx != NULL) {
-            input_gradient(layer, pass->kernels, dy + n * columns, dx + n * step, rows);
+        if (!self->frozen) {
+            parameter_gradients(layer, pass->kernels, x[0] + n * step, dy + n * columns, rows, n > 0);
+            LO_TRY(lo_tick_call(pass->tick));
+        }
+        if (dx[0] != NULL) {
+            input_gradient(layer, pass->kernels, dy + n * columns, dx[0] + n * step, rows);
             LO_TRY(lo_tick_call(pass->tick));
         }
     }
@@ -140,7 +142,7 @@ lo_status lo_layer_add_linear(lo_network *network, int32_t outputs, bool relu, l
     if (layer == NULL) {
         return lo_fail(err, LO_INTERNAL, "no memory for layer linear%d", number);
     }
-    layer->base = (lo_layer){.type = &type, .in = in, .out = {outputs, 1, 1}};
+    layer->base = (lo_layer){.type = &type, .in = in, .out = {outputs, 1, 1}, .inputs = 1};
     layer->relu = relu;
     layer->inputs = (size_t)in.channels;
     layer->columns = lo_padded((size_t)outputs);
@@ -156,13 +158,10 @@ lo_status lo_layer_add_linear(lo_network *network, int32_t outputs, bool relu, l
         .out = (size_t)outputs, .in = 1, .taps = 1, .out_step = 1, .size = layer->columns, .bound = bound};
     (void)snprintf(weight.name, sizeof(weight.name), "linear%d.weight", number);
     (void)snprintf(bias.name, sizeof(bias.name), "linear%d.bias", number);
-    const int w = lo_network_add_parameter(network, &weight);
-    const int b = lo_network_add_parameter(network, &bias);
-    if (w < 0 || b < 0) {
+    if (!lo_network_add_parameter(network, &weight, &layer->weight) ||
+        !lo_network_add_parameter(network, &bias, &layer->bias)) {
         free(layer);
-        return lo_fail(err, LO_USAGE, "a network has at most %d parameters", LO_MAX_PARAMETERS);
+        return lo_fail(err, LO_INTERNAL, "no memory for layer linear%d", number);
     }
-    layer->weight = network->parameter[w].offset;
-    layer->bias = network->parameter[b].offset;
     return lo_network_add(network, &layer->base, err);
 }

@@ -18,13 +18,25 @@ float *lo_memory_floats(lo_memory *memory, size_t count)
     return lo_memory_bytes(memory, count, sizeof(float));
 }
 
+/* Room for one more element of a growing array: the array, moved perhaps, or NULL without memory. */
+static void *grow(void *array, int count, size_t size)
+{
+    const bool full = count == 0 || (count & (count - 1)) == 0; /* its room is a power of two */
+    return full ? realloc(array, (count == 0 ? 1 : 2 * (size_t)count) * size) : array;
+}
+
 lo_network *lo_network_create(lo_shape input, bool flat, int32_t classes)
 {
     lo_network *network = calloc(1, sizeof(*network));
-    if (network != NULL) {
-        network->input = input;
-        network->flat = flat;
-        network->classes = classes;
+    if (network == NULL) {
+        return NULL;
+    }
+    network->flow = calloc(1, sizeof(*network->flow));
+    network->input = input;
+    network->flat = flat;
+    network->classes = classes;
+    if (network->flow == NULL) {
+        lo_network_destroy(&network);
     }
     return network;
 }
@@ -37,14 +49,27 @@ void lo_network_destroy(lo_network **network)
     for (int i = 0; i < (*network)->layer_count; i++) {
         free((*network)->layer[i]);
     }
+    free((*network)->layer);
+    free((*network)->parameter);
+    free((*network)->flow);
     free(*network);
     *network = NULL;
 }
 
-lo_shape lo_network_shape(const lo_network *network)
+int lo_network_head(const lo_network *network)
 {
-    if (network->layer_count > 0) {
-        return network->layer[network->layer_count - 1]->out;
+    return network->head;
+}
+
+void lo_network_move(lo_network *network, int value)
+{
+    network->head = value;
+}
+
+lo_shape lo_network_shape_of(const lo_network *network, int value)
+{
+    if (value > 0) {
+        return network->layer[value - 1]->out;
     }
     if (network->flat) {
         return (lo_shape){(int32_t)lo_shape_size(network->input), 1, 1};
@@ -52,27 +77,45 @@ lo_shape lo_network_shape(const lo_network *network)
     return network->input;
 }
 
-int lo_network_add_parameter(lo_network *network, const lo_parameter *parameter)
+lo_shape lo_network_shape(const lo_network *network)
 {
-    if (network->parameter_count == LO_MAX_PARAMETERS) {
-        return -1;
+    return lo_network_shape_of(network, network->head);
+}
+
+bool lo_network_add_parameter(lo_network *network, const lo_parameter *parameter, size_t *offset)
+{
+    lo_parameter *list = grow(network->parameter, network->parameter_count, sizeof(*list));
+    if (list == NULL) {
+        return false;
     }
+    network->parameter = list;
     size_t *end = parameter->statistic ? &network->statistic_size : &network->weight_size;
-    lo_parameter *p = &network->parameter[network->parameter_count];
+    lo_parameter *p = &list[network->parameter_count++];
     *p = *parameter;
     p->offset = *end;
+    p->layer = network->layer_count;
+    *offset = p->offset;
     *end += lo_padded(p->size);
-    return network->parameter_count++;
+    return true;
 }
 
 lo_status lo_network_add(lo_network *network, lo_layer *layer, lo_error *err)
 {
-    if (network->layer_count == LO_MAX_LAYERS) {
+    const int count = network->layer_count;
+    lo_layer **layers = grow(network->layer, count, sizeof(*layers));
+    network->layer = layers != NULL ? layers : network->layer;
+    lo_flow *flow = realloc(network->flow, ((size_t)count + 2) * sizeof(*flow));
+    network->flow = flow != NULL ? flow : network->flow;
+    if (layers == NULL || flow == NULL) {
         free(layer);
-        return lo_fail(err, LO_USAGE, "a network has at most %d layers", LO_MAX_LAYERS);
+        return lo_fail(err, LO_INTERNAL, "no memory for layer %d of a network", count + 1);
     }
+    flow[count + 1] = (lo_flow){0};
     layer->network = network;
-    network->layer[network->layer_count++] = layer;
+    layer->value[0] = network->head;
+    layers[count] = layer;
+    network->layer_count++;
+    network->head = network->layer_count;
     return LO_OK;
 }
 
@@ -95,28 +138,90 @@ size_t lo_network_logit_step(const lo_network *network)
     return lo_padded((size_t)network->classes);
 }
 
+/* ---- memory
+ * ----------------------------------------------------------------------------------------------------- */
+
+/* The gradients of values u > v are both needed for a while: that of v from the backward pass of the last
+ * layer that takes it until that of the layer that made it. */
+static bool meet(const lo_network *network, int u, int v)
+{
+    return u - 1 <= network->flow[v].last;
+}
+
+/* The lowest place of [size] floats that gradients of later values leave to value v. */
+static size_t free_place(const lo_network *network, int v)
+{
+    const lo_flow *own = &network->flow[v];
+    size_t place = 0;
+    for (int u = v + 1; u <= network->layer_count; u++) {
+        const lo_flow *other = &network->flow[u];
+        if (meet(network, u, v) && place < other->place + other->size && other->place < place + own->size) {
+            place = other->place + other->size;
+            u = v; /* from the start, with the new place */
+        }
+    }
+    return place;
+}
+
+/* Sizes, and the places of the gradients. Returns the floats that those take for one example. */
+static size_t plan_slopes(lo_network *network)
+{
+    size_t size = 0;
+    for (int v = 0; v <= network->layer_count; v++) {
+        network->flow[v].size =
+            v > 0 ? lo_layer_out_size(network->layer[v - 1]) : lo_network_input_size(network);
+        network->flow[v].last = v; /* the logits': from the loss on */
+    }
+    for (int i = 0; i < network->layer_count; i++) {
+        for (int k = 0; k < network->layer[i]->inputs; k++) {
+            network->flow[network->layer[i]->value[k]].last = i;
+        }
+    }
+    for (int v = network->layer_count; v > 0; v--) {
+        lo_flow *flow = &network->flow[v];
+        flow->place = free_place(network, v);
+        size = flow->place + flow->size > size ? flow->place + flow->size : size;
+    }
+    return size;
+}
+
+/* Is the gradient of input k of layer i one to be added to what is there? */
+static bool is_addend(const lo_network *network, int i, int k)
+{
+    const lo_layer *layer = network->layer[i];
+    return network->flow[layer->value[k]].last > i || (k > 0 && layer->value[k] == layer->value[0]);
+}
+
 void lo_network_reserve(lo_network *network, const lo_kernels *kernels, size_t capacity, lo_memory *memory)
 {
+    const size_t slopes = plan_slopes(network);
+    size_t scratch = 0, addend[LO_LAYER_INPUTS] = {0};
     network->kernels = kernels;
     network->capacity = capacity;
     network->weights = lo_memory_floats(memory, network->weight_size);
     network->gradient = lo_memory_floats(memory, network->weight_size);
     network->statistics = lo_memory_floats(memory, network->statistic_size);
-    network->activation[0] = lo_memory_floats(memory, capacity * lo_network_input_size(network));
-    size_t widest = 0, scratch = 0;
+    network->flow[0].activation = lo_memory_floats(memory, capacity * network->flow[0].size);
     for (int i = 0; i < network->layer_count; i++) {
         lo_layer *layer = network->layer[i];
-        const size_t size = lo_layer_out_size(layer);
         const size_t needed = layer->type->scratch(layer, kernels);
-        network->activation[i + 1] = lo_memory_floats(memory, capacity * size);
+        network->flow[i + 1].activation = lo_memory_floats(memory, capacity * network->flow[i + 1].size);
         layer->type->reserve(layer, kernels, capacity, memory);
-        widest = size > widest ? size : widest;
         scratch = needed > scratch ? needed : scratch;
+        for (int k = 0; k < layer->inputs; k++) {
+            const size_t size = is_addend(network, i, k) ? network->flow[layer->value[k]].size : 0;
+            addend[k] = size > addend[k] ? size : addend[k];
+        }
     }
-    network->slope[0] = lo_memory_floats(memory, capacity * widest);
-    network->slope[1] = lo_memory_floats(memory, capacity * widest);
+    network->slopes = lo_memory_floats(memory, capacity * slopes);
+    for (int k = 0; k < LO_LAYER_INPUTS; k++) {
+        network->addend[k] = lo_memory_floats(memory, capacity * addend[k]);
+    }
     network->scratch = lo_memory_floats(memory, scratch);
 }
+
+/* ---- weights
+ * ---------------------------------------------------------------------------------------------------- */
 
 static size_t count_of(const lo_parameter *p)
 {
@@ -128,6 +233,17 @@ static size_t place_of(const lo_parameter *p, size_t i)
 {
     const size_t tap = i % p->taps, in = i / p->taps % p->in, out = i / p->taps / p->in;
     return p->offset + out * p->out_step + in * p->in_step + tap * p->tap_step;
+}
+
+static float initial_value(const lo_parameter *p, lo_random random, uint64_t model_seed, uint64_t number)
+{
+    if (p->bound > 0) {
+        return p->bound * (2.0F * lo_random_unit(random, model_seed, number) - 1.0F);
+    }
+    if (p->deviation > 0) {
+        return p->deviation * lo_random_normal(random, model_seed, number);
+    }
+    return p->fill;
 }
 
 lo_status lo_network_initialize(lo_network *network, uint64_t seed, uint64_t model_seed, const lo_tick *tick)
@@ -143,31 +259,29 @@ lo_status lo_network_initialize(lo_network *network, uint64_t seed, uint64_t mod
             if (i % VALUES_A_TICK == 0) {
                 LO_TRY(lo_tick_call(tick));
             }
-            float value = p->fill;
-            if (p->bound > 0) {
-                value = p->bound * (2.0F * lo_random_unit(random, model_seed, number + i) - 1.0F);
-            }
-            values[place_of(p, i)] = value;
+            values[place_of(p, i)] = initial_value(p, random, model_seed, number + i);
         }
         number += p->statistic ? 0 : count_of(p);
     }
     return LO_OK;
 }
 
+/* ---- passes
+ * ----------------------------------------------------------------------------------------------------- */
+
 float *lo_network_input(lo_network *network)
 {
-    return network->activation[0];
+    return network->flow[0].activation;
 }
 
 const float *lo_network_logits(const lo_network *network)
 {
-    return network->activation[network->layer_count];
+    return network->flow[network->layer_count].activation;
 }
 
-/* The last layer's slope is slope[0]; each layer before takes the other one. */
-static float *slope_of(lo_network *network, int layer)
+static float *slope_of(lo_network *network, int value)
 {
-    return network->slope[(network->layer_count - layer) % 2];
+    return network->slopes + network->capacity * network->flow[value].place;
 }
 
 float *lo_network_logit_slope(lo_network *network)
@@ -175,13 +289,70 @@ float *lo_network_logit_slope(lo_network *network)
     return slope_of(network, network->layer_count);
 }
 
+static void inputs_of(const lo_network *network, const lo_layer *layer, const float *x[])
+{
+    for (int k = 0; k < layer->inputs; k++) {
+        x[k] = network->flow[layer->value[k]].activation;
+    }
+}
+
 lo_status lo_network_forward(lo_network *network, size_t examples, bool training, const lo_tick *tick)
 {
     const lo_pass pass = {network->kernels, examples, training, network->scratch, tick};
     for (int i = 0; i < network->layer_count; i++) {
         lo_layer *layer = network->layer[i];
-        LO_TRY(layer->type->forward(layer, &pass, network->activation[i], network->activation[i + 1]));
+        const float *x[LO_LAYER_INPUTS];
+        inputs_of(network, layer, x);
+        LO_TRY(layer->type->forward(layer, &pass, x, network->flow[i + 1].activation));
         LO_TRY(lo_tick_call(tick));
+    }
+    return LO_OK;
+}
+
+/* Which values depend on a trained parameter: the others' gradients are not needed. */
+static void find_learning(lo_network *network)
+{
+    lo_flow *flow = network->flow;
+    for (int v = 0; v <= network->layer_count; v++) {
+        flow[v].learns = false;
+    }
+    for (int k = 0; k < network->parameter_count; k++) {
+        const int i = network->parameter[k].layer;
+        flow[i + 1].learns = flow[i + 1].learns || !network->layer[i]->frozen;
+    }
+    for (int i = 0; i < network->layer_count; i++) {
+        for (int k = 0; k < network->layer[i]->inputs; k++) {
+            flow[i + 1].learns = flow[i + 1].learns || flow[network->layer[i]->value[k]].learns;
+        }
+    }
+}
+
+static void add(float *restrict sum, const float *restrict addend, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        sum[i] += addend[i];
+    }
+}
+
+static lo_status layer_backward(lo_network *network, int i, const lo_pass *pass)
+{
+    lo_layer *layer = network->layer[i];
+    const float *x[LO_LAYER_INPUTS];
+    float *dx[LO_LAYER_INPUTS];
+    inputs_of(network, layer, x);
+    for (int k = 0; k < layer->inputs; k++) {
+        const int v = layer->value[k];
+        dx[k] = !network->flow[v].learns   ? NULL
+                : is_addend(network, i, k) ? network->addend[k]
+                                           : slope_of(network, v);
+    }
+    LO_TRY(
+        layer->type->backward(layer, pass, x, network->flow[i + 1].activation, slope_of(network, i + 1), dx));
+    for (int k = 0; k < layer->inputs; k++) {
+        if (dx[k] != NULL && is_addend(network, i, k)) {
+            const int v = layer->value[k];
+            add(slope_of(network, v), dx[k], pass->examples * network->flow[v].size);
+        }
     }
     return LO_OK;
 }
@@ -189,11 +360,12 @@ lo_status lo_network_forward(lo_network *network, size_t examples, bool training
 lo_status lo_network_backward(lo_network *network, size_t examples, const lo_tick *tick)
 {
     const lo_pass pass = {network->kernels, examples, true, network->scratch, tick};
+    find_learning(network);
     for (int i = network->layer_count - 1; i >= 0; i--) {
-        lo_layer *layer = network->layer[i];
-        LO_TRY(layer->type->backward(layer, &pass, network->activation[i], network->activation[i + 1],
-                                     slope_of(network, i + 1), i > 0 ? slope_of(network, i) : NULL));
-        LO_TRY(lo_tick_call(tick));
+        if (network->flow[i + 1].learns) {
+            LO_TRY(layer_backward(network, i, &pass));
+            LO_TRY(lo_tick_call(tick));
+        }
     }
     return LO_OK;
 }
@@ -209,7 +381,7 @@ int64_t lo_network_parameters(const lo_network *network)
 
 double lo_network_flops(const lo_network *network)
 {
-    double flops = 0;
+    double flops = 0; /* all layers but the first need their input's gradient */
     for (int i = 0; i < network->layer_count; i++) {
         flops += network->layer[i]->type->flops(network->layer[i], i > 0);
     }

@@ -1,5 +1,5 @@
-/* A network: layers in sequence, their parameters in one piece of memory, and the buffers that a batch needs.
- */
+/* A network: layers, each with one or two of the values before it as inputs, their parameters in one piece of
+ * memory, and the buffers that a batch needs. */
 #ifndef LEAVEOUT_NN_NETWORK_H
 #define LEAVEOUT_NN_NETWORK_H
 
@@ -9,38 +9,49 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LO_MAX_LAYERS = 64, LO_MAX_PARAMETERS = 256 };
-
 /* A parameter or a running statistic. Seen from outside it is PyTorch's tensor [out, in, taps], flat; in
  * memory element (o, i, t) lies at offset + o * out_step + i * in_step + t * tap_step, among zeros that stay
  * zero. */
 typedef struct lo_parameter {
-    char name[32]; /* linear1.weight bn1.running_var ... */
+    char name[96]; /* linear1.weight layer1.0.bn1.running_var ... */
     size_t out, in, taps;
     size_t out_step, in_step, tap_step;
-    size_t size;    /* floats in memory, padding included */
-    float fill;     /* initial value where bound is 0 */
-    float bound;    /* initial values are uniform in +-bound */
-    bool statistic; /* of batch normalization: not trained */
-    size_t offset;  /* set when it is added */
+    size_t size;     /* floats in memory, padding included */
+    float fill;      /* initial value where bound and deviation are 0 */
+    float bound;     /* above 0: initial values are uniform in +-bound */
+    float deviation; /* above 0: initial values are normal, of mean 0 and this standard deviation */
+    bool statistic;  /* of batch normalization: not trained */
+    size_t offset;   /* set when it is added */
+    int layer;       /* the number of the layer that it belongs to; likewise */
 } lo_parameter;
+
+/* One of the values, in memory. */
+typedef struct lo_flow {
+    float *activation; /* [capacity, size]; kept from the forward pass for the backward pass */
+    size_t size;       /* floats of one example */
+    int last;          /* the last layer that takes it, and the first to write its gradient; the others add */
+    size_t place;      /* where its gradient is among the slopes, in floats of one example */
+    bool learns;       /* depends on a trained parameter */
+} lo_flow;
 
 struct lo_network {
     lo_shape input;
     bool flat; /* the first layer sees the input as a vector */
     int32_t classes;
     int layer_count;
-    lo_layer *layer[LO_MAX_LAYERS];
+    lo_layer **layer;
+    int head; /* the value that the next layer takes */
     int parameter_count;
-    lo_parameter parameter[LO_MAX_PARAMETERS];
+    lo_parameter *parameter;
     size_t weight_size, statistic_size; /* floats */
 
     const lo_kernels *kernels;
     size_t capacity;
-    float *weights, *gradient; /* [weight_size] */
-    float *statistics;                    /* [statistic_size] */
-    float *activation[LO_MAX_LAYERS + 1]; /* [0] is the input */
-    float *slope[2];                      /* gradients of the activations, taking turns */
+    float *weights, *gradient;      /* [weight_size] */
+    float *statistics;              /* [statistic_size] */
+    lo_flow *flow;                  /* [layer_count + 1]: the values */
+    float *slopes;                  /* the gradients of the values, each while it is needed */
+    float *addend[LO_LAYER_INPUTS]; /* gradients to be added to what other layers wrote */
     float *scratch;
 };
 
@@ -48,10 +59,18 @@ struct lo_network {
 lo_network *lo_network_create(lo_shape input, bool flat, int32_t classes);
 void lo_network_destroy(lo_network **network);
 
-/* For layers: the shape that the layers so far produce, a parameter (copied; its index is returned, or -1),
- * and the layer itself, which the network then owns (it is freed on failure too). */
+/* The head is the value that the next layer takes: what the last layer made, unless the head was moved to an
+ * earlier value, from which another branch then starts. A network's logits are its last value. */
+int lo_network_head(const lo_network *network);
+void lo_network_move(lo_network *network, int value);
+
+/* Shapes of the head and of any value. */
 lo_shape lo_network_shape(const lo_network *network);
-int lo_network_add_parameter(lo_network *network, const lo_parameter *parameter);
+lo_shape lo_network_shape_of(const lo_network *network, int value);
+
+/* For layers: a parameter (copied; *offset is where it starts; false without memory) of the layer that is
+ * added next, and that layer itself, which the network then owns (it is freed on failure too). */
+bool lo_network_add_parameter(lo_network *network, const lo_parameter *parameter, size_t *offset);
 lo_status lo_network_add(lo_network *network, lo_layer *layer, lo_error *err);
 
 /* The same layer name counted up: the number of layers of this type so far, plus one. */

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { MOST = 1 << 14, EXAMPLES = 8, SAMPLES = 60 };
+enum { MOST = 1 << 14, EXAMPLES = 8, SAMPLES = 60, MOST_PARAMETERS = 32 };
 
 /* A parameter's values in PyTorch's order. */
 typedef struct plain_parameter {
@@ -27,7 +27,7 @@ typedef struct plain_network {
     lo_shape input;
     int classes, examples;
     double smoothing;
-    plain_parameter parameter[LO_MAX_PARAMETERS];
+    plain_parameter parameter[MOST_PARAMETERS];
     const double *x; /* [examples, channels, height, width] */
     const int32_t *label;
 } plain_network;

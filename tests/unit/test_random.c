@@ -208,9 +208,29 @@ static void test_permutation_is_uniform(void **state)
     }
 }
 
+static void test_normal(void **state)
+{
+    (void)state;
+    enum { COUNT = 100000 };
+    const lo_random random = lo_random_make(3, LO_FOR_TEST);
+    double power[5] = {0};
+    for (uint64_t i = 0; i < COUNT; i++) {
+        const double x = (double)lo_random_normal(random, 1, i);
+        for (int k = 1; k <= 4; k++) {
+            power[k] += pow(x, k) / COUNT;
+        }
+    }
+    /* Within five standard errors of 0, 1, 0, 3. */
+    assert_true(fabs(power[1]) < 5 * sqrt(1.0 / COUNT));
+    assert_true(fabs(power[2] - 1) < 5 * sqrt(2.0 / COUNT));
+    assert_true(fabs(power[3]) < 5 * sqrt(15.0 / COUNT));
+    assert_true(fabs(power[4] - 3) < 5 * sqrt(96.0 / COUNT));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_normal),
         cmocka_unit_test(test_known_answers),
         cmocka_unit_test(test_families_differ),
         cmocka_unit_test(test_unit_is_uniform),
