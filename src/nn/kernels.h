@@ -37,11 +37,11 @@ typedef struct lo_gemm {
 
 /* A convolution 3x3 with stride 1 and padding 1; channels are padded ones. Computed as Winograd's F(2x2, 3x3)
  * (Lavin and Gray, CVPR 2016): 16 products of matrices on tiles of 2x2 outputs, 2.25 times fewer
- * multiplications. */
+ * multiplications; where AMX makes those nearly free, directly. */
 typedef struct lo_conv {
     size_t height, width;
     size_t in, out;
-    size_t group; /* images that a call takes at most: what fits the second-level cache */
+    size_t group; /* images that a call takes at most; lo_kernels.conv_group says how many are best */
 } lo_conv;
 
 static inline size_t lo_padded_image(size_t height, size_t width)
@@ -80,6 +80,8 @@ typedef struct lo_kernels {
 
     void (*gemm)(const lo_gemm *g);
 
+    /* Images that a call should take: what fits the second-level cache, or fills the registers. */
+    size_t (*conv_group)(const lo_conv *conv);
     /* Sizes in floats of a transformed filter and of the scratch that the convolution's kernels need. */
     size_t (*conv_filter_size)(const lo_conv *conv);
     size_t (*conv_scratch_size)(const lo_conv *conv);

@@ -67,6 +67,7 @@ const lo_kernels KERNELS = {
     .name = LEVEL,
     .precision = PRECISION,
     .gemm = gemm,
+    .conv_group = conv_group,
     .conv_filter_size = conv_filter_size,
     .conv_scratch_size = conv_scratch_size,
     .conv_filter = conv_filter,

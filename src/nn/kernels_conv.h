@@ -16,6 +16,14 @@ INLINE size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+/* Images whose transforms fit the second-level cache, more or less: 1.2 MB. */
+static size_t conv_group(const lo_conv *conv)
+{
+    const size_t image = 16 * tiles_down(conv) * tiles_across(conv) * (conv->in + conv->out) * sizeof(float);
+    const size_t group = 1250000 / image;
+    return group < 1 ? 1 : group > 8 ? 8 : group;
+}
+
 static size_t conv_filter_size(const lo_conv *conv)
 {
     return 16 * conv->in * conv->out;

@@ -40,7 +40,8 @@ typedef struct lo_layer_type {
     /* Takes the layer's own memory for batches of up to `capacity` examples; called twice (counting, taking).
      */
     void (*reserve)(lo_layer *layer, const lo_kernels *kernels, size_t capacity, lo_memory *memory);
-    /* Floats of scratch that forward and backward need; contents are lost between calls. */
+    /* Floats of scratch that forward and backward need; contents are lost between calls. Asked after
+     * reserve. */
     size_t (*scratch)(const lo_layer *layer, const lo_kernels *kernels);
     /* y from the layer's inputs x[layer->inputs]. */
     lo_status (*forward)(lo_layer *layer, const lo_pass *pass, const float *const x[], float *y);

@@ -42,6 +42,7 @@ static void reserve(lo_layer *self, const lo_kernels *kernels, size_t capacity, 
 {
     conv_pool *layer = (conv_pool *)self;
     const size_t out = layer->conv.out;
+    layer->conv.group = kernels->conv_group(&layer->conv);
     layer->y = lo_memory_floats(memory, capacity * pixels_of(layer) * out);
     layer->top = lo_memory_floats(memory, capacity * pooled_of(layer) * out);
     if (!layer->first) {
@@ -316,15 +317,6 @@ static const lo_layer_type type = {"conv_pool", reserve, scratch, forward, backw
 /* ---- construction
  * ----------------------------------------------------------------------------------------------- */
 
-/* Images whose transforms fit the second-level cache, more or less: 1.2 MB. */
-static size_t group_of(const lo_conv *conv)
-{
-    const size_t tiles = ((conv->height + 1) / 2) * ((conv->width + 1) / 2);
-    const size_t image = 16 * tiles * (conv->in + conv->out) * sizeof(float);
-    const size_t group = 1250000 / image;
-    return group < 1 ? 1 : group > 8 ? 8 : group;
-}
-
 static bool add_parameters(conv_pool *layer, lo_network *network, int number)
 {
     const size_t in = (size_t)layer->base.in.channels, out = (size_t)layer->base.out.channels;
@@ -388,7 +380,6 @@ lo_status lo_layer_add_conv_pool(lo_network *network, int32_t outputs, lo_error 
                             .width = (size_t)in.width,
                             .in = layer->first ? (size_t)in.channels : lo_padded((size_t)in.channels),
                             .out = lo_padded((size_t)outputs)};
-    layer->conv.group = group_of(&layer->conv);
     layer->x_size = layer->first ? lo_network_input_size(network) : pixels_of(layer) * layer->conv.in;
     if (!add_parameters(layer, network, number)) {
         free(layer);

@@ -204,9 +204,9 @@ void lo_network_reserve(lo_network *network, const lo_kernels *kernels, size_t c
     network->flow[0].activation = lo_memory_floats(memory, capacity * network->flow[0].size);
     for (int i = 0; i < network->layer_count; i++) {
         lo_layer *layer = network->layer[i];
-        const size_t needed = layer->type->scratch(layer, kernels);
         network->flow[i + 1].activation = lo_memory_floats(memory, capacity * network->flow[i + 1].size);
         layer->type->reserve(layer, kernels, capacity, memory);
+        const size_t needed = layer->type->scratch(layer, kernels);
         scratch = needed > scratch ? needed : scratch;
         for (int k = 0; k < layer->inputs; k++) {
             const size_t size = is_addend(network, i, k) ? network->flow[layer->value[k]].size : 0;
