@@ -75,3 +75,36 @@ float lo_logit_margin(const float *logits, int32_t classes, int32_t label)
     }
     return (float)((double)logits[label] - (double)largest - log(sum));
 }
+
+void lo_softmax_spread(const float *logits, int32_t classes, float *largest, float *entropy)
+{
+    int32_t top = 0;
+    for (int32_t k = 1; k < classes; k++) {
+        top = logits[k] > logits[top] ? k : top;
+    }
+    /* Relative to the top class: the weights of the others, and how far below they are. */
+    float others = 0, below = 0;
+    for (int32_t k = 0; k < classes; k++) {
+        const float gap = logits[top] - logits[k];
+        const float weight = expf(-gap);
+        others += k != top ? weight : 0;
+        below += weight != 0 ? weight * gap : 0; /* infinitely far, it has no weight */
+    }
+    *largest = 1 / (1 + others);
+    *entropy = log1pf(others) + below / (1 + others);
+}
+
+float lo_example_loss(const float *logits, int32_t classes, int32_t label, double smoothing, float margin)
+{
+    /* log(1 + exp(-margin)), of which exp must not overflow. */
+    const double phi = margin;
+    const double loss = phi < 0 ? log1p(exp(phi)) - phi : log1p(exp(-phi));
+    if (!(smoothing > 0)) {
+        return (float)loss;
+    }
+    double gap = 0;
+    for (int32_t k = 0; k < classes; k++) {
+        gap += (double)(logits[label] - logits[k]);
+    }
+    return (float)(loss + smoothing * gap / classes);
+}

@@ -21,4 +21,13 @@ bool lo_is_correct(const float *logits, int32_t classes, int32_t label);
  * is. */
 float lo_logit_margin(const float *logits, int32_t classes, int32_t label);
 
+/* The largest probability that softmax gives a class, and the entropy of the probabilities in nats, which is
+ * logsumexp(z) - sum of p z. Both keep their precision where one probability is almost 1. NaN where a logit
+ * is. */
+void lo_softmax_spread(const float *logits, int32_t classes, float *largest, float *entropy);
+
+/* The loss of one example, as lo_softmax_loss sums it; from its margin, because log(1 + exp(-margin)) keeps
+ * its precision where the probability is almost 1. */
+float lo_example_loss(const float *logits, int32_t classes, int32_t label, double smoothing, float margin);
+
 #endif

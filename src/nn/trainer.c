@@ -7,9 +7,12 @@
 #include "nn/order.h"
 #include "nn/presets.h"
 #include "nn/schedule.h"
+#include "nn/training_log.h"
+#include "nn/weights.h"
 
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #if defined(__x86_64__)
@@ -29,6 +32,11 @@ struct lo_trainer {
     lo_order_entry *work; /* [2 * dataset->train.count] */
     uint32_t *order;      /* [dataset->train.count] */
     int32_t *labels;      /* [capacity] */
+    char preset[32];      /* its name */
+    int64_t batches;      /* of the last training: what the running statistics have seen */
+    float *start;         /* weights, then statistics, that trainings start from; NULL: fresh ones */
+    lo_observer observer;
+    lo_logging logging;
 };
 
 /* Weights that decay towards zero would otherwise reach denormal numbers, which are many times slower. The
@@ -103,6 +111,7 @@ lo_status lo_trainer_create(const lo_model_spec *model, const lo_recipe *recipe,
     }
     trainer->recipe = *recipe;
     trainer->dataset = dataset;
+    (void)snprintf(trainer->preset, sizeof(trainer->preset), "%s", model->preset);
     trainer->capacity = (size_t)recipe->batch;
     if ((int64_t)trainer->capacity > dataset->train.count) {
         trainer->capacity = (size_t)dataset->train.count;
@@ -136,6 +145,7 @@ void lo_trainer_destroy(lo_trainer **trainer)
     if (*trainer != NULL) {
         lo_network_destroy(&(*trainer)->network);
         lo_arena_destroy(&(*trainer)->arena);
+        free((*trainer)->start);
         free(*trainer);
         *trainer = NULL;
     }
@@ -144,6 +154,17 @@ void lo_trainer_destroy(lo_trainer **trainer)
 lo_network *lo_trainer_network(lo_trainer *trainer)
 {
     return trainer->network;
+}
+
+void lo_trainer_observe(lo_trainer *trainer, const lo_observer *observer)
+{
+    trainer->observer = observer != NULL ? *observer : (lo_observer){0};
+}
+
+lo_status lo_trainer_save(const lo_trainer *trainer, const char *file, const lo_weights_note *note, int notes,
+                          lo_error *err)
+{
+    return lo_weights_save(trainer->network, trainer->preset, trainer->batches, file, note, notes, err);
 }
 
 size_t lo_trainer_memory(const lo_trainer *trainer)
@@ -187,6 +208,8 @@ static lo_status step(lo_trainer *trainer, const uint32_t *rows, size_t count, d
                             count, network->classes, trainer->recipe.label_smoothing,
                             lo_network_logit_slope(network), correct) /
             (double)count;
+    lo_logging_batch(&trainer->logging, rows, lo_network_logits(network), lo_network_logit_step(network),
+                     trainer->labels, count, network->classes, trainer->recipe.label_smoothing);
     if (!isfinite(*loss)) {
         return LO_OK;
     }
@@ -221,13 +244,50 @@ static void forget_weights(lo_network *network)
     }
 }
 
+lo_status lo_trainer_start_from(lo_trainer *trainer, const char *file, lo_error *err)
+{
+    lo_network *network = trainer->network;
+    LO_TRY(lo_weights_load(network, file, err));
+    free(trainer->start);
+    trainer->start = malloc((network->weight_size + network->statistic_size) * sizeof(float));
+    if (trainer->start == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for the weights of %s", file);
+    }
+    memcpy(trainer->start, network->weights, network->weight_size * sizeof(float));
+    memcpy(trainer->start + network->weight_size, network->statistics,
+           network->statistic_size * sizeof(float));
+    return LO_OK;
+}
+
+static lo_status begin_weights(lo_trainer *trainer, uint64_t model_seed, const lo_tick *tick)
+{
+    lo_network *network = trainer->network;
+    if (trainer->start == NULL) {
+        return lo_network_initialize(network, trainer->recipe.seed, model_seed, tick);
+    }
+    memcpy(network->weights, trainer->start, network->weight_size * sizeof(float));
+    memcpy(network->statistics, trainer->start + network->weight_size,
+           network->statistic_size * sizeof(float));
+    return LO_OK;
+}
+
+static lo_status end_epoch(lo_trainer *trainer, int64_t epochs, const lo_training *training, lo_error *err)
+{
+    const lo_observer *observer = &trainer->observer;
+    lo_logging_epoch(&trainer->logging, training->loss, training->accuracy);
+    return observer->after_epoch != NULL && !training->diverged
+               ? observer->after_epoch(observer->self, epochs, err)
+               : LO_OK;
+}
+
 static lo_status train(lo_trainer *trainer, uint64_t model_seed, const uint32_t *members, int64_t count,
-                       const lo_tick *tick, lo_training *out)
+                       const lo_tick *tick, lo_training *out, lo_error *err)
 {
     const lo_recipe *recipe = &trainer->recipe;
     const int64_t batches = (count + recipe->batch - 1) / recipe->batch;
-    LO_TRY(lo_network_initialize(trainer->network, recipe->seed, model_seed, tick));
+    LO_TRY(begin_weights(trainer, model_seed, tick));
     lo_optimizer_start(&trainer->optimizer, trainer->network);
+    trainer->batches = 0;
     for (int64_t epoch = 0; epoch < recipe->epochs && !out->diverged; epoch++) {
         LO_TRY(lo_tick_call(tick));
         lo_epoch_order(recipe->seed, model_seed, epoch, members, count, trainer->work, trainer->order);
@@ -242,9 +302,11 @@ static lo_status train(lo_trainer *trainer, uint64_t model_seed, const uint32_t 
             loss_sum += loss * (double)size;
             seen += size;
             out->diverged = !isfinite(loss);
+            trainer->batches++;
         }
         out->loss = loss_sum / (double)seen;
         out->accuracy = (double)correct / (double)seen;
+        LO_TRY(end_epoch(trainer, epoch + 1, out, err));
     }
     out->diverged = out->diverged || !all_finite(trainer->network->weights, trainer->network->weight_size) ||
                     !all_finite(trainer->network->statistics, trainer->network->statistic_size);
@@ -270,8 +332,9 @@ lo_status lo_trainer_run(lo_trainer *trainer, uint64_t model_seed, const uint32_
         }
     }
     const double start = lo_clock_monotonic();
-    const lo_status status = train(trainer, model_seed, members, count, tick, out);
-
+    trainer->logging = lo_logging_begin(trainer->observer.log, members, count, known, trainer->recipe.epochs);
+    const lo_status status = train(trainer, model_seed, members, count, tick, out, err);
+    trainer->logging = (lo_logging){0};
     out->seconds = lo_clock_monotonic() - start;
     return status;
 }

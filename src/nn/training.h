@@ -85,6 +85,49 @@ typedef struct lo_training {
 lo_status lo_trainer_run(lo_trainer *trainer, uint64_t model_seed, const uint32_t *members, int64_t count,
                          const lo_tick *tick, lo_training *out, lo_error *err);
 
+/* What every training from now on starts from, instead of fresh weights: the weights and running statistics
+ * of a safetensors file, which must fit the network (nn/weights.h). Errors as lo_weights_load. */
+lo_status lo_trainer_start_from(lo_trainer *trainer, const char *file, lo_error *err);
+
+/* The current weights and running statistics as a safetensors file (nn/weights.h), with the preset and these
+ * notes as its metadata. Errors: LO_IO. */
+typedef struct lo_weights_note {
+    const char *key, *value;
+} lo_weights_note;
+lo_status lo_trainer_save(const lo_trainer *trainer, const char *file, const lo_weights_note *note, int notes,
+                          lo_error *err);
+
+/* What a training's forward passes say about an example, from its logits z and label y. */
+typedef enum lo_quantity {
+    LO_LOG_LOSS,        /* as trained on: cross-entropy, label smoothing included */
+    LO_LOG_PROBABILITY, /* of the label */
+    LO_LOG_LARGEST,     /* the largest probability of a class */
+    LO_LOG_ENTROPY,     /* of the probabilities, in nats */
+    LO_LOG_MARGIN,      /* z_y - logsumexp of the other z, as lo_trainer_evaluate has it */
+    LO_LOG_QUANTITIES
+} lo_quantity;
+
+/* Room for a training's log; the caller's. Row e of a matrix is epoch e, column i is members[i]: what was
+ * known about it in the one pass of that epoch in which it was trained on (in training mode, so with the
+ * weights as they were then). What a training that diverged did not reach is NaN, and not correct. */
+typedef struct lo_training_log {
+    double *loss, *accuracy;           /* [epochs], as lo_training has them for the last one */
+    float *example[LO_LOG_QUANTITIES]; /* [epochs, members]; all NULL: nothing about examples */
+    uint8_t *correct;                  /* [epochs, members] 0 or 1; NULL where example is */
+} lo_training_log;
+
+/* Who watches trainings. `log` may be NULL. after_epoch may be NULL; it is called with the number of epochs
+ * that are finished, 1 to the last, while nothing has diverged; the weights are then that epoch's; what it
+ * returns ends the training unless it is LO_OK. */
+typedef struct lo_observer {
+    const lo_training_log *log;
+    lo_status (*after_epoch)(void *self, int64_t epochs, lo_error *err);
+    void *self;
+} lo_observer;
+
+/* The observer (copied) of all trainings from now on; NULL: none. A log costs no second pass. */
+void lo_trainer_observe(lo_trainer *trainer, const lo_observer *observer);
+
 /* Outcomes of the current weights on examples (evaluation mode): correct [ceil(count/8)] packed bits, example
  * i is bit i%8 of byte i/8 (argmax equals examples->label; ties go to the lower class); margin [count], the
  * logit margin phi = z_y - logsumexp of the other z. A network with NaN weights is nowhere correct and has
