@@ -384,6 +384,12 @@ static lo_status influence_csv(const export *x, lo_error *err)
         s.errors = lo_h5_has(&reader, s.dense ? "/standard_error" : "/top/standard_error");
         status = lo_h5_sizes(&reader, s.dense ? "/contrast" : "/top/value", &rows, &s.items, err);
     }
+    if (status == LO_OK && !s.dense && x->top > s.items) {
+        status = lo_fail(err, LO_USAGE,
+                         "export: --top %lld: %s/influence.h5 holds the %lld strongest of each test "
+                         "example (influence.top in its job)",
+                         (long long)x->top, x->study, (long long)s.items);
+    }
     if (status == LO_OK) {
         const int64_t top = x->top > 0 ? x->top : s.dense ? 10 : s.items;
         s.k = s.items < top ? s.items : top;

@@ -25,6 +25,7 @@ typedef struct view {
     int attempts, live;
     int64_t planned, given_up, left;
     int64_t published, diverged; /* models in ensemble.h5, and how many of them diverged */
+    char identity[80];           /* of ensemble.h5, as the files made from it name it */
     double rate;                 /* models a second over the last minutes, all attempts; 0: unknown */
 } view;
 
@@ -67,6 +68,7 @@ static lo_status view_open(const char *directory, view *v, lo_error *err)
     if (lo_ensemble_open(directory, &ensemble, NULL) == LO_OK) {
         v->published = ensemble.rows;
         v->diverged = ensemble.diverged;
+        (void)snprintf(v->identity, sizeof(v->identity), "%s", ensemble.identity);
     }
     lo_ensemble_close(&ensemble);
     for (int i = 0; i < v->attempts; i++) {
@@ -123,6 +125,23 @@ static const char *state_of(const view *v, const char *directory)
     return "waiting: run it again";
 }
 
+/* Is a file that is made from the ensemble there: no, yes, or old: models have been finished since. */
+static const char *published(const view *v, const char *directory, const char *name)
+{
+    char path[PATH_MAX];
+    char source[sizeof(v->identity)] = "";
+    lo_h5_reader reader;
+    if (!exists(directory, name)) {
+        return "no";
+    }
+    (void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+    if (lo_h5_open(path, &reader, NULL) == LO_OK) {
+        (void)lo_h5_get_text(&reader, "/", "ensemble", source, sizeof(source), NULL);
+        lo_h5_close(&reader);
+    }
+    return v->published == v->ledger.done && strcmp(source, v->identity) == 0 ? "yes" : "old";
+}
+
 static void status_as_text(const view *v, const char *directory, const char *ended)
 {
     (void)printf("study=%s state=\"%s\"\n", directory, state_of(v, directory));
@@ -135,9 +154,9 @@ static void status_as_text(const view *v, const char *directory, const char *end
         (void)printf("\n");
         (void)printf("stage=ensemble published_models=%lld diverged=%lld\n", (long long)v->published,
                      (long long)v->diverged);
-        (void)printf("stage=scores published=%s\n", exists(directory, "scores.h5") ? "yes" : "no");
+        (void)printf("stage=scores published=%s\n", published(v, directory, "scores.h5"));
         if (lo_job_has(v->job, "influence")) {
-            (void)printf("stage=influence published=%s\n", exists(directory, "influence.h5") ? "yes" : "no");
+            (void)printf("stage=influence published=%s\n", published(v, directory, "influence.h5"));
         }
     }
     (void)printf("stage=report published=%s\n", exists(directory, "report.html") ? "yes" : "no");

@@ -45,6 +45,8 @@ expect_code 0 "$LEAVEOUT" export "$work/study" influence
 [ "$(wc -l <"$work/study/export/influence.csv")" -eq $((200 * 15 + 1)) ] || fail "not all 15 that were kept are exported"
 expect_code 0 "$LEAVEOUT" export "$work/study" influence --top 3 --out "$work/three.csv"
 [ "$(wc -l <"$work/three.csv")" -eq $((200 * 3 + 1)) ] || fail "--top 3 of 15 does not export three"
+expect_code 2 "$LEAVEOUT" export "$work/study" influence --top 16
+expect_text "$work/err" 'holds the 15 strongest of each test example'
 expect_code 74 "$LEAVEOUT" export "$work/study" scores --out "$work/none/scores.csv"
 expect_code 2 "$LEAVEOUT" export "$work/study" scores --format xml
 
@@ -71,6 +73,15 @@ expect_code 0 study 1 "$work/diverged" --set train.optimizer.lr=1e30
 expect_text "$work/out" 'every model diverged'
 expect_text "$work/diverged/report.html" 'No example has a memorization score'
 expect_no_text "$work/diverged/report.html" 'mean test accuracy'
+
+# status: a file made from another ensemble is old
+expect_code 0 "$LEAVEOUT" status "$work/study"
+expect_text "$work/out" 'stage=scores published=yes'
+cp "$work/study/scores.h5" "$work/kept.h5"
+cp "$work/diverged/scores.h5" "$work/study/scores.h5"
+expect_code 0 "$LEAVEOUT" status "$work/study"
+expect_text "$work/out" 'stage=scores published=old'
+mv "$work/kept.h5" "$work/study/scores.h5"
 
 # plan against the run: memory and disk
 expect_code 0 "$LEAVEOUT" plan "$job" --ranks 1
