@@ -2,13 +2,14 @@
 find_package(PkgConfig REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(PNG REQUIRED)
+find_package(JPEG REQUIRED)
 find_package(MPI REQUIRED COMPONENTS C)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 find_path(RANDOM123_INCLUDE Random123/philox.h REQUIRED)
 
 add_library(leaveout_src_libraries INTERFACE)
 target_include_directories(leaveout_src_libraries SYSTEM INTERFACE ${RANDOM123_INCLUDE})
-target_link_libraries(leaveout_src_libraries INTERFACE ZLIB::ZLIB PNG::PNG PkgConfig::YAML)
+target_link_libraries(leaveout_src_libraries INTERFACE ZLIB::ZLIB PNG::PNG JPEG::JPEG PkgConfig::YAML)
 # Parallel HDF5: pkg-config's names on Debian and Fedora first (short link lines), CMake's own search elsewhere.
 add_library(leaveout_mpi_libraries INTERFACE)
 target_link_libraries(leaveout_mpi_libraries INTERFACE MPI::MPI_C ZLIB::ZLIB)

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "data/readers.h"
 #include "mpi/agree.h"
+#include "mpi/prepare.h"
 #include "nn/kernels.h"
 
 #include <dirent.h>
@@ -98,7 +99,13 @@ lo_status lo_study_resolve_job(const lo_study_options *options, lo_job **out, lo
 
 lo_data_spec lo_study_data_spec(const lo_job *job)
 {
-    return (lo_data_spec){.reader = lo_reader_find(lo_job_text(job, "data.format")),
+    const int64_t sides = lo_job_length(job, "data.resize");
+    const lo_read_options read = {
+        .resize_height = sides > 0 ? (int32_t)lo_job_int_at(job, "data.resize", 0) : 0,
+        .resize_width = sides > 1 ? (int32_t)lo_job_int_at(job, "data.resize", 1) : 0,
+        .max_unreadable = lo_job_int(job, "data.max_unreadable")};
+    return (lo_data_spec){.read = read,
+                          .reader = lo_reader_find(lo_job_text(job, "data.format")),
                           .path = lo_job_text(job, "data.path"),
                           .train_limit = lo_job_int(job, "data.train_limit"),
                           .test_limit = lo_job_int(job, "data.test_limit"),
@@ -339,6 +346,39 @@ static lo_status share_job(lo_study *study, lo_error *err)
     return lo_agree(study->run.comm, status, err);
 }
 
+/* Says what the reader has passed over. */
+static void say_remark(lo_run *run, const lo_read_remark *remark)
+{
+    if (remark->hidden + remark->other + remark->unreadable > 0) {
+        lo_run_say(run, "event=data_ignored hidden=%lld other=%lld unreadable=%lld",
+                   (long long)remark->hidden, (long long)remark->other, (long long)remark->unreadable);
+    }
+    if (remark->unreadable > 0) {
+        lo_run_warn(run, "%lld images cannot be read and are left out; the first: %s",
+                    (long long)remark->unreadable, remark->named);
+    }
+}
+
+/* Collective: all ranks prepare the data set together, and rank 0 maps it. */
+static lo_status prepare_data(lo_study *study, const char *path, lo_error *err)
+{
+    lo_read_remark remark = {0};
+    lo_data_spec spec = lo_study_data_spec(study->job);
+    spec.read.remark = &remark;
+    const double start = lo_clock_monotonic();
+    LO_TRY(lo_prepare(&study->run, &spec, path, err));
+    if (study->run.rank != 0) {
+        return LO_OK;
+    }
+    LO_TRY(lo_dataset_open(path, spec.digest, &study->data, err));
+    say_remark(&study->run, &remark);
+    lo_run_say(&study->run,
+               "event=data_prepared train=%lld validation=%lld test=%lld classes=%d seconds=%.2f",
+               (long long)study->data.train.count, (long long)study->data.validation.count,
+               (long long)study->data.test.count, study->data.classes, lo_clock_monotonic() - start);
+    return LO_OK;
+}
+
 /* Prepares the data set unless the cache holds it, and maps it. */
 static lo_status open_data(lo_study *study, lo_error *err)
 {
@@ -346,24 +386,13 @@ static lo_status open_data(lo_study *study, lo_error *err)
     char path[PATH_MAX];
     lo_study_cache_path(study->run.study, study->job, path, sizeof(path));
     const uint64_t digest = lo_job_digest(study->job, LO_KEYS_DATA);
-    lo_status status = LO_OK;
+    int ready = 0;
     if (study->run.rank == 0) {
-        status = access(path, F_OK) == 0 ? lo_dataset_open(path, digest, &study->data, NULL) : LO_IO;
-        if (status != LO_OK) {
-            /* Absent, or damaged: it can always be made again. */
-            const lo_data_spec spec = lo_study_data_spec(study->job);
-            const double start = lo_clock_monotonic();
-            status = lo_dataset_prepare(&spec, path, err);
-            if (status == LO_OK) {
-                status = lo_dataset_open(path, digest, &study->data, err);
-                lo_run_say(&study->run,
-                           "event=data_prepared train=%lld validation=%lld test=%lld classes=%d seconds=%.2f",
-                           (long long)study->data.train.count, (long long)study->data.validation.count,
-                           (long long)study->data.test.count, study->data.classes,
-                           lo_clock_monotonic() - start);
-            }
-        }
+        /* Absent, or damaged: it can always be made again. */
+        ready = access(path, F_OK) == 0 && lo_dataset_open(path, digest, &study->data, NULL) == LO_OK;
     }
+    MPI_Bcast(&ready, 1, MPI_INT, 0, study->run.comm);
+    lo_status status = ready != 0 ? LO_OK : prepare_data(study, path, err);
     status = lo_agree(study->run.comm, status, err);
     if (status == LO_OK && study->run.rank != 0) {
         /* A network file system may show the new file a little later on other hosts. */

@@ -39,9 +39,9 @@ static const lo_key table[] = {
            .help = "Instruction set of the kernels; auto takes the best one that every rank has."),
 
     SECTION("data", REQUIRED, .help = "The data set: what to read and which part of it to use."),
-    CHOICE("data.format", REQUIRED, "idx", LO_KEYS_DATA,
-           .help =
-               "How the source files are written: idx is that of MNIST and Fashion-MNIST, gzipped or not."),
+    CHOICE("data.format", REQUIRED, "idx image_folder", LO_KEYS_DATA,
+           .help = "How the source files are written: idx is that of MNIST and Fashion-MNIST, gzipped or "
+                   "not; image_folder is train/CLASS/ and test/CLASS/ with JPEG and PNG files."),
     OTHER(LO_KEY_TEXT, "data.path", REQUIRED, LO_KEYS_DATA,
           .help = "Directory (or file) that holds the data."),
     INT("data.train_limit", "0", 0, INFINITY, "examples", LO_KEYS_DATA,
@@ -56,6 +56,12 @@ static const lo_key table[] = {
             "Share of the training labels replaced by another class; the true ones are kept for evaluation."),
     OTHER(LO_KEY_TEXTS, "data.class_names", "[]", LO_KEYS_NONE,
           .help = "Names of the classes 0, 1, ... for the report; empty: their numbers."),
+    NUMBER(LO_KEY_INTS, "data.resize", "[]", 1, 16384, "pixels", LO_KEYS_DATA, .least = 0, .most = 2,
+           .only = "data.format image_folder",
+           .help = "Scale every image to this height and width; empty: all must have one size."),
+    INT("data.max_unreadable", "0", 0, INFINITY, "images", LO_KEYS_DATA, .only = "data.format image_folder",
+        .help = "Leave out up to this many images that cannot be read; more are refused. The others keep "
+                "their numbers."),
 
     SECTION("model", REQUIRED, .help = "The network that is trained."),
     CHOICE("model.preset", REQUIRED, "linear mlp cnn", LO_KEYS_RECIPE,

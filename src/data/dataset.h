@@ -3,6 +3,7 @@
 #define LEAVEOUT_DATA_DATASET_H
 
 #include "base/status.h"
+#include "base/tick.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,9 +58,20 @@ typedef struct lo_dataset {
 
 struct lo_reader;
 
+/* What a reader passed over, for the user to know. */
+typedef struct lo_read_remark {
+    int64_t hidden, other; /* files: names that begin with a dot; of no kind that the reader reads */
+    int64_t unreadable;    /* examples left out */
+    char named[1536];      /* the first of these, and why; "" for none */
+} lo_read_remark;
+
 /* What only some readers ask: see data/readers.h. */
 typedef struct lo_read_options {
     const char *scratch; /* directory for what must be decoded, a file that is gone when the program is */
+    int32_t resize_height, resize_width; /* scale images to this size; 0: they must have one size */
+    int64_t max_unreadable;              /* so many unreadable images are left out; more are refused */
+    const lo_tick *tick;                 /* or NULL */
+    lo_read_remark *remark;              /* filled in by readers that pass over anything, or NULL */
 } lo_read_options;
 
 /* What to prepare: the job's data section, resolved. Strings are owned by the caller. */
@@ -83,6 +95,14 @@ typedef struct lo_data_spec {
  * examples left, or noise with one class; LO_IO. Memory: about 60 bytes an example; examples are mapped, or
  * pass through buffers. */
 lo_status lo_dataset_prepare(const lo_data_spec *spec, const char *file, lo_error *err);
+
+struct lo_source;
+
+/* The same in steps, for those who read the sources themselves. Errors of the first: LO_USAGE for what can be
+ * seen before anything is read. */
+lo_status lo_data_spec_check(const lo_data_spec *spec, lo_error *err);
+lo_status lo_dataset_prepare_source(const lo_data_spec *spec, const struct lo_source *source,
+                                    const char *file, lo_error *err);
 
 /* Maps a prepared data set read-only. Errors: LO_IO if it cannot be opened; LO_DATA if it is damaged (sizes,
  * magic, checksum of the header), of another format version, or made from other keys than `digest`. The

@@ -150,23 +150,29 @@ static const int32_t *labels_of(const lo_source_part *source, bool coarse)
 static lo_status limit_part(const lo_source_part *source, bool coarse, int32_t classes, int64_t limit,
                             lo_random random, uint64_t stream, lo_prepared_part *out, lo_error *err)
 {
-    const int64_t want = limit > 0 ? limit : source->count;
+    int64_t count = 0;
     const int32_t *label = labels_of(source, coarse);
     lo_status status = LO_OK;
     int64_t *index = calloc((size_t)source->count, sizeof(*index));
+    int32_t *stratum = calloc((size_t)source->count, sizeof(*stratum));
     bool *chosen = flags_make(source->count);
-    if (index == NULL || chosen == NULL) {
+    if (index == NULL || stratum == NULL || chosen == NULL) {
         status = lo_fail(err, LO_INTERNAL, "no memory for %lld examples", (long long)source->count);
         goto end;
     }
     for (int64_t i = 0; i < source->count; i++) {
-        index[i] = i;
+        if (source->missing == NULL || !source->missing[i]) {
+            index[count] = i;
+            stratum[count] = label[i];
+            count++;
+        }
     }
-    LO_TRY_GOTO(status, choose(random, stream, index, label, classes, source->count, want, chosen, err), end);
+    const int64_t want = limit > 0 ? limit : count;
+    LO_TRY_GOTO(status, choose(random, stream, index, stratum, classes, count, want, chosen, err), end);
     LO_TRY_GOTO(status, part_reserve(out, want, err), end);
-    for (int64_t i = 0; i < source->count; i++) {
+    for (int64_t i = 0; i < count; i++) {
         if (chosen[i]) {
-            part_append(out, i, label[i]);
+            part_append(out, index[i], stratum[i]);
         }
     }
     out->source = source->pixel != NULL ? (const void *)source->pixel : source->feature;
@@ -174,6 +180,7 @@ static lo_status limit_part(const lo_source_part *source, bool coarse, int32_t c
     out->source_coarse = source->label_coarse;
 end:
     free(index);
+    free(stratum);
     free(chosen);
     return status;
 }
@@ -349,7 +356,7 @@ static lo_status measure_scale(lo_prepared *prepared, bool raw, lo_error *err)
     return LO_OK;
 }
 
-static lo_status check_spec(const lo_data_spec *spec, lo_error *err)
+lo_status lo_data_spec_check(const lo_data_spec *spec, lo_error *err)
 {
     if (spec->train_limit < 0 || spec->test_limit < 0) {
         return lo_fail(err, LO_USAGE, "data.%s: found %lld, allowed 0 (all) or more",
@@ -361,6 +368,13 @@ static lo_status check_spec(const lo_data_spec *spec, lo_error *err)
     }
     if (!(spec->label_noise >= 0.0 && spec->label_noise < 1.0)) {
         return lo_fail(err, LO_USAGE, "data.label_noise: found %g, allowed 0 to below 1", spec->label_noise);
+    }
+    if ((spec->read.resize_height > 0) != (spec->read.resize_width > 0)) {
+        return lo_fail(err, LO_USAGE, "data.resize: found one number, allowed two, [height, width], or none");
+    }
+    if (spec->reader == NULL) {
+        return lo_fail(err, LO_USAGE,
+                       "data.format: allowed is one of those that `leaveout methods` lists as readers");
     }
     return LO_OK;
 }
@@ -375,6 +389,16 @@ static lo_status check_limit(const lo_data_spec *spec, const char *key, int64_t 
     return LO_OK;
 }
 
+/* Examples of a part that can be taken. */
+static int64_t available(const lo_source_part *part)
+{
+    int64_t count = part->count;
+    for (int64_t i = 0; part->missing != NULL && i < part->count; i++) {
+        count -= part->missing[i];
+    }
+    return count;
+}
+
 static int32_t classes_of(const lo_source *source, bool coarse)
 {
     return coarse ? source->coarse_classes : source->classes;
@@ -382,8 +406,8 @@ static int32_t classes_of(const lo_source *source, bool coarse)
 
 static lo_status check_source(const lo_data_spec *spec, const lo_source *source, lo_error *err)
 {
-    LO_TRY(check_limit(spec, "train_limit", spec->train_limit, source->train.count, err));
-    LO_TRY(check_limit(spec, "test_limit", spec->test_limit, source->test.count, err));
+    LO_TRY(check_limit(spec, "train_limit", spec->train_limit, available(&source->train), err));
+    LO_TRY(check_limit(spec, "test_limit", spec->test_limit, available(&source->test), err));
     if (source->train.count > INT32_MAX || source->test.count > INT32_MAX) {
         return lo_fail(err, LO_DATA, "%s: found %lld training and %lld test examples, allowed %d of each",
                        spec->path, (long long)source->train.count, (long long)source->test.count, INT32_MAX);
@@ -435,33 +459,38 @@ static void prepared_free(lo_prepared *prepared)
     free(prepared->shift);
 }
 
+lo_status lo_dataset_prepare_source(const lo_data_spec *spec, const lo_source *source, const char *file,
+                                    lo_error *err)
+{
+    LO_TRY(check_source(spec, source, err));
+    lo_prepared prepared = {.shape = source->shape,
+                            .element = source->element,
+                            .fine_classes = source->classes,
+                            .coarse_classes = source->coarse_classes,
+                            .coarse = spec->coarse,
+                            .fine_name = source->class_name,
+                            .coarse_name = source->coarse_name,
+                            .digest = spec->digest};
+    lo_status status = prepare_parts(spec, source, &prepared, err);
+    if (status == LO_OK) {
+        status = lo_prepared_write(&prepared, file, err);
+    }
+    prepared_free(&prepared);
+    return status;
+}
+
 lo_status lo_dataset_prepare(const lo_data_spec *spec, const char *file, lo_error *err)
 {
-    LO_TRY(check_spec(spec, err));
-    if (spec->reader == NULL) {
-        return lo_fail(err, LO_USAGE,
-                       "data.format: allowed is one of those that `leaveout methods` lists as readers");
-    }
+    LO_TRY(lo_data_spec_check(spec, err));
     char directory[PATH_MAX];
     (void)snprintf(directory, sizeof(directory), "%s", file);
     lo_read_options options = spec->read;
     options.scratch = options.scratch != NULL ? options.scratch : dirname(directory);
     lo_source source = {0};
-    lo_prepared prepared = {.digest = spec->digest};
-    lo_status status = LO_OK;
-    LO_TRY_GOTO(status, spec->reader->read(spec->path, &options, &source, err), end);
-    LO_TRY_GOTO(status, check_source(spec, &source, err), end);
-    prepared.shape = source.shape;
-    prepared.element = source.element;
-    prepared.fine_classes = source.classes;
-    prepared.coarse_classes = source.coarse_classes;
-    prepared.coarse = spec->coarse;
-    prepared.fine_name = source.class_name;
-    prepared.coarse_name = source.coarse_name;
-    LO_TRY_GOTO(status, prepare_parts(spec, &source, &prepared, err), end);
-    status = lo_prepared_write(&prepared, file, err);
-end:
-    prepared_free(&prepared);
+    lo_status status = spec->reader->read(spec->path, &options, &source, err);
+    if (status == LO_OK) {
+        status = lo_dataset_prepare_source(spec, &source, file, err);
+    }
     lo_source_free(&source);
     return status;
 }

@@ -7,7 +7,9 @@
 #include <sys/mman.h>
 
 static const lo_reader readers[] = {
-    {"idx", "MNIST's files of images and labels, plain or gzip, in one directory", lo_read_idx},
+    {"idx", "MNIST's files of images and labels, plain or gzip, in one directory", lo_read_idx, NULL},
+    {"image_folder", "JPEG and PNG files in train/CLASS/ and test/CLASS/", lo_read_image_folder,
+     &lo_shared_image_folder},
 };
 
 int lo_reader_count(void)
@@ -72,6 +74,7 @@ static void part_free(lo_source_part *part)
     }
     free(part->label);
     free(part->label_coarse);
+    free(part->missing);
 }
 
 void lo_source_free(lo_source *source)

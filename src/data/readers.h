@@ -19,7 +19,8 @@ typedef struct lo_source_part {
     const float *feature;  /* or of finite features; the other is NULL */
     int32_t *label;        /* [count], 0 .. classes-1; malloc'ed, owned */
     int32_t *label_coarse; /* [count], 0 .. coarse_classes-1, or NULL; malloc'ed, owned */
-    void *map;             /* what pixel or feature lies in; unmapped when it is released */
+    bool *missing; /* [count], or NULL: none; those left out, whose values mean nothing. malloc'ed, owned */
+    void *map;     /* what pixel or feature lies in; unmapped when it is released */
     size_t map_size;
 } lo_source_part;
 
@@ -34,6 +35,8 @@ typedef struct lo_source {
     lo_source_part train, test;
 } lo_source;
 
+typedef struct lo_shared_read lo_shared_read;
+
 typedef struct lo_reader {
     const char *name;        /* the job's data.format */
     const char *description; /* one line */
@@ -42,6 +45,8 @@ typedef struct lo_reader {
      * record, what was found and what is allowed; LO_IO for what cannot be opened or read; LO_INTERNAL when
      * there is no memory. */
     lo_status (*read)(const char *path, const lo_read_options *options, lo_source *out, lo_error *err);
+    /* The same in pieces that processes can share (data/sharing.h); NULL: one process reads. */
+    const lo_shared_read *shared;
 } lo_reader;
 
 int lo_reader_count(void);
@@ -64,5 +69,8 @@ void lo_source_free(lo_source *source);
 
 /* The readers, for the table only. */
 lo_status lo_read_idx(const char *path, const lo_read_options *options, lo_source *out, lo_error *err);
+lo_status lo_read_image_folder(const char *path, const lo_read_options *options, lo_source *out,
+                               lo_error *err);
+extern const lo_shared_read lo_shared_image_folder;
 
 #endif

@@ -445,7 +445,7 @@ static lo_status read_made_up(const char *path, const lo_read_options *options, 
     return LO_OK;
 }
 
-static const lo_reader made_up = {"made_up", "features", read_made_up};
+static const lo_reader made_up = {"made_up", "features", read_made_up, NULL};
 
 static void test_features(void **state)
 {
