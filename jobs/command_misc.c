@@ -53,18 +53,27 @@ lo_status lo_command_methods(const lo_command_line *line, lo_error *err)
     return LO_OK;
 }
 
+static lo_status precision_option(const lo_command_line *line, lo_precision *out, lo_error *err)
+{
+    const char *name = lo_option_value(line, "precision");
+    const bool best = name != NULL && strcmp(name, "auto") == 0;
+    if (name != NULL && !best && strcmp(name, "f32") != 0 && strcmp(name, "bf16") != 0) {
+        return lo_fail(err, LO_USAGE, "bench: --precision: found '%s'; allowed are f32, bf16, auto", name);
+    }
+    *out = best ? (lo_bf16_pays() ? LO_BF16 : LO_F32) : lo_precision_named(name != NULL ? name : "f32");
+    return LO_OK;
+}
+
 lo_status lo_command_bench(const lo_command_line *line, lo_error *err)
 {
     const char *preset = lo_option_value(line, "preset");
-    const char *precision = lo_option_value(line, "precision");
+    lo_precision precision = LO_F32;
     int64_t batch;
     int64_t seconds;
     if (strcmp(line->operand[0], "train") != 0) {
         return lo_fail(err, LO_USAGE, "bench: found '%s'; allowed is train", line->operand[0]);
     }
-    if (precision != NULL && strcmp(precision, "f32") != 0) {
-        return lo_fail(err, LO_USAGE, "bench: --precision: found '%s'; allowed is f32", precision);
-    }
+    LO_TRY(precision_option(line, &precision, err));
     LO_TRY(lo_option_int(line, "batch", 1, 65536, 128, &batch, err));
     LO_TRY(lo_option_int(line, "seconds", 1, 3600, 3, &seconds, err));
     bool found = false;
@@ -75,9 +84,11 @@ lo_status lo_command_bench(const lo_command_line *line, lo_error *err)
         const lo_model_spec model = {.preset = lo_preset_at(i)->name};
         lo_bench b;
         found = true;
-        LO_TRY(lo_bench_train(&model, (lo_shape){1, 28, 28}, LO_F32, (int)batch, (double)seconds, &b, err));
-        (void)printf("preset=%s precision=f32 batch=%lld images_per_s=%.0f gflops=%.1f share_of_peak=%.3f\n",
-                     lo_preset_at(i)->name, (long long)batch, b.images_per_s, b.gflops, b.share_of_peak);
+        LO_TRY(
+            lo_bench_train(&model, (lo_shape){1, 28, 28}, precision, (int)batch, (double)seconds, &b, err));
+        (void)printf("preset=%s precision=%s batch=%lld images_per_s=%.0f gflops=%.1f share_of_peak=%.3f\n",
+                     lo_preset_at(i)->name, lo_precision_name(precision), (long long)batch, b.images_per_s,
+                     b.gflops, b.share_of_peak);
         (void)fflush(stdout);
     }
     return found
@@ -153,7 +164,7 @@ static const lo_option export_options[] = {
     {"top", "K", "influence as csv: the K strongest per test example (10, or all that were kept)"},
     END};
 static const lo_option bench_options[] = {{"preset", "NAME", "one preset (default: all)"},
-                                          {"precision", "P", "f32"},
+                                          {"precision", "P", "f32 (default), bf16, or auto: the faster one"},
                                           {"batch", "N", "examples in a batch (128)"},
                                           {"seconds", "S", "whole seconds for each (3)"},
                                           END};

@@ -137,9 +137,7 @@ static lo_status read_options(const lo_command_line *line, submission *s, lo_err
     }
     /* The job must be sound before it waits in a queue. */
     lo_job *job = NULL;
-    const lo_study_options options = {
-        .job_file = line->operand[0], .overrides = overrides, .override_count = count};
-    LO_TRY(lo_study_resolve_job(&options, &job, err));
+    LO_TRY(lo_job_read(line->operand[0], overrides, count, &job, err));
     lo_job_destroy(&job);
     LO_TRY(absolute(line->operand[0], s->job, err));
     if (lo_option_value(line, "dry-run") == NULL) {

@@ -68,7 +68,8 @@ static lo_status write_job(const char *directory, const lo_job *job, lo_error *e
     return status;
 }
 
-lo_status lo_study_resolve_job(const lo_study_options *options, lo_job **out, lo_error *err)
+lo_status lo_study_resolve_job(const lo_study_options *options, lo_precision best, lo_job **out,
+                               lo_error *err)
 {
     const int count = options->override_count;
     LO_TRY(lo_job_read(options->job_file, options->overrides, count, out, err));
@@ -76,12 +77,13 @@ lo_status lo_study_resolve_job(const lo_study_options *options, lo_job **out, lo
         return LO_OK;
     }
     /* Resolved once, when the study is made: what auto means may change with the machine and the version. */
-    char resolved[64] = "train.precision=f32";
+    char resolved[64];
+    const char *precision = lo_precision_name(best);
     lo_job *study = NULL;
     if (options->directory != NULL && lo_study_read_job(options->directory, &study, NULL) == LO_OK) {
-        (void)snprintf(resolved, sizeof(resolved), "train.precision=%s",
-                       lo_job_text(study, "train.precision"));
+        precision = lo_job_text(study, "train.precision");
     }
+    (void)snprintf(resolved, sizeof(resolved), "train.precision=%s", precision);
     lo_job_destroy(&study);
     lo_job_destroy(out);
     const char **overrides = calloc((size_t)count + 1, sizeof(*overrides));
@@ -144,7 +146,8 @@ lo_recipe lo_study_recipe(const lo_job *job)
                         .warmup_epochs = lo_job_real(job, "train.schedule.warmup_epochs"),
                         .gamma = lo_job_real(job, "train.schedule.gamma"),
                         .peak = lo_job_real(job, "train.schedule.peak"),
-                        .seed = (uint64_t)lo_job_int(job, "seed")};
+                        .seed = (uint64_t)lo_job_int(job, "seed"),
+                        .precision = lo_precision_named(lo_job_text(job, "train.precision"))};
     const int64_t milestones = lo_job_length(job, "train.schedule.milestones");
     for (int64_t i = 0; i < milestones && i < LO_MAX_MILESTONES; i++) {
         recipe.milestones[recipe.milestone_count++] =
@@ -456,6 +459,30 @@ static lo_status check_processor(lo_study *study, lo_error *err)
     return status;
 }
 
+/* Collective. Pins the job's instruction set on every rank, and finds the precision that pays on all of them
+ * with it. */
+static lo_status pin_kernels(const lo_run *run, const lo_study_options *options, lo_precision *best,
+                             lo_error *err)
+{
+    char isa[32] = "";
+    lo_status status = LO_OK;
+    if (run->rank == 0) {
+        lo_job *job = NULL;
+        status = lo_job_read(options->job_file, options->overrides, options->override_count, &job, err);
+        if (status == LO_OK) {
+            (void)snprintf(isa, sizeof(isa), "%s", lo_job_text(job, "isa"));
+        }
+        lo_job_destroy(&job);
+    }
+    LO_TRY(lo_agree(run->comm, status, err));
+    MPI_Bcast(isa, sizeof(isa), MPI_CHAR, 0, run->comm);
+    LO_TRY(lo_agree(run->comm, lo_kernels_pin(isa, err), err));
+    int pays = lo_bf16_pays();
+    MPI_Allreduce(MPI_IN_PLACE, &pays, 1, MPI_INT, MPI_MIN, run->comm);
+    *best = pays ? LO_BF16 : LO_F32;
+    return LO_OK;
+}
+
 lo_status lo_study_open(const lo_study_options *options, lo_study *out, lo_error *err)
 {
     enum { LONGEST = 3000 };
@@ -468,8 +495,12 @@ lo_status lo_study_open(const lo_study_options *options, lo_study *out, lo_error
     } else if (strlen(options->directory) > LONGEST) {
         status = lo_fail(err, LO_USAGE, "--study: a path of %zu characters; %d are allowed",
                          strlen(options->directory), LONGEST);
-    } else if (run->rank == 0) {
-        status = lo_study_resolve_job(options, &out->job, err);
+    }
+    LO_TRY(status); /* the same on all ranks */
+    lo_precision best = LO_F32;
+    LO_TRY(pin_kernels(run, options, &best, err));
+    if (run->rank == 0) {
+        status = lo_study_resolve_job(options, best, &out->job, err);
         if (status == LO_OK) {
             status = make_directories(options->directory, err);
         }
@@ -498,7 +529,6 @@ lo_status lo_study_open(const lo_study_options *options, lo_study *out, lo_error
     LO_TRY(lo_agree(run->comm, status, err));
     out->accepted = true;
     LO_TRY(share_job(out, err));
-    LO_TRY(lo_agree(run->comm, lo_kernels_pin(lo_job_text(out->job, "isa"), err), err));
     run->processor = lo_processor_type();
     if (!options->reading) {
         LO_TRY(check_processor(out, err));

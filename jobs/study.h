@@ -76,8 +76,8 @@ lo_status lo_study_check_names(const lo_job *job, int32_t classes, lo_error *err
 /* DIR/cache/DIGEST.dat */
 void lo_study_cache_path(const char *directory, const lo_job *job, char *path, size_t size);
 
-/* A job file with precision auto resolved: to the study's precision if there is one, else to the best that
- * all ranks have. Reads the file when directory holds no study. */
-lo_status lo_study_resolve_job(const lo_study_options *options, lo_job **out, lo_error *err);
+/* A job file with precision auto resolved: to the study's precision if there is one, else to `best`. */
+lo_status lo_study_resolve_job(const lo_study_options *options, lo_precision best, lo_job **out,
+                               lo_error *err);
 
 #endif

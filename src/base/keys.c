@@ -119,8 +119,11 @@ static const lo_key table[] = {
          .only = "train.schedule.name one_cycle",
          .help = "Share of the steps over which the learning rate rises, from lr / 25; then it falls to a "
                  "10000th of that."),
-    CHOICE("train.precision", "auto", "auto f32", LO_KEYS_RECIPE,
-           .help = "Arithmetic of the training; auto is resolved once, when the study is made."),
+    CHOICE("train.precision", "auto", "auto f32 bf16", LO_KEYS_RECIPE,
+           .help =
+               "Arithmetic of the training: f32, or bf16, which rounds what is multiplied to bfloat16 and "
+               "sums in float32; auto, resolved once, when the study is made: bf16 if that pays on "
+               "every rank."),
     REAL("train.label_smoothing", "0", 0, 1, "share", LO_KEYS_RECIPE, .open_high = true,
          .help = "Share of the target that is spread evenly over all classes; 0: the label alone."),
     REAL("train.clip_norm", "0", 0, INFINITY, "", LO_KEYS_RECIPE,

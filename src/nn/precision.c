@@ -3,6 +3,13 @@
 #include "base/clock.h"
 #include "nn/kernels.h"
 
+#include <string.h>
+
+lo_precision lo_precision_named(const char *name)
+{
+    return strcmp(name, "bf16") == 0 ? LO_BF16 : LO_F32;
+}
+
 const char *lo_precision_name(lo_precision precision)
 {
     return precision == LO_BF16 ? "bf16" : "f32";

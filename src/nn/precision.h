@@ -9,7 +9,8 @@
  * all else are float32 with both. */
 typedef enum lo_precision { LO_F32, LO_BF16 } lo_precision;
 
-/* "f32", "bf16" */
+/* "f32", "bf16"; any other name is f32. */
+lo_precision lo_precision_named(const char *name);
 const char *lo_precision_name(lo_precision precision);
 
 /* Does this processor, at the level of the kernels in use, gain by bfloat16? It does where the peak of its

@@ -28,6 +28,10 @@ for design in balanced random; do
 done
 say "grown ensembles agree with those made at once"
 
+expect_code 0 study 1 "$work/bf16-1" --set train.precision=bf16 --set ensemble.models=6
+expect_code 0 study 2 "$work/bf16-2" --set train.precision=bf16 --set ensemble.models=6
+expect_equal "$work/bf16-1" "$work/bf16-2"
+
 loo='ensemble: {design: leave_one_out, examples: [3, 77, 401], seeds: 4}'
 sed -e "s/^ensemble:.*/$loo/" -e '/^influence:/d' "$job" >"$work/loo.yaml"
 expect_code 0 on 2 "$LEAVEOUT" run "$work/loo.yaml" --study "$work/loo-2"
