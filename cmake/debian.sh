@@ -8,7 +8,7 @@ runtime_packages=(build-essential cmake pkg-config libopenmpi-dev openmpi-bin li
 # To test: cmocka, a Slurm cluster on this machine, tools that read results, and shellcheck.
 # shellcheck disable=SC2034
 test_packages=(libcmocka-dev slurm-wlm slurm-wlm-basic-plugins munge libpmix-dev iproute2 util-linux procps hdf5-tools
-    python3-numpy python3-h5py shellcheck)
+    python3-numpy python3-h5py python3-pil shellcheck)
 
 # is_installed PACKAGE
 is_installed() {

@@ -15,6 +15,16 @@
 #include <yaml.h>
 #include <zlib.h>
 
+/* What the reader has passed over, if anything. */
+static void print_remark(const lo_read_remark *remark)
+{
+    if (remark->hidden + remark->other + remark->unreadable > 0) {
+        (void)printf("ignored hidden=%lld other=%lld unreadable=%lld%s%s\n", (long long)remark->hidden,
+                     (long long)remark->other, (long long)remark->unreadable,
+                     remark->named[0] != '\0' ? ": " : "", remark->named);
+    }
+}
+
 lo_status lo_command_check(const lo_command_line *line, lo_error *err)
 {
     lo_preview p;
@@ -31,6 +41,7 @@ lo_status lo_command_check(const lo_command_line *line, lo_error *err)
             (long long)p.data.train.count, (long long)p.data.validation.count, (long long)p.data.test.count,
             p.data.classes, p.data.shape.channels, p.data.shape.height, p.data.shape.width,
             (long long)lo_trainer_parameters(net), (long long)p.design.models);
+        print_remark(&p.remark);
     }
     lo_trainer_destroy(&net);
     lo_preview_close(&p);

@@ -13,7 +13,8 @@ static lo_status open_data(lo_preview *p, lo_error *err)
     char directory[PATH_MAX];
     char file[PATH_MAX];
     const char *tmp = getenv("TMPDIR");
-    const lo_data_spec spec = lo_study_data_spec(p->job);
+    lo_data_spec spec = lo_study_data_spec(p->job);
+    spec.read.remark = &p->remark;
     (void)snprintf(directory, sizeof(directory), "%.3000s/leaveout-XXXXXX", tmp != NULL ? tmp : "/tmp");
     if (mkdtemp(directory) == NULL) {
         return lo_fail_errno(err, LO_IO, "%s: cannot make a temporary directory (TMPDIR)", directory);

@@ -32,6 +32,8 @@ add_shell_test(io/test_damage.sh 2 io 300)
 add_shell_test(fault/test_diverged.sh 2 fault 120)
 add_shell_test(io/test_bad_input.sh 1 io 120)
 add_shell_test(unit/test_structure.sh 1 unit 120)
+add_shell_test(io/test_image_folder.sh 2 io 120)
+add_shell_test(oracle/test_image_folder.sh 2 oracle 120)
 
 # The numbers against the peers, and the accuracy of cnn: long, and meant for a quiet machine.
 add_shell_test(bench/contrast_against_numpy.sh 2 "bench;slow" 900)
