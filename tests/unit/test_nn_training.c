@@ -157,6 +157,9 @@ static void test_same_bits(void **state)
     adamw.schedule = LO_SCHEDULE_ONE_CYCLE;
     adamw.peak = 0.3;
     check_same_bits(&adamw);
+    lo_recipe bf16 = recipe;
+    bf16.precision = LO_BF16;
+    check_same_bits(&bf16);
 }
 
 /* Bits of an outcome do not depend on which examples are evaluated with it. */
