@@ -1,7 +1,7 @@
 /* leaveout check, methods, bench, help, version: commands that touch no study. */
 #include "base/job.h"
-#include "data/readers.h"
 #include "jobs/commands.h"
+#include "jobs/formats.h"
 #include "jobs/preview.h"
 #include "jobs/study.h"
 #include "nn/bench.h"
@@ -55,8 +55,8 @@ lo_status lo_command_methods(const lo_command_line *line, lo_error *err)
     for (int i = 0; i < lo_preset_count(); i++) {
         (void)printf("preset %s %s\n", lo_preset_at(i)->name, lo_preset_at(i)->description);
     }
-    for (int i = 0; i < lo_reader_count(); i++) {
-        (void)printf("reader %s %s\n", lo_reader_at(i)->name, lo_reader_at(i)->description);
+    for (int i = 0; i < lo_format_count(); i++) {
+        (void)printf("reader %s %s\n", lo_format_at(i)->name, lo_format_at(i)->description);
     }
     for (int i = 0; i < lo_score_count(); i++) {
         (void)printf("score %s %s\n", lo_score_at(i)->name, lo_score_at(i)->description);

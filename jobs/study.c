@@ -4,7 +4,7 @@
 #include "base/fields.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "data/readers.h"
+#include "jobs/formats.h"
 #include "mpi/agree.h"
 #include "mpi/prepare.h"
 #include "nn/kernels.h"
@@ -99,15 +99,31 @@ lo_status lo_study_resolve_job(const lo_study_options *options, lo_precision bes
     return status;
 }
 
+/* What only some formats ask; keys that do not apply have their first choice or nothing. */
+static lo_read_options read_options(const lo_job *job)
+{
+    const char *layout = lo_job_text(job, "data.layout");
+    const char *header = lo_job_text(job, "data.header");
+    const int64_t sides = lo_job_length(job, "data.resize");
+    return (lo_read_options){.layout = strcmp(layout, "nchw") == 0   ? LO_CHANNELS_FIRST
+                                       : strcmp(layout, "nhwc") == 0 ? LO_CHANNELS_LAST
+                                                                     : LO_LAYOUT_AUTO,
+                             .header = strcmp(header, "present") == 0  ? LO_HEADER_PRESENT
+                                       : strcmp(header, "absent") == 0 ? LO_HEADER_ABSENT
+                                                                       : LO_HEADER_AUTO,
+                             .label_column = lo_job_text(job, "data.label_column"),
+                             .first_index = (int32_t)lo_job_int(job, "data.first_index"),
+                             .resize_height = sides > 0 ? (int32_t)lo_job_int_at(job, "data.resize", 0) : 0,
+                             .resize_width = sides > 1 ? (int32_t)lo_job_int_at(job, "data.resize", 1) : 0,
+                             .max_unreadable = lo_job_int(job, "data.max_unreadable")};
+}
+
 lo_data_spec lo_study_data_spec(const lo_job *job)
 {
-    const int64_t sides = lo_job_length(job, "data.resize");
-    const lo_read_options read = {
-        .resize_height = sides > 0 ? (int32_t)lo_job_int_at(job, "data.resize", 0) : 0,
-        .resize_width = sides > 1 ? (int32_t)lo_job_int_at(job, "data.resize", 1) : 0,
-        .max_unreadable = lo_job_int(job, "data.max_unreadable")};
-    return (lo_data_spec){.read = read,
-                          .reader = lo_reader_find(lo_job_text(job, "data.format")),
+    return (lo_data_spec){.reader = lo_format_find(lo_job_text(job, "data.format")),
+                          .read = read_options(job),
+                          .raw = !lo_job_bool(job, "data.standardize"),
+                          .coarse = strcmp(lo_job_text(job, "data.labels"), "coarse") == 0,
                           .path = lo_job_text(job, "data.path"),
                           .train_limit = lo_job_int(job, "data.train_limit"),
                           .test_limit = lo_job_int(job, "data.test_limit"),

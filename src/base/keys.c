@@ -39,9 +39,9 @@ static const lo_key table[] = {
            .help = "Instruction set of the kernels; auto takes the best one that every rank has."),
 
     SECTION("data", REQUIRED, .help = "The data set: what to read and which part of it to use."),
-    CHOICE("data.format", REQUIRED, "idx image_folder", LO_KEYS_DATA,
-           .help = "How the source files are written: idx is that of MNIST and Fashion-MNIST, gzipped or "
-                   "not; image_folder is train/CLASS/ and test/CLASS/ with JPEG and PNG files."),
+    CHOICE("data.format", REQUIRED, "idx image_folder cifar10 cifar100 npy hdf5 csv svmlight", LO_KEYS_DATA,
+           .help = "How the source files are written: docs/data.md has each; idx is that of MNIST and "
+                   "Fashion-MNIST, gzipped or not."),
     OTHER(LO_KEY_TEXT, "data.path", REQUIRED, LO_KEYS_DATA,
           .help = "Directory (or file) that holds the data."),
     INT("data.train_limit", "0", 0, INFINITY, "examples", LO_KEYS_DATA,
@@ -55,13 +55,27 @@ static const lo_key table[] = {
         .help =
             "Share of the training labels replaced by another class; the true ones are kept for evaluation."),
     OTHER(LO_KEY_TEXTS, "data.class_names", "[]", LO_KEYS_NONE,
-          .help = "Names of the classes 0, 1, ... for the report; empty: their numbers."),
+          .help = "Names of the classes 0, 1, ... for the report; empty: those that the data have, or their "
+                  "numbers."),
     NUMBER(LO_KEY_INTS, "data.resize", "[]", 1, 16384, "pixels", LO_KEYS_DATA, .least = 0, .most = 2,
            .only = "data.format image_folder",
            .help = "Scale every image to this height and width; empty: all must have one size."),
     INT("data.max_unreadable", "0", 0, INFINITY, "images", LO_KEYS_DATA, .only = "data.format image_folder",
         .help = "Leave out up to this many images that cannot be read; more are refused. The others keep "
                 "their numbers."),
+    OTHER(LO_KEY_BOOL, "data.standardize", "true", LO_KEYS_DATA,
+          .help = "Each channel or feature has mean 0 and standard deviation 1 over the training examples; "
+                  "false: features as they are, pixels divided by 255."),
+    CHOICE("data.labels", "fine", "fine coarse", LO_KEYS_DATA, .only = "data.format cifar100",
+           .help = "Which labels are trained on; both are kept."),
+    CHOICE("data.layout", "auto", "auto nchw nhwc", LO_KEYS_DATA, .only = "data.format npy hdf5",
+           .help = "Where the channels are in arrays of four dimensions; auto: where there are 1 or 3."),
+    CHOICE("data.header", "auto", "auto present absent", LO_KEYS_DATA, .only = "data.format csv",
+           .help = "Do the first lines name the columns? auto: if a feature there is no number."),
+    OTHER(LO_KEY_TEXT, "data.label_column", "last", LO_KEYS_DATA, .only = "data.format csv",
+          .help = "The column that is the label: its name in the header, its number from 1, or last."),
+    INT("data.first_index", "1", 0, 1, "", LO_KEYS_DATA, .only = "data.format svmlight",
+        .help = "What the first feature is numbered."),
 
     SECTION("model", REQUIRED, .help = "The network that is trained."),
     CHOICE("model.preset", REQUIRED, "linear mlp cnn", LO_KEYS_RECIPE,

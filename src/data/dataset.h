@@ -65,9 +65,20 @@ typedef struct lo_read_remark {
     char named[1536];      /* the first of these, and why; "" for none */
 } lo_read_remark;
 
-/* What only some readers ask: see data/readers.h. */
+/* Where the channels of images are, which are arrays of four dimensions. Automatic: where 1 or 3 stands. */
+typedef enum lo_layout { LO_LAYOUT_AUTO, LO_CHANNELS_FIRST, LO_CHANNELS_LAST } lo_layout;
+
+/* Are the first lines of tables names of columns? Automatic: if a feature in them is no number. */
+typedef enum lo_header { LO_HEADER_AUTO, LO_HEADER_PRESENT, LO_HEADER_ABSENT } lo_header;
+
+/* What only some readers ask. */
 typedef struct lo_read_options {
-    const char *scratch; /* directory for what must be decoded, a file that is gone when the program is */
+    const char *scratch;      /* directory for what must be decoded, a file that is gone when the program is;
+                               * NULL: TMPDIR, or /tmp */
+    lo_layout layout;         /* npy, hdf5 */
+    lo_header header;         /* csv */
+    const char *label_column; /* csv: a name in the header, a number from 1, or "last", as is NULL */
+    int32_t first_index;      /* svmlight: what the first feature is numbered, 0 or 1 */
     int32_t resize_height, resize_width; /* scale images to this size; 0: they must have one size */
     int64_t max_unreadable;              /* so many unreadable images are left out; more are refused */
     const lo_tick *tick;                 /* or NULL */

@@ -63,12 +63,18 @@ char **lo_source_names(int32_t count);
  * characters; false if they are not, or without memory. */
 enum { LO_MAX_CLASS_NAME = 255 };
 bool lo_source_name(char **names, int32_t i, const char *text, size_t length);
+bool lo_source_name_allowed(const char *text, size_t length);
 
 /* Releases the parts and zeroes the struct; accepts a zeroed one. */
 void lo_source_free(lo_source *source);
 
 /* The readers, for the table only. */
 lo_status lo_read_idx(const char *path, const lo_read_options *options, lo_source *out, lo_error *err);
+lo_status lo_read_cifar10(const char *path, const lo_read_options *options, lo_source *out, lo_error *err);
+lo_status lo_read_cifar100(const char *path, const lo_read_options *options, lo_source *out, lo_error *err);
+lo_status lo_read_npy(const char *path, const lo_read_options *options, lo_source *out, lo_error *err);
+lo_status lo_read_csv(const char *path, const lo_read_options *options, lo_source *out, lo_error *err);
+lo_status lo_read_svmlight(const char *path, const lo_read_options *options, lo_source *out, lo_error *err);
 lo_status lo_read_image_folder(const char *path, const lo_read_options *options, lo_source *out,
                                lo_error *err);
 extern const lo_shared_read lo_shared_image_folder;

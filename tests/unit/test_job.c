@@ -613,7 +613,7 @@ static const struct {
     {"seed", "8", "DRESI", NULL},
     {"reproducible", "strict", "", NULL},
     {"isa", "avx2", "RESI", NULL},
-    {"data.format", "image_folder", "DRESI", NULL},
+    {"data.format", "cifar10", "DRESI", NULL},
     {"data.path", "/other", "DRESI", NULL},
     {"data.train_limit", "10", "DRESI", NULL},
     {"data.test_limit", "10", "DRESI", NULL},
@@ -622,6 +622,12 @@ static const struct {
     {"data.class_names", "[a, b]", "", NULL},
     {"data.resize", "[32, 32]", "DRESI", "data.format=image_folder"},
     {"data.max_unreadable", "3", "DRESI", "data.format=image_folder"},
+    {"data.standardize", "false", "DRESI", NULL},
+    {"data.labels", "coarse", "DRESI", "data.format=cifar100"},
+    {"data.layout", "nchw", "DRESI", "data.format=npy"},
+    {"data.header", "absent", "DRESI", "data.format=csv"},
+    {"data.label_column", "y", "DRESI", "data.format=csv"},
+    {"data.first_index", "0", "DRESI", "data.format=svmlight"},
     {"model.preset", "linear", "RESI", NULL},
     {"model.hidden", "[512, 512]", "RESI", NULL},
     {"model.width", "33", "RESI", "model.preset=cnn"},
@@ -665,10 +671,6 @@ static void digests_change_with_their_keys(void **state)
         const int k = lo_key_find(changes[i].path);
         assert_true(k >= 0);
         seen++;
-        if (changes[i].other == NULL) {
-            assert_null(strchr(lo_key_at(k)->choices, ' '));
-            continue;
-        }
         char override[256];
         (void)snprintf(override, sizeof(override), "%s=%s", changes[i].path, changes[i].other);
         const char *needs = changes[i].needs != NULL ? changes[i].needs : "seed=7";
