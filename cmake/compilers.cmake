@@ -16,8 +16,16 @@ if(LEAVEOUT_SANITIZE)
 endif()
 set(CMAKE_C_FLAGS_RELEASE "-O3 -g -DNDEBUG")
 
-# A file named *_avx2.c, *_avx512.c or *_avx512bf16.c holds kernels for that level, chosen at run time; everything else is plain.
-# On other architectures these files compile to nothing.
+# A file named *_avx2.c, *_avx512.c, *_avx512bf16.c or *_amx.c holds kernels for that level, chosen at run time; everything else
+# is plain. On other architectures these files compile to nothing, and those of AMX where the compiler does not know it (GCC
+# before 11).
+include(CheckCCompilerFlag)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  check_c_compiler_flag("-mamx-tile -mamx-bf16" LEAVEOUT_AMX)
+  if(LEAVEOUT_AMX)
+    target_compile_definitions(leaveout_options INTERFACE LEAVEOUT_AMX)
+  endif()
+endif()
 function(leaveout_isa_flags)
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     return()
@@ -31,6 +39,9 @@ function(leaveout_isa_flags)
     elseif(file MATCHES "_avx512bf16\\.c$")
       set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS
         "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512bf16;-mavx2;-mfma;-mbmi2;-mpopcnt;-mprefer-vector-width=512")
+    elseif(file MATCHES "_amx\\.c$" AND LEAVEOUT_AMX)
+      set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS
+        "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512bf16;-mavx2;-mfma;-mbmi2;-mpopcnt;-mprefer-vector-width=512;-mamx-tile;-mamx-bf16")
     endif()
   endforeach()
 endfunction()

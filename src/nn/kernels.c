@@ -29,6 +29,13 @@ static bool supports_avx512bf16(void)
 {
     return supports_avx512() && __builtin_cpu_supports("avx512bf16");
 }
+
+#ifdef LEAVEOUT_AMX
+static bool supports_amx(void)
+{
+    return supports_avx512bf16() && lo_amx_ready();
+}
+#endif
 #endif
 
 /* The best level first; of one level and precision, the first table that the processor runs is in use. */
@@ -36,12 +43,19 @@ static const struct {
     const lo_kernels *kernels;
     supported_function *supported;
 } tables[] = {
+#ifdef LEAVEOUT_AMX
+    {&lo_kernels_amx, supports_amx},
+    {&lo_kernels_amx_bf16, supports_amx},
+#endif
 #if defined(__x86_64__)
-    {&lo_kernels_avx512, supports_avx512},         {&lo_kernels_avx512_bf16, supports_avx512bf16},
-    {&lo_kernels_avx512_rounded, supports_avx512}, {&lo_kernels_avx2, supports_avx2},
+    {&lo_kernels_avx512, supports_avx512},
+    {&lo_kernels_avx512_bf16, supports_avx512bf16},
+    {&lo_kernels_avx512_rounded, supports_avx512},
+    {&lo_kernels_avx2, supports_avx2},
     {&lo_kernels_avx2_bf16, supports_avx2},
 #endif
-    {&lo_kernels_portable, supports_everything},   {&lo_kernels_portable_bf16, supports_everything},
+    {&lo_kernels_portable, supports_everything},
+    {&lo_kernels_portable_bf16, supports_everything},
 };
 enum { TABLES = sizeof(tables) / sizeof(tables[0]) };
 

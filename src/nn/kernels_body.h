@@ -17,7 +17,10 @@
  *   narrow_(to, v)              stores VEC values along k as VEC / PAIRS words
  *   multiply_(a, b, sum)        sum + a b, or the sum over the pairs of a word
  *
- * Sums run in an order that only the sizes, VEC and PAIRS decide. */
+ * Sums run in an order that only the sizes, VEC and PAIRS decide.
+ *
+ * Instead of operands_*.h, a file may define PRECISION and, as PRODUCTS, a header that has the functions of
+ * kernels_product.h and kernels_conv.h that go into the table. */
 
 #define INLINE static inline __attribute__((always_inline))
 enum { PANEL = 2 * VEC, DEPTH = 256 };
@@ -34,34 +37,15 @@ INLINE void store(float *p, V v)
     *(vector_memory *)p = (vector_memory)v;
 }
 
+#ifdef PRODUCTS
+#include PRODUCTS
+#else
 #include "nn/kernels_product.h"
 
 #include "nn/kernels_conv.h"
+#endif
 
 #include "nn/kernels_elements.h"
-
-static double peak(size_t work, float *result)
-{
-    enum { CHAINS = 12 };
-    V x[CHAINS];
-    const V factor = all(*result), term = all(1.0F);
-    for (int i = 0; i < CHAINS; i++) {
-        x[i] = all((float)i);
-    }
-    const size_t rounds = work / (CHAINS * PAIRS * VEC) + 1;
-    for (size_t r = 0; r < rounds; r++) {
-#pragma GCC unroll 16
-        for (int i = 0; i < CHAINS; i++) {
-            x[i] = multiply_(factor, term, x[i]);
-        }
-    }
-    V sum = x[0];
-    for (int i = 1; i < CHAINS; i++) {
-        sum += x[i];
-    }
-    *result = sum[0];
-    return 2.0 * (double)rounds * CHAINS * PAIRS * VEC;
-}
 
 const lo_kernels KERNELS = {
     .name = LEVEL,

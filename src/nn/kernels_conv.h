@@ -369,23 +369,3 @@ static void conv_gradient(const lo_conv *conv, const float *transformed, float *
         }
     }
 }
-
-static void patches(const float *image, size_t channels, size_t height, size_t width, float *padded,
-                    float *to)
-{
-    const size_t row = width + 2;
-    memset(padded, 0, lo_padded_image(height, width) * sizeof(float));
-    for (size_t c = 0; c < channels; c++) {
-        for (size_t i = 0; i < height; i++) {
-            memcpy(padded + (i + 1) * row + 1, image + (c * height + i) * width, width * sizeof(float));
-        }
-        for (size_t t = 0; t < 9; t++) {
-            for (size_t i = 0; i < height; i++, to += width) {
-                const float *from = padded + (i + t / 3) * row + t % 3;
-                for (size_t j = 0; j < width; j += VEC) { /* what is too much, the next row overwrites */
-                    store(to + j, load(from + j));
-                }
-            }
-        }
-    }
-}

@@ -300,3 +300,26 @@ static void gemm(const lo_gemm *g)
         w += depth;
     }
 }
+
+static double peak(size_t work, float *result)
+{
+    enum { CHAINS = 12 };
+    V x[CHAINS];
+    const V factor = all(*result), term = all(1.0F);
+    for (int i = 0; i < CHAINS; i++) {
+        x[i] = all((float)i);
+    }
+    const size_t rounds = work / (CHAINS * PAIRS * VEC) + 1;
+    for (size_t r = 0; r < rounds; r++) {
+#pragma GCC unroll 16
+        for (int i = 0; i < CHAINS; i++) {
+            x[i] = multiply_(factor, term, x[i]);
+        }
+    }
+    V sum = x[0];
+    for (int i = 1; i < CHAINS; i++) {
+        sum += x[i];
+    }
+    *result = sum[0];
+    return 2.0 * (double)rounds * CHAINS * PAIRS * VEC;
+}
