@@ -3,6 +3,7 @@
 #include "jobs/commands.h"
 #include "jobs/formats.h"
 #include "jobs/preview.h"
+#include "jobs/recipe.h"
 #include "jobs/study.h"
 #include "nn/bench.h"
 #include "score/scores.h"
@@ -31,9 +32,7 @@ lo_status lo_command_check(const lo_command_line *line, lo_error *err)
     lo_trainer *net = NULL;
     lo_status status = lo_preview_open(line, &p, err);
     if (status == LO_OK) {
-        const lo_model_spec model = lo_study_model_spec(p.job);
-        const lo_recipe recipe = lo_study_recipe(p.job);
-        status = lo_trainer_create(&model, &recipe, &p.data, &net, err);
+        status = lo_job_trainer(p.job, &p.data, &net, err);
     }
     if (status == LO_OK) {
         (void)printf(

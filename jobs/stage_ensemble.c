@@ -1,12 +1,12 @@
 /* Stage ensemble: one task a model. Its record holds what the model did on every training and test example.
  */
 #include "base/clock.h"
-#include "base/fields.h"
-#include "base/file.h"
+#include "jobs/farmed.h"
+#include "jobs/kept.h"
 #include "jobs/outcome.h"
+#include "jobs/recipe.h"
 #include "jobs/stages.h"
 #include "mpi/agree.h"
-#include "mpi/farm.h"
 #include "mpi/h5file.h"
 
 #include <limits.h>
@@ -14,8 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- one task
  * ----------------------------------------------------------------------------------------------------------
@@ -23,6 +21,7 @@
 
 typedef struct trainer {
     lo_study *study;
+    int64_t keep; /* the first so many models' weights */
     lo_trainer *net;
     uint32_t *members;
     char *payload;
@@ -36,6 +35,12 @@ static int64_t count_bits(const uint8_t *bits, int64_t n)
         count += __builtin_popcount(bits[b]);
     }
     return count;
+}
+
+/* The weights of the first models, where the job asks for them. */
+static void kept_path(const trainer *t, int64_t model, char *path, size_t size)
+{
+    (void)snprintf(path, size, "%s/models/%lld.safetensors", t->study->run.study, (long long)model);
 }
 
 static lo_status train_model(void *self, int64_t model, const lo_tick *tick, lo_result *result, lo_error *err)
@@ -55,6 +60,11 @@ static lo_status train_model(void *self, int64_t model, const lo_tick *tick, lo_
     o->diverged = training.diverged;
     o->test_accuracy =
         o->n_test > 0 ? (double)count_bits(o->test_correct, o->n_test) / (double)o->n_test : (double)NAN;
+    if (model < t->keep) {
+        char path[PATH_MAX];
+        kept_path(t, model, path, sizeof(path));
+        LO_TRY(lo_save_weights(t->net, path, lo_job_digest(s->job, LO_KEYS_ENSEMBLE), o->seed, err));
+    }
     o->seconds = lo_clock_monotonic() - start;
     lo_outcome_seal(o, t->payload);
     *result = (lo_result){t->payload, lo_outcome_size(o->n_train, o->n_test), o->test_accuracy};
@@ -68,11 +78,10 @@ static void trainer_close(trainer *t)
     free(t->payload);
 }
 
-static lo_status trainer_open(lo_study *study, trainer *t, lo_error *err)
+static lo_status trainer_open(void *self, lo_error *err)
 {
-    *t = (trainer){.study = study};
-    const lo_model_spec model = lo_study_model_spec(study->job);
-    const lo_recipe recipe = lo_study_recipe(study->job);
+    trainer *t = self;
+    const lo_study *study = t->study;
     t->outcome.n_train = study->data.train.count;
     t->outcome.n_test = study->data.test.count;
     t->members = calloc((size_t)t->outcome.n_train, sizeof(*t->members));
@@ -82,7 +91,18 @@ static lo_status trainer_open(lo_study *study, trainer *t, lo_error *err)
     }
     lo_outcome_map(&t->outcome, t->payload);
     (void)snprintf(t->outcome.processor, sizeof(t->outcome.processor), "%s", study->run.processor);
-    return lo_trainer_create(&model, &recipe, &study->data, &t->net, err);
+    return lo_job_trainer(study->job, &study->data, &t->net, err);
+}
+
+static lo_status check_kept(void *self, int64_t model, lo_error *err)
+{
+    const trainer *t = self;
+    char path[PATH_MAX];
+    if (model >= t->keep) {
+        return LO_OK;
+    }
+    kept_path(t, model, path, sizeof(path));
+    return lo_check_weights(path, lo_job_digest(t->study->job, LO_KEYS_ENSEMBLE), err);
 }
 
 /* ---- publishing
@@ -198,14 +218,9 @@ static lo_status fill_row(publication *p, int64_t model, int64_t row, bool *dama
                                  p->study->data.test.count, &o, err);
     }
     if (status == LO_DATA) {
-        char text[128];
-        (void)snprintf(text, sizeof(text), "%s %llu", p->ledger->source[e->file].name,
-                       (unsigned long long)e->at);
-        (void)fprintf(stderr, "leaveout: warning: %s; model %lld will be trained again\n", err->text,
-                      (long long)model);
-        lo_record v = {.kind = LO_RECORD_VOID, .stage = LO_STAGE_ENSEMBLE, .task = (uint64_t)model};
         *damaged = true;
-        status = lo_run_record(&p->study->run, &v, text, strlen(text), true, err);
+        const lo_error why = *err;
+        status = lo_farmed_void(p->study, p->ledger, model, why.text, err);
     } else if (status == LO_OK) {
         const uint8_t diverged = o.diverged != 0;
         put(p, COLUMN_MODEL, row, &model);
@@ -454,166 +469,21 @@ lo_status lo_publish_ensemble(lo_study *study, lo_ledger *ledger, bool *damaged,
  * ---------------------------------------------------------------------------------------------------------
  */
 
-typedef struct deaths {
-    lo_study *study;
-    lo_attempt *list;
-    int count;
-} deaths;
-
-static bool is_live(void *self, int attempt)
-{
-    const deaths *d = self;
-    for (int i = 0; i < d->count; i++) {
-        if (d->list[i].number == attempt) {
-            return d->list[i].live;
-        }
-    }
-    return attempt == d->study->run.attempt.number;
-}
-
-/* Did the batch script see this start of the job end, or did its node take it along? The script notes every
- * step that died in log/requeue.log; Slurm's own requeue after a lost node leaves no such line. */
-static bool node_was_lost(const lo_study *study, const char *job, const char *restart)
-{
-    char path[PATH_MAX];
-    char *text = NULL;
-    size_t size;
-    const lo_run *run = &study->run;
-    if (job[0] == '\0' || strcmp(job, run->attempt.job) != 0 ||
-        (int)strtol(restart, NULL, 10) >= run->attempt.restart) {
-        return false;
-    }
-    (void)snprintf(path, sizeof(path), "%s/log/requeue.log", run->study);
-    if (lo_file_read(path, 1 << 20, &text, &size, NULL) != LO_OK) {
-        return true;
-    }
-    char line[128];
-    (void)snprintf(line, sizeof(line), "job=%s restart=%s ", job, restart);
-    const bool noted = strstr(text, line) != NULL;
-    free(text);
-    return !noted;
-}
-
-/* When an attempt last gave a sign of life: its log gets a line every ten seconds, and outlives the
- * announcement in claims/. 0: unknown. */
-static double last_sign_of(const lo_study *study, int attempt)
-{
-    char path[PATH_MAX];
-    struct stat st;
-    (void)snprintf(path, sizeof(path), "%s/log/attempt-%03d.log", study->run.study, attempt);
-    return stat(path, &st) == 0 ? (double)st.st_mtim.tv_sec : 0;
-}
-
-/* A death with something else to blame than the task: the time limit, or a lost node. (After a stop in good
- * order nothing is left open.) */
-static bool excused(void *self, const lo_journal_file *source)
-{
-    enum { LIMIT_MARGIN = 60 };
-    const deaths *d = self;
-    char job[64];
-    char restart[16];
-    lo_field(source->text, "job", job, sizeof(job));
-    lo_field(source->text, "restart", restart, sizeof(restart));
-    const double end = lo_field_real(source->text, "end_time");
-    const double last = fmax(source->last, last_sign_of(d->study, source->attempt));
-    return (end > 0 && last > end - LIMIT_MARGIN) || node_was_lost(d->study, job, restart);
-}
-
-/* Rank 0: reads the journals, and what former attempts died of. */
-static lo_status read_ledger(lo_study *study, lo_ledger *ledger, lo_error *err)
-{
-    deaths d = {.study = study};
-    LO_TRY(lo_ledger_read(ledger, err));
-    LO_TRY(lo_attempt_list(study->run.study, &study->run.attempt, &d.list, &d.count, err));
-    lo_ledger_count_deaths(ledger, is_live, excused, &d);
-    lo_attempt_bury(study->run.study, d.list, d.count);
-    free(d.list);
-    for (int i = 0; i < ledger->sources; i++) {
-        if (ledger->source[i].skipped > 0) {
-            lo_run_warn(
-                &study->run,
-                "%s/journal/%s is damaged: %llu bytes belong to no record; what they held is computed again",
-                study->run.study, ledger->source[i].name, (unsigned long long)ledger->source[i].skipped);
-        }
-    }
-    lo_run_say(&study->run, "event=resume stage=ensemble done=%lld total=%lld journals=%d",
-               (long long)ledger->done, (long long)ledger->tasks, ledger->sources);
-    return LO_OK;
-}
-
-/* Collective. Idle and record seconds are sums over ranks: what the farm cost beside training. */
-static void say_farmed(lo_study *study, const lo_harvest *harvest, double seconds)
-{
-    double spent[2] = {harvest->idle_seconds, harvest->record_seconds};
-    MPI_Allreduce(MPI_IN_PLACE, spent, 2, MPI_DOUBLE, MPI_SUM, study->run.comm);
-    if (harvest->mine > 0) {
-        lo_run_say(&study->run,
-                   "event=farmed stage=ensemble done=%lld total=%lld mine=%lld given_up=%lld seconds=%.3f "
-                   "idle_s=%.3f record_s=%.3f",
-                   (long long)harvest->done, (long long)study->design.models, (long long)harvest->mine,
-                   (long long)harvest->given_up, seconds, spent[0], spent[1]);
-    }
-}
-
 lo_status lo_stage_ensemble(lo_study *study, lo_error *err)
 {
-    enum { ROUNDS = 3 };
     if (!study->has_ensemble) {
         return LO_OK;
     }
-    lo_run *run = &study->run;
-    const uint64_t digest = lo_job_digest(study->job, LO_KEYS_ENSEMBLE);
-    lo_ledger ledger = {0};
-    trainer t = {0};
-    lo_status status =
-        lo_ledger_create(run->study, LO_STAGE_ENSEMBLE, digest, study->design.models, &ledger, err);
-    if (status == LO_OK && run->rank == 0) {
-        status = read_ledger(study, &ledger, err);
-    }
-    status = lo_agree(run->comm, status, err);
-    bool damaged = status == LO_OK;
-    for (int round = 0; round < ROUNDS && damaged && status == LO_OK; round++) {
-        int64_t left = 0;
-        for (int64_t i = 0; run->rank == 0 && i < ledger.tasks; i++) {
-            left += ledger.entry[i].file < 0 && !ledger.entry[i].given_up;
-        }
-        MPI_Bcast(&left, 1, MPI_INT64_T, 0, run->comm);
-        if (left > 0 && t.net == NULL) {
-            status = lo_agree(run->comm, trainer_open(study, &t, err), err);
-        }
-        lo_harvest harvest = {0};
-        lo_status farmed = LO_OK;
-        if (status == LO_OK) {
-            const lo_work work = {LO_STAGE_ENSEMBLE, digest, study->design.models, train_model, &t};
-            const double start = lo_clock_monotonic();
-            farmed = lo_farm(run, &work, &ledger, &harvest, err);
-            say_farmed(study, &harvest, lo_clock_monotonic() - start);
-            study->given_up = harvest.given_up;
-            study->left_to_others = harvest.left_to_others;
-            study->news = study->news || harvest.mine > 0;
-        }
-        if (status != LO_OK) {
-            break;
-        }
-        damaged = false;
-        if ((farmed == LO_OK || farmed == LO_STOPPED) && !study->left_to_others) {
-            lo_error publishing = {{0}};
-            const lo_status published = lo_publish_ensemble(study, &ledger, &damaged, &publishing);
-            if (farmed == LO_OK && published != LO_OK) {
-                *err = publishing;
-                farmed = published;
-            }
-            if (damaged) {
-                status = run->rank == 0 ? lo_ledger_read(&ledger, err) : LO_OK;
-                status = lo_agree(run->comm, status, err);
-            }
-        }
-        if (status == LO_OK && (farmed != LO_OK || !damaged)) {
-            status = farmed;
-            damaged = false;
-        }
-    }
+    trainer t = {.study = study, .keep = lo_job_int(study->job, "ensemble.keep_models")};
+    const lo_farmed stage = {.stage = LO_STAGE_ENSEMBLE,
+                             .digest = lo_job_digest(study->job, LO_KEYS_ENSEMBLE),
+                             .tasks = study->design.models,
+                             .open = trainer_open,
+                             .run = train_model,
+                             .check = check_kept,
+                             .publish = lo_publish_ensemble,
+                             .self = &t};
+    const lo_status status = lo_run_farmed(study, &stage, err);
     trainer_close(&t);
-    lo_ledger_destroy(&ledger);
     return status;
 }

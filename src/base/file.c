@@ -178,10 +178,32 @@ uint32_t lo_crc32(uint32_t crc, const void *data, size_t size)
     return size > 0 ? (uint32_t)crc32_z(crc, data, size) : crc;
 }
 
-uint64_t lo_digest(uint64_t digest, const char *text)
+static uint64_t digest_bytes(uint64_t digest, const char *bytes, size_t size)
 {
-    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
-        digest = (digest ^ *c) * 0x100000001b3ULL;
+    for (size_t i = 0; i < size; i++) {
+        digest = (digest ^ (unsigned char)bytes[i]) * 0x100000001b3ULL;
     }
     return digest;
+}
+
+uint64_t lo_digest(uint64_t digest, const char *text)
+{
+    return digest_bytes(digest, text, strlen(text));
+}
+
+lo_status lo_file_digest(const char *file, uint64_t *digest, lo_error *err)
+{
+    char buffer[1 << 14];
+    FILE *stream = fopen(file, "rb");
+    if (stream == NULL) {
+        return lo_fail_errno(err, LO_IO, "%s: cannot open", file);
+    }
+    *digest = LO_DIGEST_START;
+    for (size_t size = sizeof(buffer); size == sizeof(buffer);) {
+        size = fread(buffer, 1, sizeof(buffer), stream);
+        *digest = digest_bytes(*digest, buffer, size);
+    }
+    const lo_status status = ferror(stream) == 0 ? LO_OK : lo_fail_errno(err, LO_IO, "%s: cannot read", file);
+    (void)fclose(stream);
+    return status;
 }

@@ -42,4 +42,7 @@ uint32_t lo_crc32(uint32_t crc, const void *data, size_t size);
 #define LO_DIGEST_START 0xcbf29ce484222325ULL
 uint64_t lo_digest(uint64_t digest, const char *text);
 
+/* The same of a file's content. Errors: LO_IO. */
+lo_status lo_file_digest(const char *file, uint64_t *digest, lo_error *err);
+
 #endif

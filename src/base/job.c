@@ -287,11 +287,44 @@ done:
     return status;
 }
 
+/* The digest of the file that another key names. A job that was read before, a study's, gives it: then the
+ * file is left alone. */
+static lo_status take_digest(const reader *r, int i, lo_value *v)
+{
+    const lo_key *key = lo_key_at(i);
+    const char *file = r->job->values[lo_key_find(key->digest_of)].text;
+    const bool wanted = v->given && strcmp(v->text, key->fallback) != 0;
+    if (strcmp(file, lo_key_at(lo_key_find(key->digest_of))->fallback) == 0) {
+        return !wanted ? LO_OK
+                       : lo_fail_at(r->in.err, r->places[i], "%s: found '%.80s'; allowed only with %s",
+                                    key->path, v->text, key->digest_of);
+    }
+    if (wanted) {
+        return LO_OK;
+    }
+    uint64_t digest;
+    const lo_status status = lo_file_digest(file, &digest, r->in.err);
+    if (status != LO_OK) {
+        return lo_fail_prefix(r->in.err, status, "%s", key->digest_of);
+    }
+    lo_value_clear(v);
+    v->given = true;
+    v->text = malloc(17);
+    if (v->text == NULL) {
+        return lo_fail_memory(&r->in);
+    }
+    (void)snprintf(v->text, 17, "%016" PRIx64, digest);
+    return LO_OK;
+}
+
 static lo_status complete(reader *r)
 {
     for (int i = 0; i < lo_key_count(); i++) {
         const lo_key *key = lo_key_at(i);
         lo_value *v = &r->job->values[i];
+        if (key->digest_of != NULL) {
+            LO_TRY(take_digest(r, i, v));
+        }
         if (key->type != LO_KEY_SECTION) {
             LO_TRY(complete_value(r, key, v));
         } else if (key->fallback != NULL && key->fallback[0] != '\0') {

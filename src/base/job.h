@@ -48,7 +48,9 @@ typedef struct lo_key {
                        * as "ensemble.design random balanced"; NULL: it always applies */
     const char *unit; /* "" for none */
     lo_key_group group;
-    bool grows; /* a study may raise it: models, seeds; no part of any digest */
+    bool grows;            /* a study may raise it: models, seeds; no part of any digest */
+    const char *digest_of; /* the key that names a file, of whose content this text is the digest: filled in
+                            * when it is not given */
     const char *help;
 } lo_key;
 

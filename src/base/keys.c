@@ -142,6 +142,13 @@ static const lo_key table[] = {
          .help = "Share of the target that is spread evenly over all classes; 0: the label alone."),
     REAL("train.clip_norm", "0", 0, INFINITY, "", LO_KEYS_RECIPE,
          .help = "Gradients whose norm, over all parameters, is larger are scaled down to it; 0: never."),
+    OTHER(LO_KEY_TEXT, "train.from", "none", LO_KEYS_NONE,
+          .help =
+              "Start every training from the weights and running statistics of this safetensors file; none: "
+              "from random ones."),
+    OTHER(LO_KEY_TEXT, "train.from_digest", "none", LO_KEYS_RECIPE, .digest_of = "train.from",
+          .help = "Digest of that file's content, by which a study knows it again: filled in when it is not "
+                  "given."),
 
     SECTION("ensemble", OPTIONAL,
             .help = "Stage: trains many models, each on a part of the training examples."),
@@ -160,6 +167,8 @@ static const lo_key table[] = {
     INT("ensemble.seeds", "3", 1, INFINITY, "seeds", LO_KEYS_ENSEMBLE, .grows = true,
         .only = "ensemble.design leave_one_out",
         .help = "Trainings without each example, and with all of them. A finished study can be given more."),
+    INT("ensemble.keep_models", "0", 0, INFINITY, "models", LO_KEYS_NONE,
+        .help = "Keep the weights of the first so many models, as models/NUMBER.safetensors."),
 
     OTHER(
         LO_KEY_NAMES, "scores", "[]", LO_KEYS_SCORES, .choices = "memorization cscore", .grows = true,

@@ -649,6 +649,8 @@ static const struct {
     {"train.precision", "f32", "RESI", NULL},
     {"train.label_smoothing", "0.1", "RESI", NULL},
     {"train.clip_norm", "1.5", "RESI", NULL},
+    {"train.from", "/dev/null", "RESI", NULL}, /* of which the digest is taken */
+    {"train.from_digest", "0123456789abcdef", "RESI", "train.from=/dev/null"},
     {"ensemble.design", "random", "ESI", NULL},
     {"ensemble.models", "21", "", NULL},
     {"ensemble.ratio", "0.71", "ESI", NULL},
@@ -657,6 +659,7 @@ static const struct {
     {"scores", "[memorization, cscore]", "", NULL},
     {"influence.top", "5", "I", NULL},
     {"influence.errors", "false", "I", NULL},
+    {"ensemble.keep_models", "5", "", NULL},
 };
 
 static const char left_out[] =

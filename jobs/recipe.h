@@ -1,0 +1,14 @@
+/* The trainer of a job's recipe. */
+#ifndef LEAVEOUT_JOBS_RECIPE_H
+#define LEAVEOUT_JOBS_RECIPE_H
+
+#include "base/job.h"
+#include "base/status.h"
+#include "nn/training.h"
+
+/* Model, recipe and, with train.from, the weights that trainings start from. Errors as lo_trainer_create and
+ * lo_trainer_start_from; LO_USAGE when that file is no longer the one of which the job has the digest. The
+ * caller destroys it; data must outlive it. */
+lo_status lo_job_trainer(const lo_job *job, const lo_dataset *data, lo_trainer **out, lo_error *err);
+
+#endif
