@@ -380,15 +380,16 @@ static size_t conv_scratch_size(const lo_conv *conv)
 }
 
 /* Pixels from `first` on, of `images` images that are `image` floats apart, to [panels of SPAN channels]
- * [pixels][1 or 2 tiles]. */
+ * [pixels][1 or 2 tiles]. Each pixel's channels are read to their end: the images may be apart by a power of
+ * two, so that the cache does not hold what else is read of them. */
 static void pack_pixels(const float *x, size_t image, size_t images, size_t channels, size_t first,
                         size_t pixels, const bool pairs_along, uint32_t *to)
 {
-    for (size_t panel = 0; panel < channels; panel += SPAN) {
-        for (size_t p = first; p < first + pixels; p++) {
-            for (size_t c = panel; c < channels && c < panel + SPAN; c += TILE_SIDE, to += TILE) {
-                pack_tile(x + p * channels + c, 1, image, TILE_SIDE, images, pairs_along, to);
-            }
+    for (size_t p = 0; p < pixels; p++) {
+        for (size_t c = 0; c < channels; c += TILE_SIDE) {
+            const size_t panel = c - c % SPAN, width = smaller(channels - panel, SPAN);
+            pack_tile(x + (first + p) * channels + c, 1, image, TILE_SIDE, images, pairs_along,
+                      to + (panel * pixels + p * width + c % SPAN) * TILE_SIDE);
         }
     }
 }
