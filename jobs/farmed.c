@@ -141,12 +141,14 @@ static void say_farmed(lo_study *study, const lo_farmed *stage, const lo_harvest
 {
     double spent[2] = {harvest->idle_seconds, harvest->record_seconds};
     MPI_Allreduce(MPI_IN_PLACE, spent, 2, MPI_DOUBLE, MPI_SUM, study->run.comm);
-    if (harvest->mine > 0) {
-        lo_run_say(&study->run,
-                   "event=farmed stage=%s done=%lld total=%lld mine=%lld given_up=%lld seconds=%.3f "
-                   "idle_s=%.3f record_s=%.3f",
-                   lo_stage_name(stage->stage), (long long)harvest->done, (long long)stage->tasks,
-                   (long long)harvest->mine, (long long)harvest->given_up, seconds, spent[0], spent[1]);
+    if (harvest->mine > 0 || harvest->saved > 0) {
+        lo_run_say(
+            &study->run,
+            "event=farmed stage=%s done=%lld total=%lld mine=%lld given_up=%lld saved=%lld seconds=%.3f "
+            "idle_s=%.3f record_s=%.3f",
+            lo_stage_name(stage->stage), (long long)harvest->done, (long long)stage->tasks,
+            (long long)harvest->mine, (long long)harvest->given_up, (long long)harvest->saved, seconds,
+            spent[0], spent[1]);
     }
 }
 
@@ -166,7 +168,13 @@ static bool has_work(const lo_study *study, const lo_ledger *ledger)
 static lo_status farm_round(lo_study *study, const lo_farmed *stage, lo_ledger *ledger, bool *damaged,
                             lo_harvest *harvest, lo_error *err)
 {
-    const lo_work work = {stage->stage, stage->digest, stage->tasks, stage->run, stage->self};
+    const lo_work work = {.stage = stage->stage,
+                          .digest = stage->digest,
+                          .tasks = stage->tasks,
+                          .run = stage->run,
+                          .self = stage->self,
+                          .checkpoint = stage->checkpoint,
+                          .save_seconds = 60 * lo_job_real(study->job, "train.checkpoint_minutes")};
     const double start = lo_clock_monotonic();
     lo_status status = lo_farm(&study->run, &work, ledger, harvest, err);
     say_farmed(study, stage, harvest, lo_clock_monotonic() - start);

@@ -17,6 +17,9 @@ typedef struct lo_farmed {
      */
     lo_status (*open)(void *self, lo_error *err);
     lo_status (*run)(void *self, int64_t task, const lo_tick *tick, lo_result *result, lo_error *err);
+    /* NULL: a task is done in one go. Else it can be saved half way, every train.checkpoint_minutes and when
+     * it is stopped: give this to lo_trainer_checkpoint, and add its `seconds` to those measured. */
+    lo_checkpoint *checkpoint;
     /* Rank 0: is the file that a finished task left beside its record there, and sound? NULL: tasks leave
      * none. */
     lo_status (*check)(void *self, int64_t task, lo_error *err);

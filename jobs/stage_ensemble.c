@@ -26,6 +26,7 @@ typedef struct trainer {
     uint32_t *members;
     char *payload;
     lo_outcome outcome;
+    lo_checkpoint checkpoint;
 } trainer;
 
 static int64_t count_bits(const uint8_t *bits, int64_t n)
@@ -65,7 +66,7 @@ static lo_status train_model(void *self, int64_t model, const lo_tick *tick, lo_
         kept_path(t, model, path, sizeof(path));
         LO_TRY(lo_save_weights(t->net, path, lo_job_digest(s->job, LO_KEYS_ENSEMBLE), o->seed, err));
     }
-    o->seconds = lo_clock_monotonic() - start;
+    o->seconds = lo_clock_monotonic() - start + t->checkpoint.seconds;
     lo_outcome_seal(o, t->payload);
     *result = (lo_result){t->payload, lo_outcome_size(o->n_train, o->n_test), o->test_accuracy};
     return LO_OK;
@@ -91,7 +92,9 @@ static lo_status trainer_open(void *self, lo_error *err)
     }
     lo_outcome_map(&t->outcome, t->payload);
     (void)snprintf(t->outcome.processor, sizeof(t->outcome.processor), "%s", study->run.processor);
-    return lo_job_trainer(study->job, &study->data, &t->net, err);
+    LO_TRY(lo_job_trainer(study->job, &study->data, &t->net, err));
+    lo_trainer_checkpoint(t->net, &t->checkpoint);
+    return LO_OK;
 }
 
 static lo_status check_kept(void *self, int64_t model, lo_error *err)
@@ -480,6 +483,7 @@ lo_status lo_stage_ensemble(lo_study *study, lo_error *err)
                              .tasks = study->design.models,
                              .open = trainer_open,
                              .run = train_model,
+                             .checkpoint = &t.checkpoint,
                              .check = check_kept,
                              .publish = lo_publish_ensemble,
                              .self = &t};

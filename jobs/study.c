@@ -331,7 +331,7 @@ static lo_status settle_job(const char *directory, lo_job *job, bool alone, lo_e
 
 static lo_status make_directories(const char *directory, lo_error *err)
 {
-    static const char *const names[] = {"", "/claims", "/journal", "/log", "/cache"};
+    static const char *const names[] = {"", "/claims", "/journal", "/log", "/cache", "/checkpoints"};
     char path[PATH_MAX];
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         (void)snprintf(path, sizeof(path), "%s%s", directory, names[i]);
@@ -600,8 +600,9 @@ static void note_requeue(const lo_run *run)
     (void)snprintf(path, sizeof(path), "%s/log/requeue.log", run->study);
     FILE *stream = fopen(path, "a");
     if (stream != NULL) {
-        (void)fprintf(stream, "job=%s restart=%d code=%d done=%lld reason=\"%s\"\n", run->attempt.job,
-                      run->attempt.restart, LO_STOPPED, (long long)run->finished, run->stop_reason);
+        (void)fprintf(stream, "job=%s restart=%d code=%d done=%lld saved=%lld reason=\"%s\"\n",
+                      run->attempt.job, run->attempt.restart, LO_STOPPED, (long long)run->finished,
+                      (long long)run->saved, run->stop_reason);
         (void)fclose(stream);
     }
 }

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "mpi/agree.h"
 
+#include <dirent.h>
 #include <limits.h>
 #include <math.h>
 #include <signal.h>
@@ -16,18 +17,18 @@
 
 enum { TAG_TO_COORDINATOR = 1, TAG_TO_WORKER = 2 };
 
-/* Worker to rank 0. ASK: give me a task (one answer each); DONE: one is finished, or dropped when status says
- * so. `idle`: nothing else is in hand, and an ASK that is still unanswered is urgent now. SIGNAL: this rank
- * got the signal `status`. ALIVE: nothing but that. */
+/* Worker to rank 0. ASK: give me a task (one answer each); DONE: one is finished, or given back when status
+ * says so, in `saved` for the better. `idle`: nothing else is in hand, and an ASK that is still unanswered is
+ * urgent now. SIGNAL: this rank got the signal `status`. ALIVE: nothing but that. */
 typedef enum ask_kind { ASK = 1, DONE = 2, SIGNAL = 3, ALIVE = 4 } ask_kind;
 typedef struct ask {
-    int32_t kind, status, idle, reserved;
+    int32_t kind, status, idle, saved;
     int64_t task;
     double seconds;
 } ask;
 
 /* Rank 0 to worker. TASK, ALONE: run it (alone: nothing else runs); OVER: no more, the answer to the last
- * ASK; STOP: no answer, but news: give up what cannot end in `seconds` from now. */
+ * ASK; STOP: no answer, but news: save or give up what cannot end in `seconds` from now. */
 typedef enum grant_kind { TASK = 1, ALONE = 2, OVER = 3, STOP = 4 } grant_kind;
 typedef struct grant {
     int32_t kind, reserved;
@@ -68,6 +69,8 @@ typedef struct coordinator {
     double started;
     int64_t mine;
     double mine_seconds;
+    int64_t saved;    /* tasks given back further than they were taken */
+    double reserve;   /* seconds before the end at which tasks that can be saved are told to, at most */
     lo_status status; /* why it closes early */
 } coordinator;
 
@@ -82,6 +85,9 @@ typedef struct farm {
     int64_t current; /* -1: none */
     double current_started;
     double stop_deadline; /* monotonic; -1: not stopping */
+    double stop_told;     /* when that was known */
+    bool saved;           /* the current task has been */
+    double saved_at;      /* or when it began */
     bool asked;           /* an ASK is unanswered (ranks above 0) */
     double asked_at;
     bool held; /* a grant came that was not begun yet */
@@ -97,7 +103,12 @@ typedef struct farm {
 
 static void send_ask(farm *f, ask_kind kind, int64_t task, lo_status status, double seconds, bool idle)
 {
-    ask a = {.kind = kind, .status = (int32_t)status, .idle = idle, .task = task, .seconds = seconds};
+    ask a = {.kind = kind,
+             .status = (int32_t)status,
+             .idle = idle,
+             .saved = f->saved,
+             .task = task,
+             .seconds = seconds};
     MPI_Send(&a, sizeof(a), MPI_BYTE, 0, TAG_TO_COORDINATOR, f->run->comm);
     f->spoken = lo_clock_monotonic();
 }
@@ -212,11 +223,39 @@ static void close_farm(farm *f, lo_status status)
     f->c.closing = true;
 }
 
-/* Would as many tasks, one after the other, end before the scheduler ends the job? */
+/* Left to end in good order, before the scheduler ends the job; and to save tasks before that. */
+enum { MARGIN_SECONDS = 30, SAVE_SECONDS = 60 };
+
+static bool can_save(const farm *f)
+{
+    return f->work->checkpoint != NULL;
+}
+
+/* Would as many tasks, one after the other, end before the scheduler ends the job, or at least get further?
+ */
 static bool fits_in_time(const farm *f, int tasks)
 {
-    enum { MARGIN_SECONDS = 30 };
-    return f->mean_seconds <= 0 || lo_run_time_left(f->run) > tasks * f->mean_seconds + MARGIN_SECONDS;
+    double needed = tasks * f->mean_seconds;
+    if (can_save(f) && (needed <= 0 || needed > f->c.reserve)) {
+        needed = f->c.reserve;
+    }
+    return needed <= 0 || lo_run_time_left(f->run) > needed + MARGIN_SECONDS;
+}
+
+/* There is no time for another task, and tasks that can be saved have to think of it. */
+static void run_out_of_time(farm *f)
+{
+    lo_run *run = f->run;
+    const double left = lo_run_time_left(run);
+    if (f->c.left > f->c.running || can_save(f)) {
+        (void)snprintf(run->stop_reason, sizeof(run->stop_reason), "no time left for another task");
+        lo_run_say(run, "event=stopping reason=\"no time left for another task\" left_s=%.0f", left);
+    }
+    if (can_save(f)) {
+        run->stopping = true;
+        run->stop_deadline = lo_clock_monotonic() + left - MARGIN_SECONDS;
+    }
+    close_farm(f, LO_STOPPED);
 }
 
 /* The next grant for a rank. kind 0: no answer yet. */
@@ -228,12 +267,7 @@ static grant next_grant(farm *f, int rank, bool idle)
         close_farm(f, LO_STOPPED);
     }
     if (!c->closing && !fits_in_time(f, 1)) {
-        if (c->left > c->running) {
-            (void)snprintf(f->run->stop_reason, sizeof(f->run->stop_reason), "no time left for another task");
-            lo_run_say(f->run, "event=stopping reason=\"no time left for another task\" left_s=%.0f",
-                       lo_run_time_left(f->run));
-        }
-        close_farm(f, LO_STOPPED);
+        run_out_of_time(f);
     }
     if (!c->closing && c->queued < f->run->ranks) {
         const lo_status status = refill(f);
@@ -303,8 +337,9 @@ static void note_over(farm *f, int rank)
     }
 }
 
-static void finish_task(farm *f, int64_t task, lo_status status, double seconds)
+static void finish_task(farm *f, int64_t task, lo_status status, double seconds, bool saved)
 {
+    enum { GRACE_SECONDS = 20 };
     coordinator *c = &f->c;
     c->running--;
     if (status == LO_OK) {
@@ -315,12 +350,13 @@ static void finish_task(farm *f, int64_t task, lo_status status, double seconds)
         f->mean_seconds = c->mine_seconds / (double)c->mine;
     } else {
         c->state[task] = OPEN;
+        c->saved += saved;
         if (status != LO_STOPPED) {
             /* The rank that failed brings status and text to the agreement at the end; the others stop at
-             * once. */
+             * once, or when they have saved what they do. */
             close_farm(f, LO_STOPPED);
             f->run->stopping = true;
-            f->run->stop_deadline = lo_clock_monotonic();
+            f->run->stop_deadline = lo_clock_monotonic() + (can_save(f) ? GRACE_SECONDS : 0);
         }
     }
 }
@@ -421,6 +457,13 @@ static void watch_ranks(farm *f, double now)
     }
 }
 
+/* From now on what cannot end before `deadline` is saved or given up. */
+static void heed_stop(farm *f, double deadline)
+{
+    f->stop_told = f->stop_deadline < 0 ? lo_clock_monotonic() : f->stop_told;
+    f->stop_deadline = deadline;
+}
+
 /* Rank 0's duties, called from its ticks and while it waits. */
 static void serve(farm *f)
 {
@@ -442,7 +485,7 @@ static void serve(farm *f)
             continue;
         }
         if (a.kind == DONE) {
-            finish_task(f, a.task, (lo_status)a.status, a.seconds);
+            finish_task(f, a.task, (lo_status)a.status, a.seconds, a.saved != 0);
             if (a.idle && c->asking[from.MPI_SOURCE] != 0) {
                 c->asking[from.MPI_SOURCE] = 2;
             }
@@ -456,9 +499,12 @@ static void serve(farm *f)
     lo_run_watch(f->run);
     const double now = lo_clock_monotonic();
     watch_ranks(f, now);
+    if (can_save(f) && c->running > 0 && !c->closing && !f->run->stopping && !fits_in_time(f, 1)) {
+        run_out_of_time(f);
+    }
     if (f->run->stopping && f->run->stop_deadline < c->told_deadline) {
         c->told_deadline = f->run->stop_deadline;
-        f->stop_deadline = f->run->stop_deadline;
+        heed_stop(f, f->run->stop_deadline);
         for (int rank = 1; rank < f->run->ranks; rank++) {
             if (c->over[rank] == 0) {
                 send_grant(f, rank, STOP, -1, f->run->stop_deadline - now);
@@ -509,7 +555,7 @@ static void listen(farm *f)
         const grant g = f->inbox;
         MPI_Irecv(&f->inbox, sizeof(f->inbox), MPI_BYTE, 0, TAG_TO_WORKER, f->run->comm, &f->receive);
         if (g.kind == STOP) {
-            f->stop_deadline = lo_clock_monotonic() + g.seconds;
+            heed_stop(f, lo_clock_monotonic() + g.seconds);
         } else {
             if (g.kind == TASK) {
                 const double waited = lo_clock_monotonic() - f->asked_at;
@@ -541,30 +587,130 @@ static lo_status on_tick(void *self)
         listen(f);
     }
     if (f->stop_deadline >= 0) {
-        /* Give up now what cannot end in time: the time is better spent on leaving in good order. */
-        const double end = f->mean_seconds > 0 ? f->current_started + f->mean_seconds : now;
-        if (now >= f->stop_deadline || (end > f->stop_deadline && f->mean_seconds > 0)) {
+        /* Give up now what cannot end in time: the time is better spent on leaving in good order. What can be
+         * saved is told so between its batches. */
+        const double end = f->mean_seconds > 0 && !can_save(f) ? f->current_started + f->mean_seconds : now;
+        if (now >= f->stop_deadline || end > f->stop_deadline) {
             return LO_STOPPED;
         }
     }
     return LO_OK;
 }
 
-/* For tests: LEAVEOUT_FAULT=kill-task:N kills the rank that runs task N, slow-tasks:MS delays every task. */
+/* ---- every rank: saving tasks
+ * ----------------------------------------------------------------------------------- */
+
+/* When a task should save itself: lo_checkpoint's ask. After a stop it is given the time to end, as long as
+ * that is not long, judged by how far it has come. */
+static lo_save on_boundary(void *self, double share)
+{
+    enum { PATIENCE_SECONDS = 120 };
+    farm *f = self;
+    const double now = lo_clock_monotonic();
+    if (f->stop_deadline >= 0) {
+        const double spent = now - f->current_started + f->work->checkpoint->seconds;
+        const double end = share > 0 ? now + spent * (1 - share) / share : HUGE_VAL;
+        if (end > fmin(f->stop_deadline, f->stop_told + PATIENCE_SECONDS)) {
+            return LO_SAVE_AND_STOP;
+        }
+        /* What follows the last batch may take too long. */
+        return share < 1 ? LO_SAVE_NOTHING : LO_SAVE_AND_GO_ON;
+    }
+    const double every = f->work->save_seconds;
+    if (every <= 0 || now - f->saved_at < every) {
+        return LO_SAVE_NOTHING;
+    }
+    f->saved_at = now;
+    return LO_SAVE_AND_GO_ON;
+}
+
+/* For tests: LEAVEOUT_FAULT=kill-task:N kills the rank that runs task N, kill-saved:N the one that has just
+ * saved it, slow-tasks:MS delays every task. */
+static long fault(const char *kind)
+{
+    const char *text = getenv("LEAVEOUT_FAULT");
+    const size_t length = strlen(kind);
+    return text != NULL && strncmp(text, kind, length) == 0 && text[length] == ':'
+               ? strtol(text + length + 1, NULL, 10)
+               : -1;
+}
+
 static void inject_fault(int64_t task)
 {
-    const char *fault = getenv("LEAVEOUT_FAULT");
-    if (fault == NULL) {
-        return;
-    }
-    if (strncmp(fault, "kill-task:", 10) == 0 && strtoll(fault + 10, NULL, 10) == (long long)task) {
+    const long delay = fault("slow-tasks");
+    if (fault("kill-task") == task) {
         (void)raise(SIGKILL);
     }
-    if (strncmp(fault, "slow-tasks:", 11) == 0) {
-        const long delay = strtol(fault + 11, NULL, 10);
+    if (delay > 0) {
         (void)nanosleep(&(struct timespec){.tv_sec = delay / 1000, .tv_nsec = delay % 1000 * 1000000}, NULL);
     }
 }
+
+/* A note for the next attempt: dying from now on is not what the task did at its beginning. Not to have it
+ * costs nothing but that. */
+static void on_saved(void *self, double share)
+{
+    farm *f = self;
+    lo_record record = {.kind = LO_RECORD_SAVED,
+                        .stage = f->work->stage,
+                        .task = (uint64_t)f->current,
+                        .digest = f->work->digest,
+                        .seconds = lo_clock_monotonic() - f->current_started + f->work->checkpoint->seconds,
+                        .value = share};
+    (void)lo_run_record(f->run, &record, NULL, 0, false, NULL);
+    f->saved = true;
+    if (fault("kill-saved") == f->current) {
+        (void)raise(SIGKILL);
+    }
+}
+
+static void on_warning(void *self, const char *text)
+{
+    farm *f = self;
+    if (f->run->rank == 0) {
+        lo_run_warn(f->run, "%s", text);
+    } else {
+        (void)fprintf(stderr, "leaveout: warning: %s\n", text);
+    }
+}
+
+static void offer_checkpoint(farm *f, int64_t task)
+{
+    lo_checkpoint *c = f->work->checkpoint;
+    f->saved = false;
+    f->saved_at = lo_clock_monotonic();
+    if (c != NULL) {
+        *c = (lo_checkpoint){.digest = f->work->digest,
+                             .ask = on_boundary,
+                             .saved = on_saved,
+                             .warn = on_warning,
+                             .self = f,
+                             .complained = c->complained};
+        (void)snprintf(c->file, sizeof(c->file), "%s/checkpoints/%s-%06lld.ckpt", f->run->study,
+                       lo_stage_name(f->work->stage), (long long)task);
+    }
+}
+
+/* When all tasks are finished: what killed attempts, or two that did the same task, left there. */
+static void remove_checkpoints(const farm *f)
+{
+    char path[PATH_MAX];
+    char prefix[64];
+    (void)snprintf(path, sizeof(path), "%s/checkpoints", f->run->study);
+    (void)snprintf(prefix, sizeof(prefix), "%s-", lo_stage_name(f->work->stage));
+    DIR *directory = opendir(path);
+    for (struct dirent *e = NULL; directory != NULL && (e = readdir(directory)) != NULL;) {
+        if (strncmp(e->d_name, prefix, strlen(prefix)) == 0) {
+            (void)unlinkat(dirfd(directory), e->d_name, 0);
+        }
+    }
+    if (directory != NULL) {
+        (void)closedir(directory);
+    }
+}
+
+/* ---- every rank: tasks, one after the other
+ * ----------------------------------------------------------------------------------- */
 
 static lo_status run_task(farm *f, int64_t task, bool alone, double *seconds)
 {
@@ -577,11 +723,12 @@ static lo_status run_task(farm *f, int64_t task, bool alone, double *seconds)
     inject_fault(task);
     const lo_tick tick = {on_tick, f};
     lo_result result = {0};
+    offer_checkpoint(f, task);
     f->current = task;
     f->current_started = lo_clock_monotonic();
     lo_status status = f->work->run(f->work->self, task, &tick, &result, f->err);
     const double ended = lo_clock_monotonic();
-    *seconds = ended - f->current_started;
+    *seconds = ended - f->current_started + (can_save(f) ? f->work->checkpoint->seconds : 0);
     f->current = -1;
     if (status == LO_OK) {
         record.kind = LO_RECORD_DONE;
@@ -591,6 +738,9 @@ static lo_status run_task(farm *f, int64_t task, bool alone, double *seconds)
         f->harvest.record_seconds += lo_clock_monotonic() - ended;
         if (status == LO_OK) {
             f->harvest.mine++;
+            if (can_save(f)) {
+                lo_checkpoint_remove(f->work->checkpoint);
+            }
             if (f->run->rank != 0) {
                 f->mean_seconds += (*seconds - f->mean_seconds) / (double)f->harvest.mine;
             }
@@ -630,6 +780,7 @@ static lo_status work_for(farm *f)
         if (g.kind == OVER) {
             over = true;
         } else if (status != LO_OK || f->stop_deadline >= 0) {
+            f->saved = false;
             send_ask(f, DONE, g.task, LO_STOPPED, 0, false); /* returned unbegun */
         } else {
             if (g.kind == TASK) {
@@ -670,7 +821,7 @@ static lo_status coordinate(farm *f)
         } else if (g.kind == TASK || g.kind == ALONE) {
             double seconds = 0;
             const lo_status ended = run_task(f, g.task, g.kind == ALONE, &seconds);
-            finish_task(f, g.task, ended, seconds);
+            finish_task(f, g.task, ended, seconds, f->saved);
             if (ended != LO_OK && ended != LO_STOPPED) {
                 status = ended;
             }
@@ -753,6 +904,8 @@ static lo_status begin_coordinator(farm *f)
         c->left++;
     }
     f->mean_seconds = f->ledger->done > 0 ? seconds / (double)f->ledger->done : 0;
+    /* Of a job that is all too short, half. */
+    c->reserve = fmin(SAVE_SECONDS, fmax(0, (lo_run_time_left(f->run) - MARGIN_SECONDS) / 2));
     c->may_lease = true;
     c->may_lease_suspect = true;
     c->started = lo_clock_monotonic();
@@ -805,15 +958,20 @@ lo_status lo_farm(lo_run *run, const lo_work *work, lo_ledger *ledger, lo_harves
         }
         status = lo_agree(run->comm, status, err);
     }
+    if (run->rank == 0 && work->checkpoint != NULL && f.c.left == 0) {
+        remove_checkpoints(&f);
+    }
     *out = f.harvest;
     struct {
-        int64_t done, given_up, mine, left_to_others;
-    } shared = {ledger->done, f.c.given_up, f.c.mine, f.c.left_to_others};
+        int64_t done, given_up, mine, saved, left_to_others;
+    } shared = {ledger->done, f.c.given_up, f.c.mine, f.c.saved, f.c.left_to_others};
     MPI_Bcast(&shared, sizeof(shared), MPI_BYTE, 0, run->comm);
     out->done = shared.done;
     out->given_up = shared.given_up;
     out->mine = shared.mine;
+    out->saved = shared.saved;
     run->finished += shared.mine;
+    run->saved += shared.saved;
     out->left_to_others = shared.left_to_others != 0;
     free_coordinator(&f.c);
     return status;

@@ -7,6 +7,7 @@
 #ifndef LEAVEOUT_MPI_FARM_H
 #define LEAVEOUT_MPI_FARM_H
 
+#include "base/checkpoint.h"
 #include "base/status.h"
 #include "base/tick.h"
 #include "mpi/ledger.h"
@@ -29,12 +30,19 @@ typedef struct lo_work {
      * the task's number and the keys under `digest`. */
     lo_status (*run)(void *self, int64_t task, const lo_tick *tick, lo_result *result, lo_error *err);
     void *self;
+    /* NULL: a task is done in one go or not at all. Else its tasks can save themselves (base/checkpoint.h):
+     * before each the farm fills this in, which `run` has given to whatever saves it (lo_trainer_checkpoint),
+     * and when the task is finished it removes the file, STUDY/checkpoints/STAGE-TASK.ckpt. Such tasks may be
+     * longer than what is left of the job's time, and longer than the job. */
+    lo_checkpoint *checkpoint;
+    double save_seconds; /* between two saves of one task; 0: only when it is told to stop */
 } lo_work;
 
 typedef struct lo_harvest {
     int64_t done;          /* tasks of the stage that are finished, by whomever */
     int64_t mine;          /* finished by this attempt */
     int64_t given_up;      /* skipped: killed their rank too often */
+    int64_t saved;         /* begun by this attempt, and saved when it was stopped */
     bool left_to_others;   /* another, older attempt waits for the rest and closes the stage */
     int64_t claims;        /* this rank: tasks that rank 0 gave it on its asking */
     double claim_seconds;  /* this rank: longest wait from asking to having the task; ... */
@@ -45,8 +53,8 @@ typedef struct lo_harvest {
 
 /* Collective over run->comm. Runs the tasks that the ledger (rank 0's; read before) does not hold yet,
  * records each in the journal. Returns, the same on all ranks: LO_OK when all are finished or given up, or
- * the rest is left to others; LO_STOPPED after a stop, running tasks having been finished or dropped; the
- * error of a task, or of writing. The ledger is up to date on rank 0 afterwards. */
+ * the rest is left to others; LO_STOPPED after a stop, running tasks having been finished, saved or dropped;
+ * the error of a task, or of writing. The ledger is up to date on rank 0 afterwards. */
 lo_status lo_farm(lo_run *run, const lo_work *work, lo_ledger *ledger, lo_harvest *out, lo_error *err);
 
 #endif

@@ -145,6 +145,9 @@ static lo_status take_record(void *self, uint64_t at, const lo_record *record, c
         e->seconds = record->seconds;
         e->value = record->value;
         e->compacted = (record->flags & LO_RECORD_COMPACTED) != 0;
+    } else if (ours && record->kind == LO_RECORD_SAVED) {
+        /* It got on. What kills it again and again comes before that. */
+        source->open_task = -1;
     } else if (ours && record->kind == LO_RECORD_START) {
         source->open_task = (int64_t)record->task;
         source->open_alone = (record->flags & LO_RECORD_ALONE) != 0;

@@ -31,6 +31,7 @@ typedef struct lo_run {
     double stop_deadline; /* monotonic; running tasks that cannot end before are given up */
     char stop_reason[96];
     int64_t finished; /* tasks that this attempt has finished, all ranks */
+    int64_t saved;    /* tasks that it has brought further, and saved */
     double last_beat, last_halt_check;
 } lo_run;
 

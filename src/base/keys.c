@@ -149,6 +149,10 @@ static const lo_key table[] = {
     OTHER(LO_KEY_TEXT, "train.from_digest", "none", LO_KEYS_RECIPE, .digest_of = "train.from",
           .help = "Digest of that file's content, by which a study knows it again: filled in when it is not "
                   "given."),
+    REAL("train.checkpoint_minutes", "10", 0, 100000, "minutes", LO_KEYS_NONE,
+         .help =
+             "Save a training that takes longer this often, so that a kill costs no more; 0: only when it is "
+             "told to stop."),
 
     SECTION("ensemble", OPTIONAL,
             .help = "Stage: trains many models, each on a part of the training examples."),

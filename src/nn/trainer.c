@@ -6,6 +6,7 @@
 #include "nn/optimizer.h"
 #include "nn/order.h"
 #include "nn/presets.h"
+#include "nn/progress.h"
 #include "nn/schedule.h"
 #include "nn/training_log.h"
 #include "nn/weights.h"
@@ -35,6 +36,8 @@ struct lo_trainer {
     char preset[32];      /* its name */
     int64_t batches;      /* of the last training: what the running statistics have seen */
     float *start;         /* weights, then statistics, that trainings start from; NULL: fresh ones */
+    uint32_t start_crc;   /* of them */
+    lo_checkpoint *checkpoint;
     lo_observer observer;
     lo_logging logging;
 };
@@ -167,6 +170,11 @@ lo_status lo_trainer_save(const lo_trainer *trainer, const char *file, const lo_
     return lo_weights_save(trainer->network, trainer->preset, trainer->batches, file, note, notes, err);
 }
 
+void lo_trainer_checkpoint(lo_trainer *trainer, lo_checkpoint *checkpoint)
+{
+    trainer->checkpoint = checkpoint;
+}
+
 size_t lo_trainer_memory(const lo_trainer *trainer)
 {
     return lo_arena_used(trainer->arena);
@@ -256,6 +264,8 @@ lo_status lo_trainer_start_from(lo_trainer *trainer, const char *file, lo_error 
     memcpy(trainer->start, network->weights, network->weight_size * sizeof(float));
     memcpy(trainer->start + network->weight_size, network->statistics,
            network->statistic_size * sizeof(float));
+    trainer->start_crc =
+        lo_crc32(0, trainer->start, (network->weight_size + network->statistic_size) * sizeof(float));
     return LO_OK;
 }
 
@@ -271,45 +281,188 @@ static lo_status begin_weights(lo_trainer *trainer, uint64_t model_seed, const l
     return LO_OK;
 }
 
-static lo_status end_epoch(lo_trainer *trainer, int64_t epochs, const lo_training *training, lo_error *err)
-{
-    const lo_observer *observer = &trainer->observer;
-    lo_logging_epoch(&trainer->logging, training->loss, training->accuracy);
-    return observer->after_epoch != NULL && !training->diverged
-               ? observer->after_epoch(observer->self, epochs, err)
-               : LO_OK;
-}
+/* One training under way. */
+typedef struct course {
+    uint64_t model_seed;
+    const uint32_t *members;
+    const lo_tick *tick;
+    lo_progress progress;
+    double begun; /* monotonic, less what earlier parts took */
+} course;
 
-static lo_status train(lo_trainer *trainer, uint64_t model_seed, const uint32_t *members, int64_t count,
-                       const lo_tick *tick, lo_training *out, lo_error *err)
+static course make_course(lo_trainer *trainer, uint64_t model_seed, const uint32_t *members, int64_t count,
+                          const lo_tick *tick)
 {
     const lo_recipe *recipe = &trainer->recipe;
-    const int64_t batches = (count + recipe->batch - 1) / recipe->batch;
-    LO_TRY(begin_weights(trainer, model_seed, tick));
-    lo_optimizer_start(&trainer->optimizer, trainer->network);
-    trainer->batches = 0;
-    for (int64_t epoch = 0; epoch < recipe->epochs && !out->diverged; epoch++) {
-        LO_TRY(lo_tick_call(tick));
-        lo_epoch_order(recipe->seed, model_seed, epoch, members, count, trainer->work, trainer->order);
-        double loss_sum = 0;
-        int64_t correct = 0, seen = 0;
-        for (int64_t batch = 0; batch < batches && !out->diverged; batch++) {
-            const int64_t size = count - seen < recipe->batch ? count - seen : recipe->batch;
-            const double lr =
-                lo_learning_rate(recipe, epoch * batches + batch, recipe->epochs * batches, batches);
-            double loss = 0;
-            LO_TRY(lo_trainer_step(trainer, trainer->order + seen, (size_t)size, lr, tick, &loss, &correct));
-            loss_sum += loss * (double)size;
-            seen += size;
-            out->diverged = !isfinite(loss);
-            trainer->batches++;
-        }
-        out->loss = loss_sum / (double)seen;
-        out->accuracy = (double)correct / (double)seen;
-        LO_TRY(end_epoch(trainer, epoch + 1, out, err));
+    const lo_training_log *log = trainer->observer.log;
+    course c = {.model_seed = model_seed, .members = members, .tick = tick, .begun = lo_clock_monotonic()};
+    c.progress = (lo_progress){
+        .network = trainer->network, .optimizer = &trainer->optimizer, .observer = &trainer->observer};
+    c.progress.identity =
+        (lo_training_identity){.seed = recipe->seed,
+                               .model_seed = model_seed,
+                               .members = count,
+                               .batches = (count + recipe->batch - 1) / recipe->batch,
+                               .weights = (int64_t)trainer->network->weight_size,
+                               .statistics = (int64_t)trainer->network->statistic_size,
+                               .optimizer = recipe->optimizer,
+                               .precision = recipe->precision,
+                               .epochs = recipe->epochs,
+                               .logged = log == NULL            ? 0
+                                         : log->correct == NULL ? 1
+                                                                : 2,
+                               .kept = (int64_t)trainer->observer.kept_size,
+                               .members_crc = lo_crc32(0, members, (size_t)count * sizeof(*members)),
+                               .start_crc = trainer->start != NULL ? trainer->start_crc : 0};
+    (void)snprintf(c.progress.identity.processor, sizeof(c.progress.identity.processor), "%s",
+                   lo_processor_type());
+    return c;
+}
+
+/* A checkpoint that cannot be read or written costs time, never the training. */
+static void complain(const lo_checkpoint *checkpoint, const lo_error *why, const char *then)
+{
+    lo_error text;
+    (void)lo_fail(&text, LO_IO, "%.1800s; %s", why->text, then);
+    if (checkpoint->warn != NULL) {
+        checkpoint->warn(checkpoint->self, text.text);
     }
-    out->diverged = out->diverged || !all_finite(trainer->network->weights, trainer->network->weight_size) ||
-                    !all_finite(trainer->network->statistics, trainer->network->statistic_size);
+}
+
+static bool has_failed(lo_status status)
+{
+    return status == LO_DATA || status == LO_IO;
+}
+
+static lo_status resume(lo_trainer *trainer, course *c, bool *resumed)
+{
+    lo_error why = {{0}};
+    lo_checkpoint *checkpoint = trainer->checkpoint;
+    *resumed = false;
+    if (checkpoint == NULL || checkpoint->file[0] == '\0') {
+        return LO_OK;
+    }
+    checkpoint->seconds = 0;
+    const lo_status status = lo_progress_load(&c->progress, checkpoint, c->tick, resumed, &why);
+    if (has_failed(status)) {
+        *resumed = false;
+        complain(checkpoint, &why, "the training begins again");
+        return LO_OK;
+    }
+    return status;
+}
+
+static lo_logging begin_log(const lo_trainer *trainer, const course *c)
+{
+    const lo_training_identity *id = &c->progress.identity;
+    return lo_logging_begin(trainer->observer.log, c->members, id->members, trainer->dataset->train.count,
+                            id->epochs);
+}
+
+static lo_status begin(lo_trainer *trainer, course *c)
+{
+    bool resumed;
+    const lo_position *at = &c->progress.at;
+    trainer->logging = begin_log(trainer, c);
+    LO_TRY(resume(trainer, c, &resumed));
+    if (resumed) {
+        trainer->logging.epoch = at->epoch;
+        trainer->batches = trainer->optimizer.steps;
+        c->begun -= at->seconds;
+        return LO_OK;
+    }
+    c->progress.at = (lo_position){0};
+    trainer->logging = begin_log(trainer, c); /* what could not be used may have left something there */
+    trainer->batches = 0;
+    lo_optimizer_start(&trainer->optimizer, trainer->network);
+    return begin_weights(trainer, c->model_seed, c->tick);
+}
+
+/* Between two batches: saves the training when who runs it asks for that. */
+static lo_status save_if_asked(lo_trainer *trainer, course *c)
+{
+    lo_error why = {{0}};
+    lo_checkpoint *checkpoint = trainer->checkpoint;
+    if (checkpoint == NULL || checkpoint->file[0] == '\0' || checkpoint->ask == NULL) {
+        return LO_OK;
+    }
+    const double share = lo_progress_share(&c->progress);
+    const lo_save wish = checkpoint->ask(checkpoint->self, share);
+    if (wish == LO_SAVE_NOTHING) {
+        return LO_OK;
+    }
+    c->progress.at.seconds = lo_clock_monotonic() - c->begun;
+    const lo_status status = lo_progress_save(&c->progress, checkpoint, c->tick, &why);
+    if (has_failed(status) && !checkpoint->complained) {
+        checkpoint->complained = true;
+        complain(checkpoint, &why, "the training goes on without a checkpoint");
+    } else if (status == LO_OK && checkpoint->saved != NULL) {
+        checkpoint->saved(checkpoint->self, share);
+    }
+    if (status != LO_OK && !has_failed(status)) {
+        return status;
+    }
+    return wish == LO_SAVE_AND_STOP ? LO_STOPPED : LO_OK;
+}
+
+static lo_status end_epoch(lo_trainer *trainer, course *c, lo_training *out, lo_error *err)
+{
+    lo_position *at = &c->progress.at;
+    const lo_observer *observer = &trainer->observer;
+    lo_logging_epoch(&trainer->logging, out->loss, out->accuracy);
+    *at = (lo_position){.epoch = at->epoch + 1, .loss = out->loss, .accuracy = out->accuracy};
+    if (out->diverged) {
+        return LO_OK;
+    }
+    if (observer->after_epoch != NULL) {
+        LO_TRY(observer->after_epoch(observer->self, at->epoch, err));
+    }
+    return save_if_asked(trainer, c);
+}
+
+/* The epoch from the batch on at which the training is. */
+static lo_status train_epoch(lo_trainer *trainer, course *c, lo_training *out, lo_error *err)
+{
+    const lo_recipe *recipe = &trainer->recipe;
+    const lo_training_identity *id = &c->progress.identity;
+    lo_position *at = &c->progress.at;
+    int64_t seen = at->batch * recipe->batch;
+    LO_TRY(lo_tick_call(c->tick));
+    lo_epoch_order(recipe->seed, c->model_seed, at->epoch, c->members, id->members, trainer->work,
+                   trainer->order);
+    while (at->batch < id->batches && !out->diverged) {
+        const int64_t size = id->members - seen < recipe->batch ? id->members - seen : recipe->batch;
+        const double lr =
+            lo_learning_rate(recipe, trainer->batches, recipe->epochs * id->batches, id->batches);
+        double loss = 0;
+        LO_TRY(
+            lo_trainer_step(trainer, trainer->order + seen, (size_t)size, lr, c->tick, &loss, &at->correct));
+        at->loss_sum += loss * (double)size;
+        seen += size;
+        out->diverged = !isfinite(loss);
+        at->batch++;
+        trainer->batches++;
+        if (at->batch < id->batches && !out->diverged) {
+            LO_TRY(save_if_asked(trainer, c));
+        }
+    }
+    out->loss = at->loss_sum / (double)seen;
+    out->accuracy = (double)at->correct / (double)seen;
+    return end_epoch(trainer, c, out, err);
+}
+
+static lo_status train(lo_trainer *trainer, course *c, lo_training *out, lo_error *err)
+{
+    const lo_network *network = trainer->network;
+    const lo_position *at = &c->progress.at;
+    LO_TRY(begin(trainer, c));
+    out->loss = at->loss;
+    out->accuracy = at->accuracy;
+    while (at->epoch < trainer->recipe.epochs && !out->diverged) {
+        LO_TRY(train_epoch(trainer, c, out, err));
+    }
+    out->diverged = out->diverged || !all_finite(network->weights, network->weight_size) ||
+                    !all_finite(network->statistics, network->statistic_size);
     if (out->diverged) {
         forget_weights(trainer->network);
     }
@@ -331,11 +484,10 @@ lo_status lo_trainer_run(lo_trainer *trainer, uint64_t model_seed, const uint32_
                            (long long)i, (long long)count, members[i], (long long)known);
         }
     }
-    const double start = lo_clock_monotonic();
-    trainer->logging = lo_logging_begin(trainer->observer.log, members, count, known, trainer->recipe.epochs);
-    const lo_status status = train(trainer, model_seed, members, count, tick, out, err);
+    course c = make_course(trainer, model_seed, members, count, tick);
+    const lo_status status = train(trainer, &c, out, err);
     trainer->logging = (lo_logging){0};
-    out->seconds = lo_clock_monotonic() - start;
+    out->seconds = lo_clock_monotonic() - c.begun;
     return status;
 }
 

@@ -2,6 +2,7 @@
 #ifndef LEAVEOUT_NN_TRAINING_H
 #define LEAVEOUT_NN_TRAINING_H
 
+#include "base/checkpoint.h"
 #include "base/status.h"
 #include "base/tick.h"
 #include "data/dataset.h"
@@ -70,8 +71,8 @@ void lo_trainer_destroy(lo_trainer **trainer);
 typedef struct lo_training {
     double loss;     /* mean over the last epoch, label smoothing included */
     double accuracy; /* over the last epoch, from the training forward passes */
-    double seconds;
-    bool diverged; /* a loss became NaN or infinite: training ended there */
+    double seconds;  /* of all parts, where it was interrupted */
+    bool diverged;   /* a loss became NaN or infinite: training ended there */
 } lo_training;
 
 /* Fresh weights and one whole training on members[count] (positions in dataset->train, ascending). Every
@@ -118,15 +119,26 @@ typedef struct lo_training_log {
 
 /* Who watches trainings. `log` may be NULL. after_epoch may be NULL; it is called with the number of epochs
  * that are finished, 1 to the last, while nothing has diverged; the weights are then that epoch's; what it
- * returns ends the training unless it is LO_OK. */
+ * returns ends the training unless it is LO_OK. A checkpoint holds the log, and kept[kept_size], which is
+ * what after_epoch gathers in memory; epochs after the last checkpoint are trained, and after_epoch is called
+ * for them, again. */
 typedef struct lo_observer {
     const lo_training_log *log;
     lo_status (*after_epoch)(void *self, int64_t epochs, lo_error *err);
     void *self;
+    void *kept;
+    size_t kept_size;
 } lo_observer;
 
 /* The observer (copied) of all trainings from now on; NULL: none. A log costs no second pass. */
 void lo_trainer_observe(lo_trainer *trainer, const lo_observer *observer);
+
+/* Where every training from now on saves itself when it is asked to, and goes on from if there is a
+ * checkpoint of just this training (weights, statistics, state of the optimizer, position, sums, log): bit
+ * for bit as if it had not been interrupted. A file that is damaged or of another training is warned of and
+ * not used. Where it is asked to stop, lo_trainer_run saves and returns LO_STOPPED. checkpoint is not copied,
+ * and is the caller's, also the removal of its file; NULL: none. */
+void lo_trainer_checkpoint(lo_trainer *trainer, lo_checkpoint *checkpoint);
 
 /* Outcomes of the current weights on examples (evaluation mode): correct [ceil(count/8)] packed bits, example
  * i is bit i%8 of byte i/8 (argmax equals examples->label; ties go to the lower class); margin [count], the

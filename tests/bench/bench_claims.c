@@ -122,7 +122,8 @@ static lo_status measure(bool latency, const char *directory, bool *kept, lo_err
             lo_agree(run.comm, lo_ledger_create(directory, LO_STAGE_ENSEMBLE, 1, tasks, &ledger, err), err);
     }
     if (status == LO_OK) {
-        const lo_work work = {LO_STAGE_ENSEMBLE, 1, tasks, run_task, &b};
+        const lo_work work = {
+            .stage = LO_STAGE_ENSEMBLE, .digest = 1, .tasks = tasks, .run = run_task, .self = &b};
         const double start = lo_clock_monotonic();
         status = lo_farm(&run, &work, &ledger, &harvest, err);
         const double mine = (double)COST_TASKS; /* equal tasks, equal ranks */

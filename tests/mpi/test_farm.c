@@ -98,7 +98,8 @@ static outcome farm(lo_run *run, work *w, int64_t tasks, bool join, void (*meddl
             meddle(&ledger);
         }
     }
-    const lo_work job = {LO_STAGE_ENSEMBLE, DIGEST, tasks, run_one, w};
+    const lo_work job = {
+        .stage = LO_STAGE_ENSEMBLE, .digest = DIGEST, .tasks = tasks, .run = run_one, .self = w};
     o.status = lo_farm(run, &job, &ledger, &o.harvest, &o.err);
     lo_ledger_destroy(&ledger);
     return o;

@@ -11,7 +11,7 @@ wait_models "$work/warned" 5
 scancel --signal=USR1 "$job.0"
 expect_completed "$job" 120
 [ "$(field "$job" Restarts)" = 1 ] || fail "restarted $(field "$job" Restarts) times"
-grep -qE "^job=$job restart=0 code=75 done=[1-9][0-9]* reason=\"signal USR1\"" "$work/warned/log/requeue.log" ||
+grep -qE "^job=$job restart=0 code=75 done=[1-9][0-9]* saved=[0-9]+ reason=\"signal USR1\"" "$work/warned/log/requeue.log" ||
     fail "no note of the stop"
 expect_reference "$work/warned"
 

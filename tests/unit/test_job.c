@@ -651,6 +651,7 @@ static const struct {
     {"train.clip_norm", "1.5", "RESI", NULL},
     {"train.from", "/dev/null", "RESI", NULL}, /* of which the digest is taken */
     {"train.from_digest", "0123456789abcdef", "RESI", "train.from=/dev/null"},
+    {"train.checkpoint_minutes", "0.5", "", NULL},
     {"ensemble.design", "random", "ESI", NULL},
     {"ensemble.models", "21", "", NULL},
     {"ensemble.ratio", "0.71", "ESI", NULL},

@@ -176,7 +176,7 @@ static void watch(lo_trainer *trainer, room *r)
     for (int q = 0; q < LO_LOG_QUANTITIES; q++) {
         r->log.example[q] = r->value[q];
     }
-    lo_trainer_observe(trainer, &(lo_observer){&r->log, after_epoch, r});
+    lo_trainer_observe(trainer, &(lo_observer){.log = &r->log, .after_epoch = after_epoch, .self = r});
 }
 
 /* The six quantities of an example by their definitions, in double precision. */
