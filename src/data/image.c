@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +80,7 @@ static lo_status read_all(int fd, uint8_t **data, size_t *room, size_t *size, lo
             continue;
         }
         if (got < 0) {
-            return lo_fail_errno(err, LO_DATA, "cannot read after byte %zu", *size);
+            return lo_fail_errno(err, LO_IO, "cannot read after byte %zu", *size);
         }
         if (got == 0) {
             return LO_OK;
@@ -95,7 +96,8 @@ lo_status lo_image_read(const char *file, uint8_t **data, size_t *room, lo_image
 {
     const int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block */
     if (fd < 0) {
-        return lo_fail_errno(err, LO_DATA, "cannot open");
+        const bool of_the_file = errno == ENOENT || errno == EACCES || errno == ELOOP || errno == ENXIO;
+        return lo_fail_errno(err, of_the_file ? LO_DATA : LO_IO, "cannot open");
     }
     size_t size = 0;
     struct stat st;
@@ -245,7 +247,7 @@ lo_status lo_image_planes(const lo_image *image, int32_t channels, int32_t heigh
         deinterleave(image->pixel, area, from, (size_t)channels, plane);
         return LO_OK;
     }
-    uint8_t *scaled = malloc(area * from);
+    uint8_t *scaled = calloc(area, from);
     if (scaled == NULL) {
         return lo_fail(err, LO_INTERNAL, "no memory to scale a picture to %d x %d", height, width);
     }
