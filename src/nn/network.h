@@ -25,6 +25,12 @@ typedef struct lo_parameter {
     int layer;       /* the number of the layer that it belongs to; likewise */
 } lo_parameter;
 
+/* A vector of parameters or statistics, all of them `fill` at first. */
+lo_parameter lo_vector_parameter(size_t count, float fill);
+
+/* Names it PREFIX.SUFFIX. */
+void lo_parameter_name(lo_parameter *parameter, const char *prefix, const char *suffix);
+
 /* One of the values, in memory. */
 typedef struct lo_flow {
     float *activation; /* [capacity, size]; kept from the forward pass for the backward pass */
@@ -53,6 +59,8 @@ struct lo_network {
     float *slopes;                  /* the gradients of the values, each while it is needed */
     float *addend[LO_LAYER_INPUTS]; /* gradients to be added to what other layers wrote */
     float *scratch;
+    bool keeps_all; /* dropout is the identity */
+    lo_draw draw;   /* set it before a forward pass in training mode where there is dropout */
 };
 
 /* An empty network for images of `input`; flat: it sees them as vectors. NULL without memory. */
@@ -71,9 +79,22 @@ lo_shape lo_network_shape_of(const lo_network *network, int value);
 /* For layers: a parameter (copied; *offset is where it starts; false without memory) of the layer that is
  * added next, and that layer itself, which the network then owns (it is freed on failure too). */
 bool lo_network_add_parameter(lo_network *network, const lo_parameter *parameter, size_t *offset);
+/* A layer of `size` bytes that begins with an lo_layer of one input: the head, and an output of shape `out`;
+ * NULL without memory. */
+void *lo_layer_create(size_t size, const lo_layer_type *type, const lo_network *network, lo_shape out);
+/* Adds a layer that has nothing but its type and maps values one by one. */
+lo_status lo_layer_add_map(lo_network *network, const lo_layer_type *type, lo_error *err);
 lo_status lo_network_add(lo_network *network, lo_layer *layer, lo_error *err);
 
 /* The same layer name counted up: the number of layers of this type so far, plus one. */
+/* LO_USAGE unless the value (not the network's input) has this shape; for layers that add. */
+lo_status lo_check_addend(const lo_network *network, int value, lo_shape shape, const char *name,
+                          lo_error *err);
+
+/* The name of the layer that is added next: `name`, or the type's and its number, written to buffer. */
+enum { LO_NAME_SIZE = 80 };
+const char *lo_network_name(const lo_network *network, const lo_layer_type *type, const char *name,
+                            char buffer[LO_NAME_SIZE]);
 int lo_network_count(const lo_network *network, const lo_layer_type *type);
 
 /* Takes all memory for batches of up to `capacity` examples; called twice, first to count. */
@@ -98,6 +119,9 @@ const float *lo_network_logits(const lo_network *network);
 lo_status lo_network_forward(lo_network *network, size_t examples, bool training, const lo_tick *tick);
 float *lo_network_logit_slope(lo_network *network);
 lo_status lo_network_backward(lo_network *network, size_t examples, const lo_tick *tick);
+
+/* Dropout becomes the identity, for comparisons. */
+void lo_network_without_dropout(lo_network *network);
 
 /* Trained parameters, as PyTorch counts them, and operations of a step on one example. */
 int64_t lo_network_parameters(const lo_network *network);
