@@ -134,6 +134,8 @@ static void resampling_free(resampling *r)
     *r = (resampling){0};
 }
 
+/* Each output pixel is a triangle over the input, two of the larger pixels wide: between pixels when growing,
+ * an average when shrinking. Pillow computes the weights in these very steps. */
 static lo_status resampling_make(int32_t from, int32_t to, resampling *r, lo_error *err)
 {
     const double scale = (double)from / to;
@@ -181,8 +183,7 @@ static uint8_t weigh(const resampling *r, int32_t i, const uint8_t *from, size_t
     return (uint8_t)(sum < 255 ? sum : 255);
 }
 
-/* Rows first, then columns, into interleaved `to`; `middle` is [image->height, width, channels]. A side that
- * stays as it is is not resampled: its weights would be 1 anyway. */
+/* Along each row: middle is [image->height, width, channels]. */
 static void scale_rows(const lo_image *image, const resampling *r, int32_t width, uint8_t *middle)
 {
     const size_t channels = (size_t)image->channels;
@@ -196,6 +197,7 @@ static void scale_rows(const lo_image *image, const resampling *r, int32_t width
     }
 }
 
+/* Along each column of middle, whose rows are stride bytes: `to` is [height, stride]. */
 static void scale_columns(const resampling *r, const uint8_t *middle, size_t stride, int32_t height,
                           uint8_t *to)
 {
@@ -206,6 +208,7 @@ static void scale_columns(const resampling *r, const uint8_t *middle, size_t str
     }
 }
 
+/* From pixels of `from` channels to planes; one of grey is repeated. */
 static void deinterleave(const uint8_t *pixel, size_t area, size_t from, size_t channels, uint8_t *plane)
 {
     for (size_t c = 0; c < channels; c++) {

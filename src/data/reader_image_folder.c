@@ -300,10 +300,9 @@ static const char *class_of(const char *path, size_t *length)
     return name;
 }
 
-static int compare_names(const char *a, size_t a_length, const char *b, size_t b_length)
+static bool same_name(const char *a, size_t a_length, const char *b, size_t b_length)
 {
-    const int order = memcmp(a, b, a_length < b_length ? a_length : b_length);
-    return order != 0 ? order : (a_length > b_length) - (a_length < b_length);
+    return a_length == b_length && memcmp(a, b, a_length) == 0;
 }
 
 /* Both parts are in the order of their classes, and those of the test part are among the others: labels by
@@ -316,7 +315,7 @@ static lo_status label_images(const image_set *set, lo_source *out, lo_error *er
     for (int64_t i = 0; i < set->head.train; i++) {
         size_t length = 0;
         const char *name = class_of(set->path[i], &length);
-        if (i == 0 || compare_names(last, last_length, name, length) != 0) {
+        if (i == 0 || !same_name(last, last_length, name, length)) {
             classes++;
         }
         last = name;
@@ -344,7 +343,7 @@ static lo_status label_images(const image_set *set, lo_source *out, lo_error *er
         size_t length = 0;
         const char *name = class_of(set->path[set->head.train + i], &length);
         while (label < classes - 1 &&
-               compare_names(out->class_name[label], strlen(out->class_name[label]), name, length) != 0) {
+               !same_name(out->class_name[label], strlen(out->class_name[label]), name, length)) {
             label++;
         }
         out->test.label[i] = label;
