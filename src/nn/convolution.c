@@ -175,6 +175,11 @@ lo_parameter lo_convolution_weight(const lo_convolution *c)
 void lo_convolution_reserve(lo_convolution *c, const lo_kernels *kernels, lo_memory *memory)
 {
     if (c->way == LO_BY_WINOGRAD) {
+        if (kernels->precision == LO_BF16) {
+            /* The kernels know what suits their words and tiles. Float32's number stays: sums of batch
+             * normalization are rounded by it. */
+            c->images = c->conv.group = kernels->conv_group(&c->conv);
+        }
         const size_t size = kernels->conv_filter_size(&c->conv);
         c->filter = lo_memory_floats(memory, size);
         c->turned = lo_memory_floats(memory, size);
@@ -208,6 +213,7 @@ size_t lo_convolution_scratch(const lo_convolution *c, const lo_kernels *kernels
             const size_t needed = c->images * out_pixels(c) * slice_at(c, i).rows;
             size = needed > size ? needed : size;
         }
+        size += c->planar ? LO_LANES + lo_padded_image(c->height, c->width) : 0;
     }
     return size;
 }
@@ -293,8 +299,14 @@ static void take_patches(const lo_convolution *c, const slice *s, const float *x
 }
 
 /* The patches of one planar image: [in, taps, out pixels]. */
-static void take_planar_patches(const lo_convolution *c, const float *x, float *patches)
+static void take_planar_patches(const lo_convolution *c, const lo_kernels *kernels, const float *x,
+                                float *patches)
 {
+    if (c->kernel == 3 && c->stride == 1 && c->padding == 1) {
+        float *padded = patches + 9 * c->in * out_pixels(c) + LO_LANES;
+        kernels->patches(x, c->in, c->height, c->width, padded, patches);
+        return;
+    }
     for (size_t channel = 0; channel < c->in; channel++) {
         const float *plane = x + channel * c->height * c->width;
         for (size_t t = 0; t < taps_of(c); t++) {
@@ -386,7 +398,7 @@ void lo_convolution_apply(const lo_convolution *c, const lo_pass *pass, const lo
         product.b_row = s.outs;
         product.c = y + s.out_first;
         if (c->planar) {
-            take_planar_patches(c, x, pass->scratch);
+            take_planar_patches(c, kernels, x, pass->scratch);
         } else if (c->way == LO_BY_PATCHES) {
             take_patches(c, &s, x, images, pass->scratch);
         }
@@ -448,7 +460,7 @@ void lo_convolution_gradient(const lo_convolution *c, const lo_pass *pass, const
         product.c = gradients_of(c, network) + s.offset;
         product.c_row = s.outs;
         if (c->planar) {
-            take_planar_patches(c, x, pass->scratch);
+            take_planar_patches(c, kernels, x, pass->scratch);
         } else if (c->way == LO_BY_PATCHES) {
             take_patches(c, &s, x, images, pass->scratch);
         }

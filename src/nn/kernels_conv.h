@@ -23,13 +23,15 @@ INLINE size_t plane_of(size_t rows, size_t columns)
     return rows * columns + LO_LANES;
 }
 
-/* Images whose transforms fit the second-level cache, more or less: 1.2 MB. Whole words: see
- * transform_images_across. */
+/* Images whose transforms fit the second-level cache, more or less, 1.2 MB; or more of them where products
+ * would have fewer rows than pay for reading the filter. Whole words: see transform_images_across. */
 static size_t conv_group(const lo_conv *conv)
 {
-    const size_t image = 16 * tiles_down(conv) * tiles_across(conv) * (conv->in + conv->out) * sizeof(float);
-    const size_t group = larger(1250000 / image, 1);
-    return group > 8 ? 8 : (group + PAIRS - 1) / PAIRS * PAIRS;
+    enum { ROWS_THAT_PAY = 64 };
+    const size_t count = tiles_down(conv) * tiles_across(conv);
+    const size_t fit = 1250000 / (16 * count * (conv->in + conv->out) * sizeof(float));
+    const size_t group = larger(fit, (ROWS_THAT_PAY + count - 1) / count);
+    return (group + PAIRS - 1) / PAIRS * PAIRS;
 }
 
 static size_t conv_filter_size(const lo_conv *conv)
