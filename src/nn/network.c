@@ -62,6 +62,9 @@ void lo_network_destroy(lo_network **network)
         free((*network)->layer[i]);
     }
     free((*network)->layer);
+    for (int k = 0; k < (*network)->parameter_count; k++) {
+        free((*network)->parameter[k].hold);
+    }
     free((*network)->parameter);
     free((*network)->flow);
     free(*network);
@@ -424,6 +427,111 @@ lo_status lo_network_backward(lo_network *network, size_t examples, const lo_tic
         }
     }
     return LO_OK;
+}
+
+/* ---- what does not learn
+ * ---------------------------------------------------------------------------------------- */
+
+/* An element that a mask holds. */
+struct lo_held {
+    size_t place; /* among the weights */
+    float value;  /* before a step */
+};
+
+static lo_status find_trained(lo_network *network, const char *name, lo_parameter **out, lo_error *err)
+{
+    for (int k = 0; k < network->parameter_count; k++) {
+        lo_parameter *p = &network->parameter[k];
+        if (!p->statistic && strcmp(p->name, name) == 0) {
+            *out = p;
+            return LO_OK;
+        }
+    }
+    return lo_fail(err, LO_USAGE, "the network has no parameter %s", name);
+}
+
+lo_status lo_network_freeze(lo_network *network, const char *name, bool frozen, lo_error *err)
+{
+    lo_parameter *parameter = NULL;
+    LO_TRY(find_trained(network, name, &parameter, err));
+    parameter->frozen = frozen;
+    bool all = true;
+    for (int k = 0; k < network->parameter_count; k++) {
+        const lo_parameter *p = &network->parameter[k];
+        all = all && (p->layer != parameter->layer || p->statistic || p->frozen);
+    }
+    network->layer[parameter->layer]->frozen = all;
+    return LO_OK;
+}
+
+lo_status lo_network_mask(lo_network *network, const char *name, const uint8_t *trained, lo_error *err)
+{
+    lo_parameter *parameter = NULL;
+    size_t held = 0;
+    LO_TRY(find_trained(network, name, &parameter, err));
+    for (size_t i = 0; trained != NULL && i < count_of(parameter); i++) {
+        held += trained[i] == 0 ? 1 : 0;
+    }
+    struct lo_held *hold = held > 0 ? calloc(held, sizeof(*hold)) : NULL;
+    if (held > 0 && hold == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for a mask of %s", name);
+    }
+    for (size_t i = 0, at = 0; at < held; i++) {
+        if (trained[i] == 0) {
+            hold[at++].place = place_of(parameter, i);
+        }
+    }
+    free(parameter->hold);
+    parameter->hold = hold;
+    parameter->held = held;
+    return LO_OK;
+}
+
+void lo_network_hold(lo_network *network)
+{
+    for (int k = 0; k < network->parameter_count; k++) {
+        const lo_parameter *p = &network->parameter[k];
+        if (p->frozen) {
+            memset(network->gradient + p->offset, 0, p->size * sizeof(float));
+        }
+        for (size_t i = 0; i < p->held; i++) {
+            struct lo_held *held = &p->hold[i];
+            memcpy(&held->value, &network->weights[held->place], sizeof(float));
+            network->gradient[held->place] = 0;
+        }
+    }
+}
+
+void lo_network_release(lo_network *network, float *const *arrays, int count)
+{
+    for (int k = 0; k < network->parameter_count; k++) {
+        const lo_parameter *p = &network->parameter[k];
+        for (size_t i = 0; i < p->held; i++) {
+            const struct lo_held *held = &p->hold[i];
+            memcpy(&network->weights[held->place], &held->value, sizeof(float));
+            for (int a = 0; a < count; a++) {
+                arrays[a][held->place] = 0;
+            }
+        }
+    }
+}
+
+size_t lo_network_trained_run(const lo_network *network, size_t *at)
+{
+    size_t end = network->weight_size;
+    for (int k = 0; k < network->parameter_count; k++) { /* in the order of their offsets */
+        const lo_parameter *p = &network->parameter[k];
+        if (!p->frozen || p->statistic) {
+            continue;
+        }
+        if (p->offset <= *at && *at < p->offset + lo_padded(p->size)) {
+            *at = p->offset + lo_padded(p->size);
+        } else if (p->offset > *at) {
+            end = p->offset;
+            break;
+        }
+    }
+    return end - *at;
 }
 
 void lo_network_without_dropout(lo_network *network)

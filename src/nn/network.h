@@ -16,13 +16,16 @@ typedef struct lo_parameter {
     char name[96]; /* linear1.weight layer1.0.bn1.running_var ... */
     size_t out, in, taps;
     size_t out_step, in_step, tap_step;
-    size_t size;     /* floats in memory, padding included */
-    float fill;      /* initial value where bound and deviation are 0 */
-    float bound;     /* above 0: initial values are uniform in +-bound */
-    float deviation; /* above 0: initial values are normal, of mean 0 and this standard deviation */
-    bool statistic;  /* of batch normalization: not trained */
-    size_t offset;   /* set when it is added */
-    int layer;       /* the number of the layer that it belongs to; likewise */
+    size_t size;          /* floats in memory, padding included */
+    float fill;           /* initial value where bound and deviation are 0 */
+    float bound;          /* above 0: initial values are uniform in +-bound */
+    float deviation;      /* above 0: initial values are normal, of mean 0 and this standard deviation */
+    bool statistic;       /* of batch normalization: not trained */
+    size_t offset;        /* set when it is added */
+    int layer;            /* the number of the layer that it belongs to; likewise */
+    bool frozen;          /* see lo_network_freeze */
+    size_t held;          /* elements held by a mask: see lo_network_mask */
+    struct lo_held *hold; /* [held] */
 } lo_parameter;
 
 /* A vector of parameters or statistics, all of them `fill` at first. */
@@ -122,6 +125,25 @@ lo_status lo_network_backward(lo_network *network, size_t examples, const lo_tic
 
 /* Dropout becomes the identity, for comparisons. */
 void lo_network_without_dropout(lo_network *network);
+
+/* A frozen parameter keeps its bits through every step of every optimizer (weight decay, momentum and moments
+ * included), adds nothing to the norm at which gradients are clipped, and where a layer has no others its
+ * gradient is not computed. Running statistics are no parameters: they follow the batches, as in PyTorch.
+ * Holds until it is taken back, over trainings; initial values and lo_network_set change it all the same.
+ * Errors: LO_USAGE where the network has no such parameter. */
+lo_status lo_network_freeze(lo_network *network, const char *name, bool frozen, lo_error *err);
+
+/* The same for elements of a parameter: trained [out * in * taps], in PyTorch's order, is 0 for those that
+ * are held; NULL holds none. Errors: also LO_INTERNAL without memory, where the last mask stays. */
+lo_status lo_network_mask(lo_network *network, const char *name, const uint8_t *trained, lo_error *err);
+
+/* For optimizers: before a step, what does not learn has no gradient; after it, held elements have the values
+ * and the optimizer's arrays have zeros there that they had before. */
+void lo_network_hold(lo_network *network);
+void lo_network_release(lo_network *network, float *const *arrays, int count);
+
+/* The next run of weights from *at on that is not frozen: its length, and *at its start; 0: there is none. */
+size_t lo_network_trained_run(const lo_network *network, size_t *at);
 
 /* Trained parameters, as PyTorch counts them, and operations of a step on one example. */
 int64_t lo_network_parameters(const lo_network *network);
