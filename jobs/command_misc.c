@@ -91,11 +91,14 @@ lo_status lo_command_bench(const lo_command_line *line, lo_error *err)
         if (preset != NULL && strcmp(preset, lo_preset_at(i)->name) != 0) {
             continue;
         }
+        const lo_shape shape = lo_preset_at(i)->shape;
+        if (shape.channels == 0 && preset == NULL) {
+            continue;
+        }
         const lo_model_spec model = {.preset = lo_preset_at(i)->name};
         lo_bench b;
         found = true;
-        LO_TRY(
-            lo_bench_train(&model, (lo_shape){1, 28, 28}, precision, (int)batch, (double)seconds, &b, err));
+        LO_TRY(lo_bench_train(&model, shape, precision, (int)batch, (double)seconds, &b, err));
         (void)printf("preset=%s precision=%s batch=%lld images_per_s=%.0f gflops=%.1f share_of_peak=%.3f\n",
                      lo_preset_at(i)->name, lo_precision_name(precision), (long long)batch, b.images_per_s,
                      b.gflops, b.share_of_peak);

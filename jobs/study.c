@@ -136,7 +136,11 @@ lo_data_spec lo_study_data_spec(const lo_job *job)
 lo_model_spec lo_study_model_spec(const lo_job *job)
 {
     lo_model_spec spec = {.preset = lo_job_text(job, "model.preset"),
-                          .width = (int32_t)lo_job_int(job, "model.width")};
+                          .width = (int32_t)lo_job_int(job, "model.width"),
+                          .depth = (int32_t)lo_job_int(job, "model.depth"),
+                          .heads = (int32_t)lo_job_int(job, "model.heads"),
+                          .patch = (int32_t)lo_job_int(job, "model.patch")};
+    spec.layers = lo_job_layers(job, "model.layers", &spec.layers_file);
     const int64_t hidden = lo_job_length(job, "model.hidden");
     for (int64_t i = 0; i < hidden && i < LO_MAX_HIDDEN; i++) {
         spec.hidden[spec.hidden_count++] = (int32_t)lo_job_int_at(job, "model.hidden", i);

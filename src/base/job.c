@@ -244,13 +244,38 @@ static lo_status apply_override(reader *r, const char *text, const char *name)
     return status;
 }
 
+/* The value of the key that decides whether this one applies; NULL: it has none. */
+static const char *deciding(const lo_job *job, const lo_key *key)
+{
+    char path[MAX_PATH];
+    (void)snprintf(path, sizeof(path), "%.*s", (int)strcspn(key->only, " "), key->only);
+    return job->values[lo_key_find(path)].text;
+}
+
+/* A key's default, which may depend on the key that decides whether it applies. */
+static const char *fallback_of(const lo_job *job, const lo_key *key, char buffer[MAX_PATH])
+{
+    const char *chosen = key->fallbacks != NULL ? deciding(job, key) : NULL;
+    for (const char *pair = key->fallbacks; chosen != NULL && pair != NULL && *pair != '\0';) {
+        const size_t name = strcspn(pair, " "), text = strcspn(pair + name + 1, " ");
+        if (strlen(chosen) == name && strncmp(pair, chosen, name) == 0) {
+            (void)snprintf(buffer, MAX_PATH, "%.*s", (int)text, pair + name + 1);
+            return buffer;
+        }
+        pair += name + 1 + text;
+        pair += strspn(pair, " ");
+    }
+    return key->fallback;
+}
+
 /* A default of the table, as a job file would give it. */
 static lo_status convert_fallback(const reader *r, const lo_key *key, lo_value *out)
 {
     lo_node node = {0};
+    char buffer[MAX_PATH];
+    const char *text = fallback_of(r->job, key, buffer);
     const lo_place place = {"default", 0};
-    lo_status status =
-        lo_tree_parse(key->fallback, strlen(key->fallback), place.name, false, &node, r->in.err);
+    lo_status status = lo_tree_parse(text, strlen(text), place.name, false, &node, r->in.err);
     if (status == LO_OK) {
         status = lo_value_convert(&r->in, key, place, &node, out);
     }
@@ -341,11 +366,8 @@ static bool applies(const lo_job *job, int i)
     if (only == NULL) {
         return true;
     }
-    const size_t length = strcspn(only, " ");
-    char path[MAX_PATH];
-    (void)snprintf(path, sizeof(path), "%.*s", (int)length, only);
-    const char *chosen = job->values[lo_key_find(path)].text;
-    return chosen != NULL && lo_in_words(chosen, only + length);
+    const char *chosen = deciding(job, lo_key_at(i));
+    return chosen != NULL && lo_in_words(chosen, only + strcspn(only, " "));
 }
 
 /* Has key i a value that means something: its section is there, it applies, it was given or has a default? */
@@ -573,6 +595,13 @@ const char *lo_job_text(const lo_job *job, const char *path)
 {
     const char *text = value_at(job, path, LO_KEY_TEXT, LO_KEY_CHOICE)->text;
     return text != NULL ? text : "";
+}
+
+const char *lo_job_layers(const lo_job *job, const char *path, const char **file)
+{
+    const lo_value *v = value_at(job, path, LO_KEY_LAYERS, LO_KEY_LAYERS);
+    *file = v->file;
+    return v->text != NULL ? v->text : "";
 }
 
 int64_t lo_job_length(const lo_job *job, const char *path)

@@ -26,11 +26,12 @@ typedef enum lo_key_type {
     LO_KEY_REAL,
     LO_KEY_BOOL, /* true or false */
     LO_KEY_TEXT,
-    LO_KEY_CHOICE,      /* one of `choices` */
-    LO_KEY_INTS,        /* a list of whole numbers */
-    LO_KEY_TEXTS,       /* a list of texts */
-    LO_KEY_NAMES,       /* a list of `choices`, each at most once */
-    LO_KEY_INTS_OR_FILE /* a list of whole numbers, or the path of a text file that holds them, one a line */
+    LO_KEY_CHOICE,       /* one of `choices` */
+    LO_KEY_INTS,         /* a list of whole numbers */
+    LO_KEY_TEXTS,        /* a list of texts */
+    LO_KEY_NAMES,        /* a list of `choices`, each at most once */
+    LO_KEY_INTS_OR_FILE, /* a list of whole numbers, or the path of a text file that holds them, one a line */
+    LO_KEY_LAYERS        /* a list of layers, of which the network's builder makes sense */
 } lo_key_type;
 
 typedef struct lo_key {
@@ -42,7 +43,9 @@ typedef struct lo_key {
     double low,
         high; /* allowed values of a number, or of each in a list; open_low/open_high: without the end */
     bool open_low, open_high;
-    int least, most;     /* allowed lengths of a list; most 0: any */
+    int least, most; /* allowed lengths of a list; most 0: any */
+    const char
+        *fallbacks; /* other defaults, with some values of the key in `only`: "vit 192 ..."; NULL: none */
     const char *choices; /* separated by spaces */
     const char *only; /* the key that decides whether this one applies and the values with which it does, such
                        * as "ensemble.design random balanced"; NULL: it always applies */
@@ -90,7 +93,10 @@ int64_t lo_job_int(const lo_job *job, const char *path);
 bool lo_job_bool(const lo_job *job, const char *path);
 double lo_job_real(const lo_job *job, const char *path);
 const char *lo_job_text(const lo_job *job, const char *path); /* TEXT, CHOICE; owned by the job */
-int64_t lo_job_length(const lo_job *job, const char *path);   /* of a list */
+/* LAYERS: the list as YAML, its lines those of the file *file, or the text of an override, where *file is
+ * NULL. Both owned by the job; "" where there is no value. */
+const char *lo_job_layers(const lo_job *job, const char *path, const char **file);
+int64_t lo_job_length(const lo_job *job, const char *path); /* of a list */
 int64_t lo_job_int_at(const lo_job *job, const char *path, int64_t i);
 const char *lo_job_text_at(const lo_job *job, const char *path, int64_t i);
 bool lo_job_lists(const lo_job *job, const char *path, const char *name); /* is name in the list? */

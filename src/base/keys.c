@@ -78,12 +78,24 @@ static const lo_key table[] = {
         .help = "What the first feature is numbered."),
 
     SECTION("model", REQUIRED, .help = "The network that is trained."),
-    CHOICE("model.preset", REQUIRED, "linear mlp cnn", LO_KEYS_RECIPE,
-           .help = "Which network (see leaveout methods)."),
+    CHOICE("model.preset", REQUIRED, "linear mlp cnn resnet9 resnet18 resnet50 vgg16_bn vit layers",
+           LO_KEYS_RECIPE, .help = "Which network (see leaveout methods)."),
     NUMBER(LO_KEY_INTS, "model.hidden", "[512]", 1, 65536, "units", LO_KEYS_RECIPE, .least = 1, .most = 16,
            .only = "model.preset mlp", .help = "Width of each hidden layer."),
-    INT("model.width", "32", 1, 4096, "channels", LO_KEYS_RECIPE, .only = "model.preset cnn",
-        .help = "Channels of the first convolution; the others are multiples of it."),
+    INT("model.width", "32", 1, 4096, "channels", LO_KEYS_RECIPE,
+        .only = "model.preset cnn resnet9 resnet18 resnet50 vgg16_bn vit",
+        .fallbacks = "resnet9 64 resnet18 64 resnet50 64 vgg16_bn 64 vit 192",
+        .help =
+            "Channels of the first convolution, of which the others are multiples; by default 32 for cnn, 64 "
+            "for resnet9, resnet18, resnet50 and vgg16_bn. vit: values of a token, 192."),
+    INT("model.depth", "6", 1, 1024, "blocks", LO_KEYS_RECIPE, .only = "model.preset vit",
+        .help = "Blocks of attention."),
+    INT("model.heads", "3", 1, 1024, "heads", LO_KEYS_RECIPE, .only = "model.preset vit",
+        .help = "Heads of each attention; they divide the width."),
+    INT("model.patch", "4", 1, 1024, "pixels", LO_KEYS_RECIPE, .only = "model.preset vit",
+        .help = "Side of the patches that become tokens; they fill the image."),
+    OTHER(LO_KEY_LAYERS, "model.layers", REQUIRED, LO_KEYS_RECIPE, .only = "model.preset layers",
+          .help = "The network, layer by layer (see below)."),
 
     SECTION("train", DEFAULTS, .help = "The recipe: how every model is trained."),
     INT("train.epochs", "10", 1, 100000, "epochs", LO_KEYS_RECIPE,
@@ -279,6 +291,9 @@ const char *lo_key_allowed(const lo_key *key, char *buffer, size_t size)
         (void)snprintf(buffer, size,
                        "a list of whole numbers%s%s, or a text file that holds them, one a line", range,
                        length);
+        break;
+    case LO_KEY_LAYERS:
+        (void)snprintf(buffer, size, "a list of layers");
         break;
     }
     return buffer;

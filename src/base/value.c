@@ -35,6 +35,7 @@ void lo_value_clear(lo_value *v)
     free(v->texts);
     free(v->ints);
     free(v->text);
+    free(v->file);
     free(v->canonical);
     free(v->standard);
     *v = (lo_value){0};
@@ -322,6 +323,59 @@ static lo_status convert_ints_or_file(const lo_reading *r, const lo_key *key, lo
     return read_numbers(r, key, place, node->text, out);
 }
 
+static void write_text(FILE *stream, const char *text);
+
+/* A node in flow style, each element of a list on its line. A map of one name without value is the name. */
+static void write_node(FILE *stream, const lo_node *node, int *line)
+{
+    for (; *line < node->line; ++*line) {
+        (void)fputc('\n', stream);
+    }
+    if (node->kind == LO_NODE_SCALAR) {
+        if (node->plain) {
+            (void)fputs(node->text, stream);
+        } else {
+            write_text(stream, node->text);
+        }
+        return;
+    }
+    const bool map = node->kind == LO_NODE_MAP;
+    if (map && node->count == 1 && lo_node_is_null(&node->child[0])) {
+        write_text(stream, node->child[0].name);
+        return;
+    }
+    (void)fputc(map ? '{' : '[', stream);
+    for (int64_t i = 0; i < node->count; i++) {
+        (void)fputs(i > 0 ? ", " : "", stream);
+        if (map) {
+            write_text(stream, node->child[i].name);
+            (void)fputs(": ", stream);
+        }
+        write_node(stream, &node->child[i], line);
+    }
+    (void)fputc(map ? '}' : ']', stream);
+}
+
+static lo_status convert_layers(const lo_reading *r, const lo_key *key, lo_place place, const lo_node *node,
+                                lo_value *out)
+{
+    if (node->kind != LO_NODE_LIST || node->count == 0) {
+        return lo_refuse_node(r, key, place, node);
+    }
+    size_t size = 0;
+    int line = 1;
+    FILE *stream = open_memstream(&out->text, &size);
+    if (stream == NULL) {
+        return lo_fail_memory(r);
+    }
+    write_node(stream, node, &line);
+    if (fclose(stream) != 0) {
+        return lo_fail_memory(r);
+    }
+    out->file = place.line > 0 ? strdup(place.name) : NULL;
+    return place.line > 0 && out->file == NULL ? lo_fail_memory(r) : LO_OK;
+}
+
 lo_status lo_value_convert(const lo_reading *r, const lo_key *key, lo_place place, const lo_node *node,
                            lo_value *out)
 {
@@ -348,6 +402,8 @@ lo_status lo_value_convert(const lo_reading *r, const lo_key *key, lo_place plac
     case LO_KEY_TEXTS:
     case LO_KEY_NAMES:
         return convert_texts(r, key, place, node, out);
+    case LO_KEY_LAYERS:
+        return convert_layers(r, key, place, node, out);
     case LO_KEY_SECTION:
         break;
     }
@@ -441,6 +497,13 @@ static void write_value(FILE *stream, const lo_key *key, const lo_value *v)
     case LO_KEY_TEXTS:
     case LO_KEY_NAMES:
         write_list(stream, v);
+        break;
+    case LO_KEY_LAYERS: /* on one line */
+        for (const char *c = v->text; *c != '\0'; c++) {
+            if (*c != '\n') {
+                (void)fputc(*c, stream);
+            }
+        }
         break;
     }
 }

@@ -11,7 +11,8 @@ typedef struct lo_value {
     bool given;      /* in the file or by an override, not by default */
     int64_t integer; /* INT, BOOL */
     double real;
-    char *text;      /* TEXT, CHOICE */
+    char *text;      /* TEXT, CHOICE; LAYERS, with line breaks where the file has them */
+    char *file;      /* LAYERS: the file of those lines */
     int64_t count;   /* of ints or texts */
     int64_t *ints;   /* INTS, INTS_OR_FILE */
     char **texts;    /* TEXTS, NAMES */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +80,7 @@ static lo_status read_all(int fd, uint8_t **data, size_t *room, size_t *size, lo
             continue;
         }
         if (got < 0) {
-            return lo_fail_errno(err, LO_DATA, "cannot read after byte %zu", *size);
+            return lo_fail_errno(err, LO_IO, "cannot read after byte %zu", *size);
         }
         if (got == 0) {
             return LO_OK;
@@ -95,7 +96,8 @@ lo_status lo_image_read(const char *file, uint8_t **data, size_t *room, lo_image
 {
     const int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block */
     if (fd < 0) {
-        return lo_fail_errno(err, LO_DATA, "cannot open");
+        const bool of_the_file = errno == ENOENT || errno == EACCES || errno == ELOOP || errno == ENXIO;
+        return lo_fail_errno(err, of_the_file ? LO_DATA : LO_IO, "cannot open");
     }
     size_t size = 0;
     struct stat st;
@@ -132,6 +134,8 @@ static void resampling_free(resampling *r)
     *r = (resampling){0};
 }
 
+/* Each output pixel is a triangle over the input, two of the larger pixels wide: between pixels when growing,
+ * an average when shrinking. Pillow computes the weights in these very steps. */
 static lo_status resampling_make(int32_t from, int32_t to, resampling *r, lo_error *err)
 {
     const double scale = (double)from / to;
@@ -179,8 +183,7 @@ static uint8_t weigh(const resampling *r, int32_t i, const uint8_t *from, size_t
     return (uint8_t)(sum < 255 ? sum : 255);
 }
 
-/* Rows first, then columns, into interleaved `to`; `middle` is [image->height, width, channels]. A side that
- * stays as it is is not resampled: its weights would be 1 anyway. */
+/* Along each row: middle is [image->height, width, channels]. */
 static void scale_rows(const lo_image *image, const resampling *r, int32_t width, uint8_t *middle)
 {
     const size_t channels = (size_t)image->channels;
@@ -194,6 +197,7 @@ static void scale_rows(const lo_image *image, const resampling *r, int32_t width
     }
 }
 
+/* Along each column of middle, whose rows are stride bytes: `to` is [height, stride]. */
 static void scale_columns(const resampling *r, const uint8_t *middle, size_t stride, int32_t height,
                           uint8_t *to)
 {
@@ -204,6 +208,7 @@ static void scale_columns(const resampling *r, const uint8_t *middle, size_t str
     }
 }
 
+/* From pixels of `from` channels to planes; one of grey is repeated. */
 static void deinterleave(const uint8_t *pixel, size_t area, size_t from, size_t channels, uint8_t *plane)
 {
     for (size_t c = 0; c < channels; c++) {
@@ -245,7 +250,7 @@ lo_status lo_image_planes(const lo_image *image, int32_t channels, int32_t heigh
         deinterleave(image->pixel, area, from, (size_t)channels, plane);
         return LO_OK;
     }
-    uint8_t *scaled = malloc(area * from);
+    uint8_t *scaled = calloc(area, from);
     if (scaled == NULL) {
         return lo_fail(err, LO_INTERNAL, "no memory to scale a picture to %d x %d", height, width);
     }

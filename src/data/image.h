@@ -30,8 +30,9 @@ typedef struct lo_image {
 lo_status lo_image_decode(const uint8_t *data, size_t size, lo_image *out, lo_error *err);
 
 /* Reads and decodes a file; *data and *room are a buffer that is kept and grown from call to call, and that
- * the caller frees. Errors as above, and LO_DATA for a file that cannot be opened or read, is no regular file
- * or larger than the limit: one unreadable picture among many is a matter of the data set. */
+ * the caller frees. Errors as above, and LO_DATA for a file that is not there (a link to nowhere), must not
+ * be read, is no regular file or larger than the limit: one such among many is a matter of the data set;
+ * LO_IO for what can be the matter with any file, such as a disk that fails. */
 lo_status lo_image_read(const char *file, uint8_t **data, size_t *room, lo_image *out, lo_error *err);
 
 /* Writes the picture, scaled to height x width, as `channels` planes [channels, height, width]; channels is

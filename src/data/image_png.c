@@ -5,8 +5,6 @@
 #include <setjmp.h>
 #include <string.h>
 
-enum { PNG_CHUNK_BYTES = 8 << 20, PNG_CHUNKS = 1000 }; /* of texts and profiles, none of which is kept */
-
 /* All that decoding one file needs. It outlives the jump out of libpng: what changes after setjmp is here,
  * not in local variables, whose values a jump would leave undefined. */
 typedef struct png_work {
@@ -62,8 +60,9 @@ static lo_status decode(png_work *work)
 {
     png_structp png = work->png;
     png_set_user_limits(png, LO_IMAGE_MAX_SIDE, LO_IMAGE_MAX_SIDE);
-    png_set_chunk_malloc_max(png, PNG_CHUNK_BYTES);
-    png_set_chunk_cache_max(png, PNG_CHUNKS);
+    /* Texts, profiles and the like are skipped unread: their headers may promise any number of bytes, and
+     * libpng (1.6.39) takes memory for them before it looks whether they are there. */
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_set_read_fn(png, work, on_read);
     png_read_info(png, work->info);
     const int type = png_get_color_type(png, work->info);

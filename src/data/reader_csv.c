@@ -19,10 +19,9 @@ typedef struct table {
     const char *path;
     const lo_read_options *options;
     lo_text text;
-    field
-        *fields; /* [columns] of the line that was read last; [LO_MAX_FEATURES + 1] while the first is read */
-    int64_t columns; /* 0: no line has been read */
-    int64_t label;   /* column of the label, from 0 */
+    field *fields;  /* [columns] of the line that was read last */
+    size_t columns; /* 0: no line has been read */
+    size_t label;   /* column of the label, from 0 */
     bool header;
     char *names; /* the training set's header, owned; NULL: it has none */
     float *row;  /* [columns] */
@@ -81,7 +80,7 @@ static lo_status next_field(const table *t, size_t column, size_t *at, field *ou
 /* Splits the line into fields, of which there must be as many as in the lines before. */
 static lo_status split(table *t, lo_error *err)
 {
-    const size_t most = t->columns > 0 ? (size_t)t->columns : LO_MAX_FEATURES + 1;
+    const size_t most = t->columns > 0 ? t->columns : LO_MAX_FEATURES + 1;
     size_t count = 0;
     for (size_t at = 0; at <= t->text.length; count++) {
         field one;
@@ -90,16 +89,16 @@ static lo_status split(table *t, lo_error *err)
             t->fields[count] = one;
         }
     }
-    if (t->columns > 0 && count != (size_t)t->columns) {
+    if (t->columns > 0 && count != t->columns) {
         return lo_fail(err, LO_DATA,
-                       "%s: found %zu fields, allowed %lld, as in the first line of %s/train.csv",
-                       t->text.where, count, (long long)t->columns, t->path);
+                       "%s: found %zu fields, allowed %zu, as in the first line of %s/train.csv",
+                       t->text.where, count, t->columns, t->path);
     }
     if (count < 2 || count > most) {
         return lo_fail(err, LO_DATA, "%s: found %zu fields; allowed are 2 to %zu, separated by commas",
                        t->text.where, count, most);
     }
-    t->columns = (int64_t)count;
+    t->columns = count;
     return LO_OK;
 }
 
@@ -115,17 +114,18 @@ static size_t field_text(const field *f, char *text, size_t size)
     return length;
 }
 
-/* The column whose name in the first line is the one asked for; -1: none. */
-static int64_t named_column(const table *t, const char *name)
+/* The column whose name in the first line is the one asked for; `columns` if none is. */
+static size_t named_column(const table *t, const char *name)
 {
     char text[512];
-    for (int64_t c = 0; c < t->columns; c++) {
+    size_t c = 0;
+    for (; c < t->columns; c++) {
         (void)field_text(&t->fields[c], text, sizeof(text));
         if (strcmp(text, name) == 0) {
-            return c;
+            break;
         }
     }
-    return -1;
+    return c;
 }
 
 /* Which column is the label, by the first line? */
@@ -138,8 +138,8 @@ static lo_status find_label(table *t, lo_error *err)
         return LO_OK;
     }
     if (t->options->header != LO_HEADER_ABSENT) {
-        const int64_t named = named_column(t, asked);
-        if (named >= 0) {
+        const size_t named = named_column(t, asked);
+        if (named < t->columns) {
             t->label = named;
             return LO_OK;
         }
@@ -148,14 +148,14 @@ static lo_status find_label(table *t, lo_error *err)
         return LO_OK;
     }
     if (lo_text_number(asked, strlen(asked), &number) == LO_NUMBER && number >= 1 &&
-        number <= (double)t->columns && number == (double)(int64_t)number) {
-        t->label = (int64_t)number - 1;
+        number <= (double)t->columns && number == (double)(size_t)number) {
+        t->label = (size_t)number - 1;
         return LO_OK;
     }
     return lo_fail(
         err, LO_USAGE,
-        "data.label_column: found '%s', allowed a name in the header of %s, a number, 1 to %lld, or last",
-        asked, t->text.path, (long long)t->columns);
+        "data.label_column: found '%s', allowed a name in the header of %s, a number, 1 to %zu, or last",
+        asked, t->text.path, t->columns);
 }
 
 /* Is the line that was read a header? */
@@ -164,7 +164,7 @@ static bool is_header(const table *t)
     if (t->options->header != LO_HEADER_AUTO) {
         return t->options->header == LO_HEADER_PRESENT;
     }
-    for (int64_t c = 0; c < t->columns; c++) {
+    for (size_t c = 0; c < t->columns; c++) {
         double value = 0;
         if (c != t->label && t->fields[c].length > 0 &&
             lo_text_number(t->fields[c].at, t->fields[c].length, &value) == LO_NUMBER_NONE) {
@@ -174,23 +174,24 @@ static bool is_header(const table *t)
     return false;
 }
 
-/* The training set's first line says what columns there are. */
+/* The training set's first line says what columns there are: no more than it has commas, and one. */
 static lo_status learn_columns(table *t, lo_error *err)
 {
-    t->fields = calloc((size_t)LO_MAX_FEATURES + 1, sizeof(*t->fields));
+    size_t room = 1;
+    for (size_t i = 0; i < t->text.length; i++) {
+        room += t->text.line[i] == ',';
+    }
+    t->fields = calloc(room, sizeof(*t->fields));
     if (t->fields == NULL) {
         return lo_fail(err, LO_INTERNAL, "%s: no memory to read it", t->text.path);
     }
     LO_TRY(split(t, err));
     LO_TRY(find_label(t, err));
     t->header = is_header(t);
-    field *fewer = realloc(t->fields, (size_t)t->columns * sizeof(*fewer));
-    t->fields = fewer != NULL ? fewer : t->fields;
-    t->row = calloc((size_t)t->columns, sizeof(*t->row));
+    t->row = calloc(t->columns, sizeof(*t->row));
     t->names = t->header ? strndup(t->text.line, t->text.length) : NULL;
     if (t->row == NULL || (t->header && t->names == NULL)) {
-        return lo_fail(err, LO_INTERNAL, "%s: no memory for %lld columns", t->text.path,
-                       (long long)t->columns);
+        return lo_fail(err, LO_INTERNAL, "%s: no memory for %zu columns", t->text.path, t->columns);
     }
     return LO_OK;
 }
@@ -218,13 +219,14 @@ static lo_status read_row(table *t, bool test, lo_rows *rows, lo_error *err)
     char text[LO_MAX_CLASS_NAME + 2]; /* a longer one is found too long */
     int32_t label = 0;
     size_t features = 0;
-    for (int64_t c = 0; c < t->columns; c++) {
+    for (size_t c = 0; c < t->columns; c++) {
         const field *f = &t->fields[c];
         if (c == t->label) {
             const size_t length = field_text(f, text, sizeof(text));
             LO_TRY(lo_classes_number(&t->classes, t->text.where, text, length, test, &label, err));
         } else {
-            LO_TRY(lo_text_feature(t->text.where, "field", c + 1, f->at, f->length, &t->row[features], err));
+            LO_TRY(lo_text_feature(t->text.where, "field", (int64_t)c + 1, f->at, f->length,
+                                   &t->row[features], err));
             features++;
         }
     }
@@ -271,7 +273,7 @@ lo_status lo_read_csv(const char *path, const lo_read_options *options, lo_sourc
     LO_TRY_GOTO(status, read_part(t, true, &out->test, err), end);
     LO_TRY_GOTO(status, lo_classes_settle(&t->classes, out, err), end);
     out->element = LO_FEATURES;
-    out->shape = (lo_shape){(int32_t)(t->columns - 1), 1, 1};
+    out->shape = (lo_shape){(int32_t)t->columns - 1, 1, 1};
 end:
     lo_classes_free(&t->classes);
     free(t->fields);

@@ -172,11 +172,13 @@ static lo_status open_images(const char *path, const lo_read_options *options, c
     return LO_OK;
 }
 
+/* LO_DATA: it is unreadable, and err says why without its name. */
 static lo_status read_image(image_set *set, int64_t i, lo_error *err)
 {
     char file[PATH_MAX];
     (void)snprintf(file, sizeof(file), "%s/%s", set->root, set->path[i]);
-    return lo_image_read(file, &set->data, &set->room, &set->image, err);
+    const lo_status status = lo_image_read(file, &set->data, &set->room, &set->image, err);
+    return status == LO_OK || status == LO_DATA ? status : lo_fail_prefix(err, status, "%s", file);
 }
 
 static lo_status check_size(const image_set *set, int64_t i, lo_error *err)
@@ -262,7 +264,9 @@ static int64_t name_unreadable(image_set *set, char *text, size_t size)
         if (set->outcome[i] != UNREADABLE || count++ >= MOST_NAMED) {
             continue;
         }
-        (void)read_image(set, i, &why);
+        if (read_image(set, i, &why) == LO_OK) {
+            (void)lo_fail(&why, LO_DATA, "read well a second time, on another rank; do all see one folder?");
+        }
         add_text(text, size, "%s%s: %.120s", count > 1 ? "; " : "", set->path[i], why.text);
     }
     return count;
@@ -296,10 +300,9 @@ static const char *class_of(const char *path, size_t *length)
     return name;
 }
 
-static int compare_names(const char *a, size_t a_length, const char *b, size_t b_length)
+static bool same_name(const char *a, size_t a_length, const char *b, size_t b_length)
 {
-    const int order = memcmp(a, b, a_length < b_length ? a_length : b_length);
-    return order != 0 ? order : (a_length > b_length) - (a_length < b_length);
+    return a_length == b_length && memcmp(a, b, a_length) == 0;
 }
 
 /* Both parts are in the order of their classes, and those of the test part are among the others: labels by
@@ -312,7 +315,7 @@ static lo_status label_images(const image_set *set, lo_source *out, lo_error *er
     for (int64_t i = 0; i < set->head.train; i++) {
         size_t length = 0;
         const char *name = class_of(set->path[i], &length);
-        if (i == 0 || compare_names(last, last_length, name, length) != 0) {
+        if (i == 0 || !same_name(last, last_length, name, length)) {
             classes++;
         }
         last = name;
@@ -340,7 +343,7 @@ static lo_status label_images(const image_set *set, lo_source *out, lo_error *er
         size_t length = 0;
         const char *name = class_of(set->path[set->head.train + i], &length);
         while (label < classes - 1 &&
-               compare_names(out->class_name[label], strlen(out->class_name[label]), name, length) != 0) {
+               !same_name(out->class_name[label], strlen(out->class_name[label]), name, length)) {
             label++;
         }
         out->test.label[i] = label;
@@ -370,7 +373,7 @@ static lo_status mark_missing(const image_set *set, lo_source_part *part, int64_
 static lo_status check_classes(const image_set *set, const lo_source *source, lo_error *err)
 {
     lo_status status = LO_OK;
-    int64_t *count = calloc((size_t)source->classes, sizeof(*count));
+    int64_t *count = calloc((size_t)source->classes + 1, sizeof(*count));
     int64_t tests = 0;
     if (count == NULL) {
         return lo_fail(err, LO_INTERNAL, "%s: no memory for %d classes", set->root, source->classes);

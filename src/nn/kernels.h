@@ -58,6 +58,22 @@ typedef struct lo_norm {
     const float *mean;           /* [channels] */
 } lo_norm;
 
+/* Layer normalization of rows of `channels` values, padded to `columns`. */
+typedef struct lo_layer_norm {
+    size_t channels, columns;
+    const float *weight, *bias; /* [columns] */
+    const float *ones;          /* [columns]: 1, and 0 in the padding */
+    float epsilon;
+} lo_layer_norm;
+
+/* Pooling of one image [height, width, channels] in windows of rows x columns, the first of which starts
+ * `padding` before the image's corner. Every window has a part in the image. */
+typedef struct lo_pool {
+    size_t height, width, channels;
+    size_t rows, columns, stride, padding;
+    size_t out_height, out_width;
+} lo_pool;
+
 typedef struct lo_sgd {
     float lr, momentum, weight_decay;
     float scale; /* of the gradient: 1, or less where it is clipped */
@@ -140,6 +156,36 @@ typedef struct lo_kernels {
     /* Runs about `work` multiplications and additions of the product's instruction on registers and returns
      * how many floating point operations that were. */
     double (*peak)(size_t work, float *result);
+
+    /* Batch normalization without pooling. out = scale y + offset (+ other, unless it is NULL), then ReLU if
+     * asked for. */
+    void (*norm_apply)(const lo_norm *norm, const float *y, const float *other, size_t rows, size_t channels,
+                       bool relu, float *out);
+    /* Adds sum(dz) and sum(dz (y - mean)) over `rows` rows. */
+    void (*norm_sums)(const lo_norm *norm, const float *dz, const float *y, size_t rows, size_t channels,
+                      double *sum, double *product);
+    /* dy = pull y + drift + scale dz; dy may be y or dz. */
+    void (*norm_backward)(const lo_norm *norm, const float *dz, const float *y, size_t rows, size_t channels,
+                          float *dy);
+    /* y [rows, columns]; moment [rows, 2]: each row's mean and 1 / standard deviation. */
+    void (*layer_norm)(const lo_layer_norm *norm, const float *x, size_t rows, float *y, float *moment);
+    /* dx (may be NULL), and what is added to the gradients of weight and bias. */
+    void (*layer_norm_backward)(const lo_layer_norm *norm, const float *x, const float *moment,
+                                const float *dy, size_t rows, float *dx, float *dweight, float *dbias);
+    /* Each row of x [rows, step] becomes the softmax of its first `columns` values times scale, then zeros.
+     */
+    void (*softmax)(float *x, size_t rows, size_t columns, size_t step, float scale);
+    /* From p, the softmax, and dp in place: the gradient before it. */
+    void (*softmax_backward)(const float *p, size_t rows, size_t step, float scale, float *dp);
+    /* x times the normal distribution function at x (Hendrycks and Gimpel, 2016, arXiv 1606.08415), to 2e-7.
+     * dx may be dy. */
+    void (*gelu)(const float *x, size_t count, float *y);
+    void (*gelu_backward)(const float *x, const float *dy, size_t count, float *dx);
+    /* One image. The mean counts padding as zeros. */
+    void (*max_pool)(const lo_pool *pool, const float *x, float *y);
+    void (*max_pool_backward)(const lo_pool *pool, const float *x, const float *y, float *dy, float *dx);
+    void (*mean_pool)(const lo_pool *pool, const float *x, float *y);
+    void (*mean_pool_backward)(const lo_pool *pool, float *dy, float *dx);
 } lo_kernels;
 
 /* The table of a precision in use: that of the best level that this processor runs, or of the one pinned by

@@ -47,6 +47,8 @@ INLINE void store(float *p, V v)
 
 #include "nn/kernels_elements.h"
 
+#include "nn/kernels_layers.h"
+
 const lo_kernels KERNELS = {
     .name = LEVEL,
     .precision = PRECISION,
@@ -73,4 +75,17 @@ const lo_kernels KERNELS = {
     .sgd_nesterov = sgd_nesterov,
     .adamw = adamw,
     .peak = peak,
+    .norm_apply = norm_apply,
+    .norm_sums = norm_sums,
+    .norm_backward = norm_backward,
+    .layer_norm = layer_norm,
+    .layer_norm_backward = layer_norm_backward,
+    .softmax = softmax,
+    .softmax_backward = softmax_backward,
+    .gelu = gelu,
+    .gelu_backward = gelu_backward,
+    .max_pool = max_pool,
+    .max_pool_backward = max_pool_backward,
+    .mean_pool = mean_pool,
+    .mean_pool_backward = mean_pool_backward,
 };

@@ -16,12 +16,22 @@ INLINE size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-/* Images whose transforms fit the second-level cache, more or less: 1.2 MB. */
+/* Words between two of the 16 matrices of a group's transforms, which are written and read side by side: a
+ * power of two would put them into one set of the cache. */
+INLINE size_t plane_of(size_t rows, size_t columns)
+{
+    return rows * columns + LO_LANES;
+}
+
+/* Images whose transforms fit the second-level cache, more or less, 1.2 MB; or more of them where products
+ * would have fewer rows than pay for reading the filter. Whole words: see transform_images_across. */
 static size_t conv_group(const lo_conv *conv)
 {
-    const size_t image = 16 * tiles_down(conv) * tiles_across(conv) * (conv->in + conv->out) * sizeof(float);
-    const size_t group = 1250000 / image;
-    return group < 1 ? 1 : group > 8 ? 8 : group;
+    enum { ROWS_THAT_PAY = 64 };
+    const size_t count = tiles_down(conv) * tiles_across(conv);
+    const size_t fit = 1250000 / (16 * count * (conv->in + conv->out) * sizeof(float));
+    const size_t group = larger(fit, (ROWS_THAT_PAY + count - 1) / count);
+    return (group + PAIRS - 1) / PAIRS * PAIRS;
 }
 
 static size_t conv_filter_size(const lo_conv *conv)
@@ -29,13 +39,11 @@ static size_t conv_filter_size(const lo_conv *conv)
     return 16 * conv->in * conv->out;
 }
 
-/* Padded images, the transforms of the two sides of a group, and a row of nothing. */
+/* A row of nothing, and the transforms of the two sides of a group. */
 static size_t conv_scratch_size(const lo_conv *conv)
 {
-    const size_t down = tiles_down(conv), across = tiles_across(conv);
-    const size_t widest = larger(conv->in, conv->out);
-    return PAIRS * (2 * down + 2) * (2 * across + 2) * widest +
-           16 * conv->group * down * across * (conv->in + conv->out) + widest;
+    return larger(conv->in, conv->out) +
+           16 * plane_of(conv->group * tiles_down(conv) * tiles_across(conv), conv->in + conv->out + 1);
 }
 
 /* Where element (row, column) of a packed matrix [rows, columns] lies: panels of PANEL columns. */
@@ -104,30 +112,30 @@ static void conv_filter_turned(const lo_conv *conv, const float *filter, float *
     transform_filter(conv->out, conv->in, scratch, true, transformed);
 }
 
-/* Copies an image into the middle of zeros: one row and column before it, one or two after it. */
-static void pad_image(const lo_conv *conv, const float *x, size_t channels, float *padded)
+/* Where the 4x4 pixels of tile (i, j) of an image lie, `outside` for those beyond its edges. */
+INLINE void tile_pixels(const lo_conv *conv, const float *image, size_t channels, size_t i, size_t j,
+                        const float *outside, const float *pixel[16])
 {
-    const size_t rows = 2 * tiles_down(conv) + 2, columns = 2 * tiles_across(conv) + 2;
-    for (size_t r = 0; r < rows; r++) {
-        float *to = padded + r * columns * channels;
-        if (r == 0 || r > conv->height) {
-            memset(to, 0, columns * channels * sizeof(float));
-            continue;
+#pragma GCC unroll 4
+    for (size_t r = 0; r < 4; r++) {
+        const size_t row = 2 * i + r - 1; /* wraps round above the image */
+#pragma GCC unroll 4
+        for (size_t q = 0; q < 4; q++) {
+            const size_t column = 2 * j + q - 1;
+            const bool inside = row < conv->height && column < conv->width;
+            pixel[4 * r + q] = inside ? image + (row * conv->width + column) * channels : outside;
         }
-        memset(to, 0, channels * sizeof(float));
-        memcpy(to + channels, x + (r - 1) * conv->width * channels, conv->width * channels * sizeof(float));
-        memset(to + (conv->width + 1) * channels, 0, (columns - conv->width - 1) * channels * sizeof(float));
     }
 }
 
-/* B' d B for the 4x4 values at d. */
-INLINE void input_transform(const float *d, size_t row, size_t column, V v[16])
+/* B' d B for the 4x4 values of a tile, of channels c and on. */
+INLINE void input_transform(const float *const d[16], size_t c, V v[16])
 {
     V h[16];
 #pragma GCC unroll 4
     for (size_t j = 0; j < 4; j++) {
-        const V d0 = load(d + j * column), d1 = load(d + row + j * column);
-        const V d2 = load(d + 2 * row + j * column), d3 = load(d + 3 * row + j * column);
+        const V d0 = load(d[j] + c), d1 = load(d[4 + j] + c);
+        const V d2 = load(d[8 + j] + c), d3 = load(d[12 + j] + c);
         h[j] = d0 - d2;
         h[4 + j] = d1 + d2;
         h[8 + j] = d2 - d1;
@@ -145,20 +153,20 @@ INLINE void input_transform(const float *d, size_t row, size_t column, V v[16])
 /* The 4x4 tiles of images [images, height, width, channels], transformed, for a sum over channels: words [16,
  * tiles, channels / PAIRS]. */
 static void transform_images(const lo_conv *conv, const float *x, size_t channels, size_t images,
-                             float *padded, float *transformed)
+                             const float *outside, float *transformed)
 {
     const size_t down = tiles_down(conv), across = tiles_across(conv);
-    const size_t plane = images * down * across * channels / PAIRS;
-    const size_t row = (2 * across + 2) * channels;
+    const size_t plane = plane_of(images * down * across, channels / PAIRS);
     float *to = transformed;
     for (size_t n = 0; n < images; n++) {
-        pad_image(conv, x + n * conv->height * conv->width * channels, channels, padded);
+        const float *image = x + n * conv->height * conv->width * channels;
         for (size_t i = 0; i < down; i++) {
             for (size_t j = 0; j < across; j++) {
-                const float *d = padded + 2 * i * row + 2 * j * channels;
+                const float *pixel[16];
+                tile_pixels(conv, image, channels, i, j, outside, pixel);
                 for (size_t c = 0; c < channels; c += VEC) {
                     V v[16];
-                    input_transform(d + c, row, channels, v);
+                    input_transform(pixel, c, v);
 #pragma GCC unroll 16
                     for (size_t t = 0; t < 16; t++) {
                         narrow_(to + t * plane + c / PAIRS, v[t]);
@@ -171,29 +179,27 @@ static void transform_images(const lo_conv *conv, const float *x, size_t channel
 }
 
 /* The same for a sum over tiles, where a word holds the same tile of PAIRS images: words [16, ceil(images /
- * PAIRS) * tiles of an image, channels]. What is beyond the last image is zero. */
+ * PAIRS) * tiles of an image, channels]. What is beyond the last image is zero, as `outside` is. */
 static void transform_images_across(const lo_conv *conv, const float *x, size_t channels, size_t images,
-                                    float *padded, float *transformed)
+                                    const float *outside, float *transformed)
 {
     const size_t down = tiles_down(conv), across = tiles_across(conv);
-    const size_t plane = words_of(images) * down * across * channels;
-    const size_t row = (2 * across + 2) * channels, padded_size = (2 * down + 2) * row;
+    const size_t plane = plane_of(words_of(images) * down * across, channels);
     float *to = transformed;
     for (size_t n = 0; n < images; n += PAIRS) {
-        for (size_t half = 0; half < PAIRS && n + half < images; half++) {
-            pad_image(conv, x + (n + half) * conv->height * conv->width * channels, channels,
-                      padded + half * padded_size);
-        }
-        if (n + PAIRS > images) {
-            memset(padded + padded_size, 0, padded_size * sizeof(float));
-        }
         for (size_t i = 0; i < down; i++) {
             for (size_t j = 0; j < across; j++) {
-                const float *d = padded + 2 * i * row + 2 * j * channels;
+                const float *pixel[PAIRS][16];
+                for (size_t half = 0; half < PAIRS; half++) {
+                    const lo_conv seen = {.height = n + half < images ? conv->height : 0,
+                                          .width = conv->width};
+                    const float *image = x + (n + half) * conv->height * conv->width * channels;
+                    tile_pixels(&seen, image, channels, i, j, outside, pixel[half]);
+                }
                 for (size_t c = 0; c < channels; c += VEC) {
                     V v[PAIRS][16];
                     for (size_t half = 0; half < PAIRS; half++) {
-                        input_transform(d + half * padded_size + c, row, channels, v[half]);
+                        input_transform(pixel[half], c, v[half]);
                     }
 #pragma GCC unroll 16
                     for (size_t t = 0; t < 16; t++) {
@@ -242,17 +248,17 @@ static void conv_apply(const lo_conv *conv, const float *transformed, const floa
 {
     const size_t down = tiles_down(conv), across = tiles_across(conv), count = images * down * across;
     const size_t in = conv->in, out = conv->out, words = in / PAIRS;
-    float *padded = scratch;
-    float *v = padded + (2 * down + 2) * (2 * across + 2) * larger(in, out);
-    float *m = v + 16 * count * words;
-    float *outside = m + 16 * count * out;
-    transform_images(conv, x, in, images, padded, v);
+    const size_t v_plane = plane_of(count, words), m_plane = plane_of(count, out);
+    float *outside = scratch;
+    float *v = outside + larger(in, out);
+    float *m = v + 16 * v_plane;
+    memset(outside, 0, in * sizeof(float));
+    transform_images(conv, x, in, images, outside, v);
     for (size_t t = 0; t < 16; t++) {
         for (size_t o = 0; o < out; o += PANEL) {
             const size_t width = out - o < PANEL ? out - o : PANEL;
-            panel_product(count, words, v + t * count * words, words, 1,
-                          transformed + t * words * out + o * words, width / VEC, m + t * count * out + o,
-                          out, false);
+            panel_product(count, words, v + t * v_plane, words, 1, transformed + t * words * out + o * words,
+                          width / VEC, m + t * m_plane + o, out, false);
         }
     }
     for (size_t n = 0; n < images; n++) {
@@ -262,7 +268,7 @@ static void conv_apply(const lo_conv *conv, const float *transformed, const floa
                 tile_corners(conv, y + n * conv->height * conv->width * out, out, i, j, outside, corner);
                 for (size_t c = 0; c < out; c += VEC) {
                     V value[4];
-                    output_transform(m + c, count * out, value);
+                    output_transform(m + c, m_plane, value);
                     store(corner[3] + c, value[3]);
                     store(corner[2] + c, value[2]);
                     store(corner[1] + c, value[1]);
@@ -297,18 +303,19 @@ static void transform_gradients(const lo_conv *conv, const float *dy, size_t ima
 {
     const size_t down = tiles_down(conv), across = tiles_across(conv);
     const size_t count = words_of(images) * down * across, out = conv->out;
-    const size_t image_size = conv->height * conv->width * out;
+    const size_t image_size = conv->height * conv->width * out, plane = plane_of(count, out);
     float *image = (float *)(uintptr_t)dy; /* is only read */
-    memset(outside, 0, out * sizeof(float));
     size_t tile = 0;
     for (size_t n = 0; n < images; n += PAIRS, image += PAIRS * image_size) {
         for (size_t i = 0; i < down; i++) {
             for (size_t j = 0; j < across; j++, tile++) {
                 float *corner[PAIRS][4];
                 for (size_t half = 0; half < PAIRS; half++) {
-                    tile_corners(conv, image + half * image_size, out, i, j, outside, corner[half]);
-                    for (size_t k = 0; k < 4 && n + half >= images; k++) {
+                    for (size_t k = 0; k < 4; k++) {
                         corner[half][k] = outside;
+                    }
+                    if (n + half < images) {
+                        tile_corners(conv, image + half * image_size, out, i, j, outside, corner[half]);
                     }
                 }
                 for (size_t c = 0; c < out; c += VEC) {
@@ -319,7 +326,7 @@ static void transform_gradients(const lo_conv *conv, const float *dy, size_t ima
                     float *to = transformed + packed_at(tile, c, count, out);
 #pragma GCC unroll 16
                     for (size_t t = 0; t < 16; t++) {
-                        store(to + t * count * out, word_(d[0][t], d[PAIRS - 1][t]));
+                        store(to + t * plane, word_(d[0][t], d[PAIRS - 1][t]));
                     }
                 }
             }
@@ -332,15 +339,17 @@ static void conv_gradient_add(const lo_conv *conv, const float *x, const float *
 {
     const size_t down = tiles_down(conv), across = tiles_across(conv);
     const size_t in = conv->in, out = conv->out, count = words_of(images) * down * across;
-    float *padded = scratch;
-    float *v = padded + PAIRS * (2 * down + 2) * (2 * across + 2) * larger(in, out);
-    float *d = v + 16 * count * in;
-    transform_images_across(conv, x, in, images, padded, v);
-    transform_gradients(conv, dy, images, d + 16 * count * out, d);
+    float *outside = scratch;
+    float *v = outside + larger(in, out);
+    float *d = v + 16 * plane_of(count, in);
+    memset(outside, 0, larger(in, out) * sizeof(float));
+    transform_images_across(conv, x, in, images, outside, v);
+    transform_gradients(conv, dy, images, outside, d);
     for (size_t t = 0; t < 16; t++) {
         for (size_t o = 0; o < out; o += PANEL) {
             const size_t width = out - o < PANEL ? out - o : PANEL;
-            panel_product(in, count, v + t * count * in, 1, in, d + t * count * out + o * count, width / VEC,
+            panel_product(in, count, v + t * plane_of(count, in), 1, in,
+                          d + t * plane_of(count, out) + o * count, width / VEC,
                           transformed + t * in * out + o, out, true);
         }
     }

@@ -33,12 +33,19 @@ typedef struct lo_pass {
     bool training; /* batch statistics, and running ones updated; else the running ones are used */
     float *scratch;
     const lo_tick *tick;
+    const struct lo_draw *draw;
 } lo_pass;
+
+/* What random numbers of a step are keyed by. */
+typedef struct lo_draw {
+    uint64_t seed, model_seed, step;
+    const uint32_t *example; /* [examples]: which ones they are; NULL: 0, 1, ... */
+} lo_draw;
 
 typedef struct lo_layer_type {
     const char *name;
     /* Takes the layer's own memory for batches of up to `capacity` examples; called twice (counting, taking).
-     */
+     * NULL: none. */
     void (*reserve)(lo_layer *layer, const lo_kernels *kernels, size_t capacity, lo_memory *memory);
     /* Floats of scratch that forward and backward need; contents are lost between calls. Asked after
      * reserve. */
@@ -76,11 +83,87 @@ static inline size_t lo_layer_out_size(const lo_layer *layer)
 /* The types; each adds itself to a network that is being built, and takes its head (lo_network_head). Errors:
  * LO_USAGE where the sizes do not fit, LO_INTERNAL without memory. */
 
+/* Names: a layer's parameters are NAME.weight, NAME.bias and so on; name NULL is the type's name and the
+ * number of layers of that type so far, from 1. */
+
+/* How weights start: uniform as PyTorch's layers do it by default; normal with deviation sqrt(2 / fan out)
+ * (He et al., ICCV 2015), biases zero, as torchvision's ResNet and VGG; normal with deviation 0.01, biases
+ * zero, as torchvision's VGG classifier; uniform by Glorot and Bengio (AISTATS 2010), biases normal with
+ * deviation 1e-6 or zero, as torchvision's VisionTransformer; zero. */
+typedef enum lo_start {
+    LO_START_DEFAULT,
+    LO_START_FAN_OUT,
+    LO_START_SMALL,
+    LO_START_GLOROT,
+    LO_START_GLOROT_NO_BIAS,
+    LO_START_DEFAULT_NO_BIAS,
+    LO_START_FAN_IN,
+    LO_START_ZERO
+} lo_start;
+
 /* y = W x + b, then ReLU if asked for. x is a vector. */
 lo_status lo_layer_add_linear(lo_network *network, int32_t outputs, bool relu, lo_error *err);
-/* 3x3 convolution with padding 1 and no bias, batch normalization, ReLU, 2x2 maximum pooling. */
-lo_status lo_layer_add_conv_pool(lo_network *network, int32_t outputs, lo_error *err);
+
+typedef struct lo_linear_options {
+    int32_t outputs;
+    bool relu;
+    bool each; /* the same map at every place of an image or of a sequence; else x is a vector */
+    const char *name;
+    const char *separator; /* between name and "weight", "bias"; NULL: a dot */
+    lo_start start;
+} lo_linear_options;
+lo_status lo_layer_add_linear_as(lo_network *network, const lo_linear_options *options, lo_error *err);
+
+/* Convolution; then, as asked for, batch normalization, adding another value, ReLU, 2x2 maximum pooling. What
+ * follows the normalization comes with it alone, pooling with ReLU and without adding. */
+typedef struct lo_conv_options {
+    int32_t outputs, kernel, stride, padding, groups; /* stride and groups 0: 1 */
+    bool bias, norm, relu, pool;
+    int add;       /* the value that is added before ReLU, of the output's shape; 0: none */
+    size_t images; /* that go through at once, of which rounding depends; 0: what fits the cache */
+    const char *name, *norm_name;
+    lo_start start;
+} lo_conv_options;
+lo_status lo_layer_add_conv(lo_network *network, const lo_conv_options *options, lo_error *err);
+
+/* Batch normalization over examples and places, then ReLU if asked for. */
+lo_status lo_layer_add_batch_norm(lo_network *network, bool relu, const char *name, lo_error *err);
+/* Normalization of each place over its channels (Ba, Kiros and Hinton, 2016, arXiv 1607.06450). */
+lo_status lo_layer_add_layer_norm(lo_network *network, double epsilon, const char *name, lo_error *err);
+
+lo_status lo_layer_add_relu(lo_network *network, lo_error *err);
+lo_status lo_layer_add_gelu(lo_network *network, lo_error *err);
+
+/* In training each value is zero with probability `share`, and the others are scaled up by 1 / (1 - share)
+ * (Srivastava et al., JMLR 2014). The mask depends on lo_draw and the layer alone. */
+lo_status lo_layer_add_dropout(lo_network *network, double share, lo_error *err);
+
+/* The largest value of windows of size x size, or their mean, padding counted as zeros; padding is at most
+ * half of the size. Size 0: of the whole image. */
+lo_status lo_layer_add_max_pool(lo_network *network, int32_t size, int32_t stride, int32_t padding,
+                                lo_error *err);
+lo_status lo_layer_add_mean_pool(lo_network *network, int32_t size, int32_t stride, int32_t padding,
+                                 lo_error *err);
 /* The mean over height and width. */
 lo_status lo_layer_add_average(lo_network *network, lo_error *err);
+
+/* The head plus another value of its shape, then ReLU if asked for. */
+lo_status lo_layer_add_sum(lo_network *network, int other, bool relu, lo_error *err);
+
+/* The image as a vector, [channels, height, width] as PyTorch has it. */
+lo_status lo_layer_add_flatten(lo_network *network, lo_error *err);
+/* The network's input as the layers want images, [height, width, channels]; the layers that need it add it.
+ */
+lo_status lo_layer_add_image(lo_network *network, lo_error *err);
+
+/* The places of an image as a sequence of tokens (height: their number, width 1) after a learnt class token,
+ * plus learnt positions: parameters class_name and position_name (Dosovitskiy et al., ICLR 2021). */
+lo_status lo_layer_add_tokens(lo_network *network, const char *class_name, const char *position_name,
+                              lo_error *err);
+/* The first token, as a vector. */
+lo_status lo_layer_add_first_token(lo_network *network, lo_error *err);
+/* Self-attention of a sequence whose tokens hold query, key and value, each of `heads` heads (Vaswani et al.,
+ * NeurIPS 2017); without the linear maps before and after it. */
+lo_status lo_layer_add_attention(lo_network *network, int32_t heads, lo_error *err);
 
 #endif

@@ -4,21 +4,6 @@
 
 static const lo_layer_type type;
 
-static void reserve(lo_layer *layer, const lo_kernels *kernels, size_t capacity, lo_memory *memory)
-{
-    (void)layer;
-    (void)kernels;
-    (void)capacity;
-    (void)memory;
-}
-
-static size_t scratch(const lo_layer *layer, const lo_kernels *kernels)
-{
-    (void)layer;
-    (void)kernels;
-    return 0;
-}
-
 static lo_status forward(lo_layer *layer, const lo_pass *pass, const float *const x[], float *y)
 {
     const size_t pixels = (size_t)layer->in.height * (size_t)layer->in.width;
@@ -61,17 +46,19 @@ static double flops(const lo_layer *layer, bool with_dx)
     return 2.0 * (double)lo_shape_size(layer->in);
 }
 
-static const lo_layer_type type = {"average", reserve, scratch, forward, backward, flops};
+static const lo_layer_type type = {"average", NULL, NULL, forward, backward, flops};
 
 lo_status lo_layer_add_average(lo_network *network, lo_error *err)
 {
-    lo_layer *layer = calloc(1, sizeof(*layer));
-    if (layer == NULL) {
-        return lo_fail(err, LO_INTERNAL, "no memory for layer average%d", lo_network_count(network, &type));
+    char name[LO_NAME_SIZE];
+    if (lo_network_head(network) == 0) {
+        LO_TRY(lo_layer_add_image(network, err));
     }
-    layer->type = &type;
-    layer->inputs = 1;
-    layer->in = lo_network_shape(network);
-    layer->out = (lo_shape){layer->in.channels, 1, 1};
+    lo_layer *layer =
+        lo_layer_create(sizeof(*layer), &type, network, (lo_shape){lo_network_shape(network).channels, 1, 1});
+    if (layer == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for layer %s",
+                       lo_network_name(network, &type, NULL, name));
+    }
     return lo_network_add(network, layer, err);
 }

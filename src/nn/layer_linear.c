@@ -7,6 +7,7 @@
 typedef struct linear {
     lo_layer base;
     bool relu;
+    size_t places;          /* rows of an example: 1, or each place of an image or a sequence */
     size_t inputs, columns; /* columns: outputs, padded */
     size_t weight, bias;    /* where they start: weight [padded inputs, columns], bias [columns] */
 } linear;
@@ -20,28 +21,14 @@ static size_t examples_a_piece(const linear *layer)
     return examples > 16 ? examples : 16;
 }
 
-static void reserve(lo_layer *layer, const lo_kernels *kernels, size_t capacity, lo_memory *memory)
-{
-    (void)layer;
-    (void)kernels;
-    (void)capacity;
-    (void)memory;
-}
-
-static size_t scratch(const lo_layer *layer, const lo_kernels *kernels)
-{
-    (void)layer;
-    (void)kernels;
-    return 0;
-}
-
 static lo_status forward(lo_layer *self, const lo_pass *pass, const float *const input[], float *y)
 {
     const linear *layer = (const linear *)self;
     const float *weights = self->network->weights, *x = input[0];
     const size_t step = lo_padded(layer->inputs), columns = layer->columns, piece = examples_a_piece(layer);
-    for (size_t n = 0; n < pass->examples; n += piece, x += piece * step, y += piece * columns) {
-        const size_t rows = pass->examples - n < piece ? pass->examples - n : piece;
+    const size_t count = pass->examples * layer->places;
+    for (size_t n = 0; n < count; n += piece, x += piece * step, y += piece * columns) {
+        const size_t rows = count - n < piece ? count - n : piece;
         const lo_gemm product = {.m = rows,
                                  .n = columns,
                                  .k = layer->inputs,
@@ -105,8 +92,9 @@ static lo_status backward(lo_layer *self, const lo_pass *pass, const float *cons
 {
     const linear *layer = (const linear *)self;
     const size_t step = lo_padded(layer->inputs), columns = layer->columns, piece = examples_a_piece(layer);
-    for (size_t n = 0; n < pass->examples; n += piece) {
-        const size_t rows = pass->examples - n < piece ? pass->examples - n : piece;
+    const size_t count = pass->examples * layer->places;
+    for (size_t n = 0; n < count; n += piece) {
+        const size_t rows = count - n < piece ? count - n : piece;
         if (layer->relu) {
             pass->kernels->relu_backward(dy + n * columns, y + n * columns, rows * columns);
         }
@@ -124,44 +112,69 @@ static lo_status backward(lo_layer *self, const lo_pass *pass, const float *cons
 
 static double flops(const lo_layer *self, bool with_dx)
 {
-    return (with_dx ? 6.0 : 4.0) * self->in.channels * self->out.channels;
+    const double places = (double)((const linear *)self)->places;
+    return (with_dx ? 6.0 : 4.0) * places * self->in.channels * self->out.channels;
 }
 
-static const lo_layer_type type = {"linear", reserve, scratch, forward, backward, flops};
+static const lo_layer_type type = {"linear", NULL, NULL, forward, backward, flops};
+
+static void start(lo_start how, lo_parameter *weight, lo_parameter *bias)
+{
+    const float fan_in = (float)weight->in, fan_out = (float)weight->out;
+    const bool small = how == LO_START_SMALL || how == LO_START_FAN_OUT;
+    weight->bound = bias->bound = 0;
+    if (how == LO_START_DEFAULT || how == LO_START_DEFAULT_NO_BIAS) {
+        weight->bound = 1.0F / sqrtf(fan_in);
+    } else if (how == LO_START_GLOROT || how == LO_START_GLOROT_NO_BIAS) {
+        weight->bound = sqrtf(6.0F / (fan_in + fan_out));
+    } else if (small) {
+        weight->deviation = 0.01F;
+    }
+    bias->bound = how == LO_START_DEFAULT ? weight->bound : 0;
+    bias->deviation = how == LO_START_GLOROT ? 1e-6F : 0;
+}
 
 lo_status lo_layer_add_linear(lo_network *network, int32_t outputs, bool relu, lo_error *err)
 {
+    return lo_layer_add_linear_as(network, &(lo_linear_options){.outputs = outputs, .relu = relu}, err);
+}
+
+lo_status lo_layer_add_linear_as(lo_network *network, const lo_linear_options *options, lo_error *err)
+{
     const lo_shape in = lo_network_shape(network);
-    const int number = lo_network_count(network, &type);
-    if (outputs < 1 || in.channels < 1 || in.height != 1 || in.width != 1) {
-        return lo_fail(err, LO_USAGE,
-                       "layer linear%d: %d outputs of an input of %d x %d x %d; it takes a vector", number,
-                       outputs, in.channels, in.height, in.width);
+    const int32_t outputs = options->outputs;
+    char name[LO_NAME_SIZE];
+    (void)lo_network_name(network, &type, options->name, name);
+    if (outputs < 1 || in.channels < 1 || (!options->each && (in.height != 1 || in.width != 1))) {
+        return lo_fail(err, LO_USAGE, "layer %s: %d outputs of an input of %d x %d x %d; it takes a vector",
+                       name, outputs, in.channels, in.height, in.width);
     }
-    linear *layer = calloc(1, sizeof(*layer));
+    if (options->each && lo_network_head(network) == 0 && !network->flat) {
+        LO_TRY(lo_layer_add_image(network, err));
+    }
+    linear *layer = lo_layer_create(sizeof(*layer), &type, network, (lo_shape){outputs, in.height, in.width});
     if (layer == NULL) {
-        return lo_fail(err, LO_INTERNAL, "no memory for layer linear%d", number);
+        return lo_fail(err, LO_INTERNAL, "no memory for layer %s", name);
     }
-    layer->base = (lo_layer){.type = &type, .in = in, .out = {outputs, 1, 1}, .inputs = 1};
-    layer->relu = relu;
+    layer->relu = options->relu;
+    layer->places = (size_t)in.height * (size_t)in.width;
     layer->inputs = (size_t)in.channels;
     layer->columns = lo_padded((size_t)outputs);
-    const float bound = 1.0F / sqrtf((float)in.channels);
     lo_parameter weight = {.out = (size_t)outputs,
                            .in = layer->inputs,
                            .taps = 1,
                            .out_step = 1,
                            .in_step = layer->columns,
-                           .size = lo_padded(layer->inputs) * layer->columns,
-                           .bound = bound};
-    lo_parameter bias = {
-        .out = (size_t)outputs, .in = 1, .taps = 1, .out_step = 1, .size = layer->columns, .bound = bound};
-    (void)snprintf(weight.name, sizeof(weight.name), "linear%d.weight", number);
-    (void)snprintf(bias.name, sizeof(bias.name), "linear%d.bias", number);
+                           .size = lo_padded(layer->inputs) * layer->columns};
+    lo_parameter bias = lo_vector_parameter((size_t)outputs, 0);
+    start(options->start, &weight, &bias);
+    const char *separator = options->separator != NULL ? options->separator : ".";
+    (void)snprintf(weight.name, sizeof(weight.name), "%s%sweight", name, separator);
+    (void)snprintf(bias.name, sizeof(bias.name), "%s%sbias", name, separator);
     if (!lo_network_add_parameter(network, &weight, &layer->weight) ||
         !lo_network_add_parameter(network, &bias, &layer->bias)) {
         free(layer);
-        return lo_fail(err, LO_INTERNAL, "no memory for layer linear%d", number);
+        return lo_fail(err, LO_INTERNAL, "no memory for layer %s", name);
     }
     return lo_network_add(network, &layer->base, err);
 }

@@ -2,6 +2,7 @@
 
 #include "base/random.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,17 @@ void *lo_memory_bytes(lo_memory *memory, size_t count, size_t size)
 float *lo_memory_floats(lo_memory *memory, size_t count)
 {
     return lo_memory_bytes(memory, count, sizeof(float));
+}
+
+lo_parameter lo_vector_parameter(size_t count, float fill)
+{
+    return (lo_parameter){
+        .out = count, .in = 1, .taps = 1, .out_step = 1, .size = lo_padded(count), .fill = fill};
+}
+
+void lo_parameter_name(lo_parameter *parameter, const char *prefix, const char *suffix)
+{
+    (void)snprintf(parameter->name, sizeof(parameter->name), "%s.%s", prefix, suffix);
 }
 
 /* Room for one more element of a growing array: the array, moved perhaps, or NULL without memory. */
@@ -50,6 +62,9 @@ void lo_network_destroy(lo_network **network)
         free((*network)->layer[i]);
     }
     free((*network)->layer);
+    for (int k = 0; k < (*network)->parameter_count; k++) {
+        free((*network)->parameter[k].hold);
+    }
     free((*network)->parameter);
     free((*network)->flow);
     free(*network);
@@ -80,6 +95,25 @@ lo_shape lo_network_shape_of(const lo_network *network, int value)
 lo_shape lo_network_shape(const lo_network *network)
 {
     return lo_network_shape_of(network, network->head);
+}
+
+void *lo_layer_create(size_t size, const lo_layer_type *type, const lo_network *network, lo_shape out)
+{
+    lo_layer *layer = calloc(1, size);
+    if (layer != NULL) {
+        *layer = (lo_layer){.type = type, .in = lo_network_shape(network), .out = out, .inputs = 1};
+    }
+    return layer;
+}
+
+lo_status lo_layer_add_map(lo_network *network, const lo_layer_type *type, lo_error *err)
+{
+    if (lo_network_head(network) == 0) {
+        LO_TRY(lo_layer_add_image(network, err));
+    }
+    lo_layer *layer = lo_layer_create(sizeof(*layer), type, network, lo_network_shape(network));
+    return layer != NULL ? lo_network_add(network, layer, err)
+                         : lo_fail(err, LO_INTERNAL, "no memory for layer %s", type->name);
 }
 
 bool lo_network_add_parameter(lo_network *network, const lo_parameter *parameter, size_t *offset)
@@ -126,6 +160,29 @@ int lo_network_count(const lo_network *network, const lo_layer_type *type)
         count += network->layer[i]->type == type ? 1 : 0;
     }
     return count;
+}
+
+lo_status lo_check_addend(const lo_network *network, int value, lo_shape shape, const char *name,
+                          lo_error *err)
+{
+    const lo_shape other = lo_network_shape_of(network, value);
+    if (value < 1 || other.channels != shape.channels || other.height != shape.height ||
+        other.width != shape.width) {
+        return lo_fail(err, LO_USAGE, "layer %s: %d x %d x %d and %d x %d x %d cannot be added", name,
+                       other.channels, other.height, other.width, shape.channels, shape.height, shape.width);
+    }
+    return LO_OK;
+}
+
+const char *lo_network_name(const lo_network *network, const lo_layer_type *type, const char *name,
+                            char buffer[LO_NAME_SIZE])
+{
+    if (name != NULL) {
+        (void)snprintf(buffer, LO_NAME_SIZE, "%s", name);
+    } else {
+        (void)snprintf(buffer, LO_NAME_SIZE, "%s%d", type->name, lo_network_count(network, type));
+    }
+    return buffer;
 }
 
 size_t lo_network_input_size(const lo_network *network)
@@ -205,8 +262,10 @@ void lo_network_reserve(lo_network *network, const lo_kernels *kernels, size_t c
     for (int i = 0; i < network->layer_count; i++) {
         lo_layer *layer = network->layer[i];
         network->flow[i + 1].activation = lo_memory_floats(memory, capacity * network->flow[i + 1].size);
-        layer->type->reserve(layer, kernels, capacity, memory);
-        const size_t needed = layer->type->scratch(layer, kernels);
+        if (layer->type->reserve != NULL) {
+            layer->type->reserve(layer, kernels, capacity, memory);
+        }
+        const size_t needed = layer->type->scratch != NULL ? layer->type->scratch(layer, kernels) : 0;
         scratch = needed > scratch ? needed : scratch;
         for (int k = 0; k < layer->inputs; k++) {
             const size_t size = is_addend(network, i, k) ? network->flow[layer->value[k]].size : 0;
@@ -298,7 +357,7 @@ static void inputs_of(const lo_network *network, const lo_layer *layer, const fl
 
 lo_status lo_network_forward(lo_network *network, size_t examples, bool training, const lo_tick *tick)
 {
-    const lo_pass pass = {network->kernels, examples, training, network->scratch, tick};
+    const lo_pass pass = {network->kernels, examples, training, network->scratch, tick, &network->draw};
     for (int i = 0; i < network->layer_count; i++) {
         lo_layer *layer = network->layer[i];
         const float *x[LO_LAYER_INPUTS];
@@ -359,7 +418,7 @@ static lo_status layer_backward(lo_network *network, int i, const lo_pass *pass)
 
 lo_status lo_network_backward(lo_network *network, size_t examples, const lo_tick *tick)
 {
-    const lo_pass pass = {network->kernels, examples, true, network->scratch, tick};
+    const lo_pass pass = {network->kernels, examples, true, network->scratch, tick, &network->draw};
     find_learning(network);
     for (int i = network->layer_count - 1; i >= 0; i--) {
         if (network->flow[i + 1].learns) {
@@ -368,6 +427,116 @@ lo_status lo_network_backward(lo_network *network, size_t examples, const lo_tic
         }
     }
     return LO_OK;
+}
+
+/* ---- what does not learn
+ * ---------------------------------------------------------------------------------------- */
+
+/* An element that a mask holds. */
+struct lo_held {
+    size_t place; /* among the weights */
+    float value;  /* before a step */
+};
+
+static lo_status find_trained(lo_network *network, const char *name, lo_parameter **out, lo_error *err)
+{
+    for (int k = 0; k < network->parameter_count; k++) {
+        lo_parameter *p = &network->parameter[k];
+        if (!p->statistic && strcmp(p->name, name) == 0) {
+            *out = p;
+            return LO_OK;
+        }
+    }
+    return lo_fail(err, LO_USAGE, "the network has no parameter %s", name);
+}
+
+lo_status lo_network_freeze(lo_network *network, const char *name, bool frozen, lo_error *err)
+{
+    lo_parameter *parameter = NULL;
+    LO_TRY(find_trained(network, name, &parameter, err));
+    parameter->frozen = frozen;
+    bool all = true;
+    for (int k = 0; k < network->parameter_count; k++) {
+        const lo_parameter *p = &network->parameter[k];
+        all = all && (p->layer != parameter->layer || p->statistic || p->frozen);
+    }
+    network->layer[parameter->layer]->frozen = all;
+    return LO_OK;
+}
+
+lo_status lo_network_mask(lo_network *network, const char *name, const uint8_t *trained, lo_error *err)
+{
+    lo_parameter *parameter = NULL;
+    size_t held = 0;
+    LO_TRY(find_trained(network, name, &parameter, err));
+    for (size_t i = 0; trained != NULL && i < count_of(parameter); i++) {
+        held += trained[i] == 0 ? 1 : 0;
+    }
+    struct lo_held *hold = held > 0 ? calloc(held, sizeof(*hold)) : NULL;
+    if (held > 0 && hold == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for a mask of %s", name);
+    }
+    for (size_t i = 0, at = 0; at < held; i++) {
+        if (trained[i] == 0) {
+            hold[at++].place = place_of(parameter, i);
+        }
+    }
+    free(parameter->hold);
+    parameter->hold = hold;
+    parameter->held = held;
+    return LO_OK;
+}
+
+void lo_network_hold(lo_network *network)
+{
+    for (int k = 0; k < network->parameter_count; k++) {
+        const lo_parameter *p = &network->parameter[k];
+        if (p->frozen) {
+            memset(network->gradient + p->offset, 0, p->size * sizeof(float));
+        }
+        for (size_t i = 0; i < p->held; i++) {
+            struct lo_held *held = &p->hold[i];
+            memcpy(&held->value, &network->weights[held->place], sizeof(float));
+            network->gradient[held->place] = 0;
+        }
+    }
+}
+
+void lo_network_release(lo_network *network, float *const *arrays, int count)
+{
+    for (int k = 0; k < network->parameter_count; k++) {
+        const lo_parameter *p = &network->parameter[k];
+        for (size_t i = 0; i < p->held; i++) {
+            const struct lo_held *held = &p->hold[i];
+            memcpy(&network->weights[held->place], &held->value, sizeof(float));
+            for (int a = 0; a < count; a++) {
+                arrays[a][held->place] = 0;
+            }
+        }
+    }
+}
+
+size_t lo_network_trained_run(const lo_network *network, size_t *at)
+{
+    size_t end = network->weight_size;
+    for (int k = 0; k < network->parameter_count; k++) { /* in the order of their offsets */
+        const lo_parameter *p = &network->parameter[k];
+        if (!p->frozen || p->statistic) {
+            continue;
+        }
+        if (p->offset <= *at && *at < p->offset + lo_padded(p->size)) {
+            *at = p->offset + lo_padded(p->size);
+        } else if (p->offset > *at) {
+            end = p->offset;
+            break;
+        }
+    }
+    return end - *at;
+}
+
+void lo_network_without_dropout(lo_network *network)
+{
+    network->keeps_all = true;
 }
 
 int64_t lo_network_parameters(const lo_network *network)

@@ -16,14 +16,23 @@ typedef struct lo_parameter {
     char name[96]; /* linear1.weight layer1.0.bn1.running_var ... */
     size_t out, in, taps;
     size_t out_step, in_step, tap_step;
-    size_t size;     /* floats in memory, padding included */
-    float fill;      /* initial value where bound and deviation are 0 */
-    float bound;     /* above 0: initial values are uniform in +-bound */
-    float deviation; /* above 0: initial values are normal, of mean 0 and this standard deviation */
-    bool statistic;  /* of batch normalization: not trained */
-    size_t offset;   /* set when it is added */
-    int layer;       /* the number of the layer that it belongs to; likewise */
+    size_t size;          /* floats in memory, padding included */
+    float fill;           /* initial value where bound and deviation are 0 */
+    float bound;          /* above 0: initial values are uniform in +-bound */
+    float deviation;      /* above 0: initial values are normal, of mean 0 and this standard deviation */
+    bool statistic;       /* of batch normalization: not trained */
+    size_t offset;        /* set when it is added */
+    int layer;            /* the number of the layer that it belongs to; likewise */
+    bool frozen;          /* see lo_network_freeze */
+    size_t held;          /* elements held by a mask: see lo_network_mask */
+    struct lo_held *hold; /* [held] */
 } lo_parameter;
+
+/* A vector of parameters or statistics, all of them `fill` at first. */
+lo_parameter lo_vector_parameter(size_t count, float fill);
+
+/* Names it PREFIX.SUFFIX. */
+void lo_parameter_name(lo_parameter *parameter, const char *prefix, const char *suffix);
 
 /* One of the values, in memory. */
 typedef struct lo_flow {
@@ -53,6 +62,8 @@ struct lo_network {
     float *slopes;                  /* the gradients of the values, each while it is needed */
     float *addend[LO_LAYER_INPUTS]; /* gradients to be added to what other layers wrote */
     float *scratch;
+    bool keeps_all; /* dropout is the identity */
+    lo_draw draw;   /* set it before a forward pass in training mode where there is dropout */
 };
 
 /* An empty network for images of `input`; flat: it sees them as vectors. NULL without memory. */
@@ -71,9 +82,22 @@ lo_shape lo_network_shape_of(const lo_network *network, int value);
 /* For layers: a parameter (copied; *offset is where it starts; false without memory) of the layer that is
  * added next, and that layer itself, which the network then owns (it is freed on failure too). */
 bool lo_network_add_parameter(lo_network *network, const lo_parameter *parameter, size_t *offset);
+/* A layer of `size` bytes that begins with an lo_layer of one input: the head, and an output of shape `out`;
+ * NULL without memory. */
+void *lo_layer_create(size_t size, const lo_layer_type *type, const lo_network *network, lo_shape out);
+/* Adds a layer that has nothing but its type and maps values one by one. */
+lo_status lo_layer_add_map(lo_network *network, const lo_layer_type *type, lo_error *err);
 lo_status lo_network_add(lo_network *network, lo_layer *layer, lo_error *err);
 
 /* The same layer name counted up: the number of layers of this type so far, plus one. */
+/* LO_USAGE unless the value (not the network's input) has this shape; for layers that add. */
+lo_status lo_check_addend(const lo_network *network, int value, lo_shape shape, const char *name,
+                          lo_error *err);
+
+/* The name of the layer that is added next: `name`, or the type's and its number, written to buffer. */
+enum { LO_NAME_SIZE = 80 };
+const char *lo_network_name(const lo_network *network, const lo_layer_type *type, const char *name,
+                            char buffer[LO_NAME_SIZE]);
 int lo_network_count(const lo_network *network, const lo_layer_type *type);
 
 /* Takes all memory for batches of up to `capacity` examples; called twice, first to count. */
@@ -98,6 +122,28 @@ const float *lo_network_logits(const lo_network *network);
 lo_status lo_network_forward(lo_network *network, size_t examples, bool training, const lo_tick *tick);
 float *lo_network_logit_slope(lo_network *network);
 lo_status lo_network_backward(lo_network *network, size_t examples, const lo_tick *tick);
+
+/* Dropout becomes the identity, for comparisons. */
+void lo_network_without_dropout(lo_network *network);
+
+/* A frozen parameter keeps its bits through every step of every optimizer (weight decay, momentum and moments
+ * included), adds nothing to the norm at which gradients are clipped, and where a layer has no others its
+ * gradient is not computed. Running statistics are no parameters: they follow the batches, as in PyTorch.
+ * Holds until it is taken back, over trainings; initial values and lo_network_set change it all the same.
+ * Errors: LO_USAGE where the network has no such parameter. */
+lo_status lo_network_freeze(lo_network *network, const char *name, bool frozen, lo_error *err);
+
+/* The same for elements of a parameter: trained [out * in * taps], in PyTorch's order, is 0 for those that
+ * are held; NULL holds none. Errors: also LO_INTERNAL without memory, where the last mask stays. */
+lo_status lo_network_mask(lo_network *network, const char *name, const uint8_t *trained, lo_error *err);
+
+/* For optimizers: before a step, what does not learn has no gradient; after it, held elements have the values
+ * and the optimizer's arrays have zeros there that they had before. */
+void lo_network_hold(lo_network *network);
+void lo_network_release(lo_network *network, float *const *arrays, int count);
+
+/* The next run of weights from *at on that is not frozen: its length, and *at its start; 0: there is none. */
+size_t lo_network_trained_run(const lo_network *network, size_t *at);
 
 /* Trained parameters, as PyTorch counts them, and operations of a step on one example. */
 int64_t lo_network_parameters(const lo_network *network);

@@ -5,7 +5,7 @@
 #include <math.h>
 
 static void update(const lo_recipe *recipe, lo_network *network, const lo_optimizer_state *state, double lr,
-                   double scale)
+                   double scale, size_t from, size_t count)
 {
     const double steps = (double)state->steps;
     const lo_adamw adamw = {.rate = (float)(lr / (1 - pow(recipe->beta1, steps))),
@@ -17,8 +17,8 @@ static void update(const lo_recipe *recipe, lo_network *network, const lo_optimi
                             .correction = (float)(1 / sqrt(1 - pow(recipe->beta2, steps))),
                             .epsilon = (float)recipe->epsilon,
                             .scale = (float)scale};
-    network->kernels->adamw(&adamw, network->weight_size, network->weights, state->array[0], state->array[1],
-                            network->gradient);
+    network->kernels->adamw(&adamw, count, network->weights + from, state->array[0] + from,
+                            state->array[1] + from, network->gradient + from);
 }
 
 const lo_optimizer_type lo_optimizer_type_adamw = {"adamw", 2, update};

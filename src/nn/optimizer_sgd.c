@@ -3,15 +3,15 @@
 #include "nn/optimizer.h"
 
 static void update(const lo_recipe *recipe, lo_network *network, const lo_optimizer_state *state, double lr,
-                   double scale)
+                   double scale, size_t from, size_t count)
 {
     const lo_kernels *kernels = network->kernels;
     const lo_sgd sgd = {.lr = (float)lr,
                         .momentum = (float)recipe->momentum,
                         .weight_decay = (float)recipe->weight_decay,
                         .scale = (float)scale};
-    (recipe->nesterov ? kernels->sgd_nesterov : kernels->sgd)(&sgd, network->weight_size, network->weights,
-                                                              state->array[0], network->gradient);
+    (recipe->nesterov ? kernels->sgd_nesterov : kernels->sgd)(
+        &sgd, count, network->weights + from, state->array[0] + from, network->gradient + from);
 }
 
 const lo_optimizer_type lo_optimizer_type_sgd = {"sgd", 1, update};

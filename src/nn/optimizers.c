@@ -53,6 +53,14 @@ static double clip(const lo_network *network, double limit)
 void lo_optimizer_step(lo_optimizer_state *state, const lo_recipe *recipe, lo_network *network, double lr)
 {
     state->steps++;
+    lo_network_hold(network);
+    const lo_optimizer_type *type = lo_optimizer_of(recipe);
     const double scale = recipe->clip_norm > 0 ? clip(network, recipe->clip_norm) : 1;
-    lo_optimizer_of(recipe)->update(recipe, network, state, lr, scale);
+    size_t at = 0;
+    for (size_t count = lo_network_trained_run(network, &at); count > 0;
+         count = lo_network_trained_run(network, &at)) {
+        type->update(recipe, network, state, lr, scale, at, count);
+        at += count;
+    }
+    lo_network_release(network, state->array, type->arrays);
 }

@@ -15,10 +15,13 @@ enum { LO_MAX_HIDDEN = 16, LO_MAX_MILESTONES = 16 };
 
 /* The job's model section. */
 typedef struct lo_model_spec {
-    const char *preset; /* a preset's name: linear mlp cnn */
+    const char *preset; /* a preset's name: linear mlp cnn ... */
     int32_t hidden[LO_MAX_HIDDEN];
-    int32_t hidden_count; /* mlp; 0: the preset's default */
-    int32_t width;        /* cnn; 0: the preset's default */
+    int32_t hidden_count;        /* mlp; 0: the preset's default */
+    int32_t width;               /* image networks; 0: the preset's default, as for the next three */
+    int32_t depth, heads, patch; /* vit */
+    const char *layers;          /* the preset layers: a list of layers as YAML */
+    const char *layers_file;     /* what stands for that text in errors; with lines where it begins by them */
 } lo_model_spec;
 
 typedef enum lo_optimizer { LO_OPTIMIZER_SGD, LO_OPTIMIZER_ADAMW } lo_optimizer;
@@ -162,6 +165,7 @@ double lo_trainer_step_flops(const lo_trainer *trainer);
 typedef struct lo_preset {
     const char *name;
     const char *description;
+    lo_shape shape; /* images that benchmarks take; 0 x 0 x 0: it has no size of its own */
 } lo_preset;
 int lo_preset_count(void);
 const lo_preset *lo_preset_at(int i);

@@ -1,6 +1,6 @@
 /* Prints what a reader makes of a data set, in the format of tests/oracle/make_data_files.py.
- * usage: read_source FORMAT PATH [layout=nchw|nhwc] [header=present|absent] [label_column=X] [first_index=0|1]
- * Errors go to standard error; the exit code is the status. */
+ * usage: read_source FORMAT PATH [layout=nchw|nhwc] [header=present|absent] [label_column=X]
+ * [first_index=0|1] Errors go to standard error; the exit code is the status. */
 #include "data/readers.h"
 #include "mpi/reader_hdf5.h"
 

@@ -145,6 +145,26 @@ static void test_bombs(void **state)
     free(jpeg);
 }
 
+/* A chunk of any kind that promises more than there is. */
+static void test_large_chunks(void **state)
+{
+    (void)state;
+    static const char kinds[][5] = {"sPLT", "iCCP", "tEXt", "zTXt", "iTXt", "eXIf", "sCAL", "abcd"};
+    enum { HEADER = 33, CHUNK = 12 };
+    for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+        size_t size = 0;
+        uint8_t *png = image_png(3, 8, 8, 3, &size);
+        uint8_t *data = malloc(size + CHUNK);
+        memcpy(data, png, HEADER);
+        put_be32(data + HEADER, 0x60000000);
+        memcpy(data + HEADER + 4, kinds[k], 4);
+        memcpy(data + HEADER + 8, png + HEADER, size - HEADER);
+        expect_refused(data, size + CHUNK, "PNG: the file is cut short");
+        free(data);
+        free(png);
+    }
+}
+
 static void test_scans(void **state)
 {
     (void)state;
@@ -220,9 +240,11 @@ static void test_reuse(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_pictures), cmocka_unit_test(test_cut_short), cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_bombs),       cmocka_unit_test(test_scans),     cmocka_unit_test(test_cmyk),
-        cmocka_unit_test(test_files),       cmocka_unit_test(test_reuse),
+        cmocka_unit_test(test_no_pictures), cmocka_unit_test(test_cut_short),
+        cmocka_unit_test(test_damaged),     cmocka_unit_test(test_bombs),
+        cmocka_unit_test(test_scans),       cmocka_unit_test(test_large_chunks),
+        cmocka_unit_test(test_cmyk),        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_reuse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

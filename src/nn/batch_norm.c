@@ -1,0 +1,105 @@
+#include "nn/batch_norm.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const double EPSILON = 1e-5, MOMENTUM = 0.1;
+
+bool lo_batch_norm_add(lo_batch_norm *norm, lo_network *network, const char *name, int32_t channels)
+{
+    norm->channels = (size_t)channels;
+    norm->columns = lo_padded(norm->channels);
+    const struct {
+        const char *suffix;
+        size_t *offset;
+        float fill;
+        bool statistic;
+    } list[] = {
+        {"weight", &norm->gamma, 1, false},
+        {"bias", &norm->beta, 0, false},
+        {"running_mean", &norm->running_mean, 0, true},
+        {"running_var", &norm->running_var, 1, true},
+    };
+    for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+        lo_parameter parameter = lo_vector_parameter(norm->channels, list[i].fill);
+        parameter.statistic = list[i].statistic;
+        lo_parameter_name(&parameter, name, list[i].suffix);
+        if (!lo_network_add_parameter(network, &parameter, list[i].offset)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void lo_batch_norm_reserve(lo_batch_norm *norm, lo_memory *memory)
+{
+    norm->sum = lo_memory_bytes(memory, norm->columns, sizeof(double));
+    norm->square = lo_memory_bytes(memory, norm->columns, sizeof(double));
+    norm->deviation = lo_memory_bytes(memory, norm->columns, sizeof(double));
+    float **const rows[] = {&norm->mean, &norm->scale, &norm->offset, &norm->pull, &norm->drift};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        *rows[i] = lo_memory_floats(memory, norm->columns);
+    }
+}
+
+lo_norm lo_batch_norm_view(const lo_batch_norm *norm)
+{
+    return (lo_norm){norm->scale, norm->offset, norm->pull, norm->drift, norm->mean};
+}
+
+void lo_batch_norm_clear(lo_batch_norm *norm)
+{
+    memset(norm->sum, 0, norm->columns * sizeof(double));
+    memset(norm->square, 0, norm->columns * sizeof(double));
+}
+
+static void set_scale(lo_batch_norm *norm, const lo_network *network)
+{
+    for (size_t c = 0; c < norm->channels; c++) {
+        const double scale = (double)network->weights[norm->gamma + c] * norm->deviation[c];
+        norm->scale[c] = (float)scale;
+        norm->offset[c] = (float)((double)network->weights[norm->beta + c] - (double)norm->mean[c] * scale);
+    }
+}
+
+void lo_batch_norm_finish(lo_batch_norm *norm, const lo_network *network, double count, const float *shift)
+{
+    float *running_mean = network->statistics + norm->running_mean;
+    float *running_var = network->statistics + norm->running_var;
+    for (size_t c = 0; c < norm->channels; c++) {
+        const double moved = norm->sum[c] / count;
+        const double mean = moved + (double)shift[c];
+        const double variance = fmax(norm->square[c] / count - moved * moved, 0);
+        const double unbiased = count > 1 ? variance * count / (count - 1) : variance;
+        norm->mean[c] = (float)mean;
+        norm->deviation[c] = 1 / sqrt(variance + EPSILON);
+        running_mean[c] = (float)((1 - MOMENTUM) * (double)running_mean[c] + MOMENTUM * mean);
+        running_var[c] = (float)((1 - MOMENTUM) * (double)running_var[c] + MOMENTUM * unbiased);
+    }
+    set_scale(norm, network);
+}
+
+void lo_batch_norm_recall(lo_batch_norm *norm, const lo_network *network)
+{
+    for (size_t c = 0; c < norm->channels; c++) {
+        norm->mean[c] = network->statistics[norm->running_mean + c];
+        norm->deviation[c] = 1 / sqrt((double)network->statistics[norm->running_var + c] + EPSILON);
+    }
+    set_scale(norm, network);
+}
+
+/* With xhat = (y - mean) / std and N values a channel, dy = scale (dz - sum(dz) / N - xhat sum(dz xhat) / N),
+ * which is pull y + drift + scale dz. */
+void lo_batch_norm_turn(lo_batch_norm *norm, const lo_network *network, double count)
+{
+    for (size_t c = 0; c < norm->channels; c++) {
+        const double scale = (double)norm->scale[c];
+        const double product = norm->square[c] * norm->deviation[c]; /* sum(dz xhat) */
+        const double pull = -scale * norm->deviation[c] * product / count;
+        network->gradient[norm->gamma + c] = (float)product;
+        network->gradient[norm->beta + c] = (float)norm->sum[c];
+        norm->pull[c] = (float)pull;
+        norm->drift[c] = (float)(-scale * norm->sum[c] / count - pull * (double)norm->mean[c]);
+    }
+}

@@ -1,0 +1,38 @@
+/* Batch normalization, as the layers that have it share it: parameters, running statistics, and what the
+ * kernels need of a batch (Ioffe and Szegedy, ICML 2015; epsilon and momentum are PyTorch's). */
+#ifndef LEAVEOUT_NN_BATCH_NORM_H
+#define LEAVEOUT_NN_BATCH_NORM_H
+
+#include "nn/network.h"
+
+typedef struct lo_batch_norm {
+    size_t channels, columns;                      /* columns: channels, padded */
+    size_t gamma, beta, running_mean, running_var; /* where they start */
+    double *sum, *square;                          /* [columns], to be filled by the kernels */
+    double *deviation;                             /* [columns]: 1 / sqrt(variance + epsilon) */
+    float *mean, *scale, *offset, *pull, *drift;   /* [columns] */
+} lo_batch_norm;
+
+/* Adds NAME.weight, NAME.bias, NAME.running_mean and NAME.running_var; false without memory. */
+bool lo_batch_norm_add(lo_batch_norm *norm, lo_network *network, const char *name, int32_t channels);
+
+void lo_batch_norm_reserve(lo_batch_norm *norm, lo_memory *memory);
+
+/* What the kernels take. */
+lo_norm lo_batch_norm_view(const lo_batch_norm *norm);
+
+/* Sets sum and square to zero. */
+void lo_batch_norm_clear(lo_batch_norm *norm);
+
+/* Training: from sum and square, over `count` values of y - shift, to mean and deviation, scale and offset;
+ * the running statistics follow. */
+void lo_batch_norm_finish(lo_batch_norm *norm, const lo_network *network, double count, const float *shift);
+
+/* Evaluation: the same from the running statistics. */
+void lo_batch_norm_recall(lo_batch_norm *norm, const lo_network *network);
+
+/* Backward: from the sums of dz and of dz (y - mean), in sum and square, over `count` values, to the
+ * gradients of gamma and beta, pull and drift. */
+void lo_batch_norm_turn(lo_batch_norm *norm, const lo_network *network, double count);
+
+#endif

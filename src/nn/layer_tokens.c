@@ -1,0 +1,119 @@
+#include "nn/network.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- class token and positions
+ * ----------------------------------------------------------------------------------- */
+
+typedef struct tokens {
+    lo_layer base;
+    size_t count, columns;        /* tokens, the class's included; their values, padded */
+    size_t class_token, position; /* where they start: [columns], [count, columns] */
+} tokens;
+
+static lo_status forward(lo_layer *self, const lo_pass *pass, const float *const x[], float *y)
+{
+    const tokens *layer = (const tokens *)self;
+    const size_t size = layer->count * layer->columns, rest = size - layer->columns;
+    const float *token = self->network->weights + layer->class_token;
+    const float *position = self->network->weights + layer->position;
+    for (size_t n = 0; n < pass->examples; n++) {
+        float *own = y + n * size;
+        memcpy(own, token, layer->columns * sizeof(float));
+        memcpy(own + layer->columns, x[0] + n * rest, rest * sizeof(float));
+        for (size_t i = 0; i < size; i++) {
+            own[i] += position[i];
+        }
+    }
+    return LO_OK;
+}
+
+static lo_status backward(lo_layer *self, const lo_pass *pass, const float *const x[], const float *y,
+                          float *dy, float *const dx[])
+{
+    (void)x;
+    (void)y;
+    const tokens *layer = (const tokens *)self;
+    const size_t size = layer->count * layer->columns, rest = size - layer->columns;
+    float *gradient = self->network->gradient;
+    pass->kernels->column_sums(dy, pass->examples, size, gradient + layer->position, false);
+    memcpy(gradient + layer->class_token, gradient + layer->position, layer->columns * sizeof(float));
+    for (size_t n = 0; n < pass->examples && dx[0] != NULL; n++) {
+        memcpy(dx[0] + n * rest, dy + n * size + layer->columns, rest * sizeof(float));
+    }
+    return LO_OK;
+}
+
+static double flops(const lo_layer *self, bool with_dx)
+{
+    (void)with_dx;
+    return 2.0 * (double)lo_shape_size(self->out);
+}
+
+static const lo_layer_type type = {"tokens", NULL, NULL, forward, backward, flops};
+
+lo_status lo_layer_add_tokens(lo_network *network, const char *class_name, const char *position_name,
+                              lo_error *err)
+{
+    const lo_shape in = lo_network_shape(network);
+    const lo_shape out = {in.channels, in.height * in.width + 1, 1};
+    tokens *layer = lo_layer_create(sizeof(*layer), &type, network, out);
+    if (layer == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for layer %s", class_name);
+    }
+    layer->count = (size_t)out.height;
+    layer->columns = lo_padded((size_t)in.channels);
+    lo_parameter token = lo_vector_parameter((size_t)in.channels, 0);
+    lo_parameter position = {.out = layer->count, /* [tokens, channels] */
+                             .in = (size_t)in.channels,
+                             .taps = 1,
+                             .out_step = layer->columns,
+                             .in_step = 1,
+                             .size = layer->count * layer->columns,
+                             .deviation = 0.02F};
+    (void)snprintf(token.name, sizeof(token.name), "%s", class_name);
+    (void)snprintf(position.name, sizeof(position.name), "%s", position_name);
+    if (!lo_network_add_parameter(network, &token, &layer->class_token) ||
+        !lo_network_add_parameter(network, &position, &layer->position)) {
+        free(layer);
+        return lo_fail(err, LO_INTERNAL, "no memory for layer %s", class_name);
+    }
+    return lo_network_add(network, &layer->base, err);
+}
+
+/* ---- the first token
+ * -------------------------------------------------------------------------------------------- */
+
+static lo_status first_forward(lo_layer *self, const lo_pass *pass, const float *const x[], float *y)
+{
+    const size_t columns = lo_layer_out_size(self), size = (size_t)self->in.height * columns;
+    for (size_t n = 0; n < pass->examples; n++) {
+        memcpy(y + n * columns, x[0] + n * size, columns * sizeof(float));
+    }
+    return LO_OK;
+}
+
+static lo_status first_backward(lo_layer *self, const lo_pass *pass, const float *const x[], const float *y,
+                                float *dy, float *const dx[])
+{
+    (void)x;
+    (void)y;
+    const size_t columns = lo_layer_out_size(self), size = (size_t)self->in.height * columns;
+    for (size_t n = 0; n < pass->examples && dx[0] != NULL; n++) {
+        memcpy(dx[0] + n * size, dy + n * columns, columns * sizeof(float));
+        memset(dx[0] + n * size + columns, 0, (size - columns) * sizeof(float));
+    }
+    return LO_OK;
+}
+
+static const lo_layer_type first_type = {"first_token", NULL, NULL, first_forward, first_backward, flops};
+
+lo_status lo_layer_add_first_token(lo_network *network, lo_error *err)
+{
+    const lo_shape out = {lo_network_shape(network).channels, 1, 1};
+    lo_layer *layer = lo_layer_create(sizeof(*layer), &first_type, network, out);
+    return layer != NULL ? lo_network_add(network, layer, err)
+                         : lo_fail(err, LO_INTERNAL, "no memory for layer %s", first_type.name);
+}
