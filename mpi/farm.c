@@ -247,10 +247,8 @@ static void run_out_of_time(farm *f)
 {
     lo_run *run = f->run;
     const double left = lo_run_time_left(run);
-    if (f->c.left > f->c.running || can_save(f)) {
-        (void)snprintf(run->stop_reason, sizeof(run->stop_reason), "no time left for another task");
-        lo_run_say(run, "event=stopping reason=\"no time left for another task\" left_s=%.0f", left);
-    }
+    (void)snprintf(run->stop_reason, sizeof(run->stop_reason), "no time left for another task");
+    lo_run_say(run, "event=stopping reason=\"no time left for another task\" left_s=%.0f", left);
     if (can_save(f)) {
         run->stopping = true;
         run->stop_deadline = lo_clock_monotonic() + left - MARGIN_SECONDS;

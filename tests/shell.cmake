@@ -26,6 +26,7 @@ set_tests_properties(slurm.submit slurm.stop slurm.step_dies slurm.node_lost slu
   slurm.head_node_lost PROPERTIES RESOURCE_LOCK slurm)
 add_shell_test(bench/claims.sh 2 "bench;mpi" 120)
 add_shell_test(fault/test_stop.sh 2 fault 300)
+add_shell_test(fault/test_long.sh 2 fault 300)
 add_shell_test(fault/test_give_up.sh 2 fault 300)
 add_shell_test(io/test_full_disk.sh 2 io 300)
 add_shell_test(fault/test_silent.sh 2 fault 200)
