@@ -20,7 +20,8 @@ typedef struct export
 {
     const char *study;
     const char *out; /* file (csv) or directory (npy) */
-    int64_t top;     /* 0: as many as the file has, of a dense one 10 */
+    const lo_job *job;
+    int64_t top; /* 0: as many as the file has, of a dense one 10 */
 }
 export;
 
@@ -161,11 +162,49 @@ static lo_status scores_npy(const export *x, lo_error *err)
     return status;
 }
 
+/* ---- names of classes
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+/* Those of the job, or else those that the data set came with, if either has any. */
+typedef struct class_names {
+    const lo_job *job;
+    char *text; /* [count, LO_H5_TEXT_SIZE], owned; NULL: the job's, or none */
+    int64_t count;
+} class_names;
+
+static lo_status class_names_read(const export *x, const lo_h5_reader *ensemble, class_names *out,
+                                  lo_error *err)
+{
+    *out = (class_names){.job = x->job, .count = lo_job_length(x->job, "data.class_names")};
+    if (out->count > 0 || !lo_h5_has(ensemble, "/class_name")) {
+        return LO_OK;
+    }
+    LO_TRY(lo_h5_read_all(ensemble, "/class_name", LO_H5_CHARS, (void **)&out->text, &out->count, NULL, err));
+    for (int64_t c = 0; c < out->count; c++) {
+        out->text[(c + 1) * LO_H5_TEXT_SIZE - 1] = '\0';
+    }
+    return LO_OK;
+}
+
+static void put_class_name(lo_csv *csv, const class_names *names, int32_t label)
+{
+    const bool known = label >= 0 && label < names->count;
+    lo_csv_text(csv, !known                ? NULL
+                     : names->text != NULL ? names->text + (size_t)label * LO_H5_TEXT_SIZE
+                                           : lo_job_text_at(names->job, "data.class_names", label));
+}
+
+/* ---- scores
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
 /* The columns of the scores' table, read whole: one example a row. */
 typedef struct table {
     int64_t n;
     int64_t *index;
     int32_t *label, *label_true, *count[4];
+    class_names names;
     int scores;
     const char *name[16];
     float *field[16][FIELDS];
@@ -176,6 +215,7 @@ static void table_free(table *t)
     free(t->index);
     free(t->label);
     free(t->label_true);
+    free(t->names.text);
     for (int c = 0; c < 4; c++) {
         free(t->count[c]);
     }
@@ -232,6 +272,9 @@ static lo_status scores_csv(const export *x, lo_error *err)
         status = read_table(&scores, &ensemble, &t, err);
     }
     if (status == LO_OK) {
+        status = class_names_read(x, &ensemble, &t.names, err);
+    }
+    if (status == LO_OK) {
         status = lo_file_begin(x->out, &file, err);
         csv = lo_csv_begin(file.stream);
     }
@@ -251,6 +294,10 @@ static lo_status scores_csv(const export *x, lo_error *err)
             (void)snprintf(name, sizeof(name), "models_%s", counts[c]);
             lo_csv_text(&csv, name);
         }
+        if (t.names.count > 0) {
+            lo_csv_text(&csv, "class");
+            lo_csv_text(&csv, "class_true");
+        }
         lo_csv_row(&csv);
         for (int64_t i = 0; i < t.n; i++) {
             lo_csv_int(&csv, t.index[i]);
@@ -263,6 +310,10 @@ static lo_status scores_csv(const export *x, lo_error *err)
             }
             for (int c = 0; c < 4; c++) {
                 lo_csv_int(&csv, t.count[c][i]);
+            }
+            if (t.names.count > 0) {
+                put_class_name(&csv, &t.names, t.label[i]);
+                put_class_name(&csv, &t.names, t.label_true[i]);
             }
             lo_csv_row(&csv);
         }
@@ -326,8 +377,11 @@ static lo_status read_strongest(const lo_h5_reader *reader, strongest *s, int64_
 static lo_status influence_rows(const export *x, const lo_h5_reader *reader, const lo_h5_reader *ensemble,
                                 strongest *s, lo_error *err)
 {
-    static const char *const names[] = {"test_index",  "test_label", "rank",          "train_index",
-                                        "train_label", "influence",  "standard_error"};
+    static const char *const heads[] = {"test_index",     "test_label",  "rank",
+                                        "train_index",    "train_label", "influence",
+                                        "standard_error", "test_class",  "train_class"};
+    const size_t unnamed = sizeof(heads) / sizeof(heads[0]) - 2;
+    class_names names = {0};
     int64_t rows = 0;
     int64_t *train = NULL;
     int64_t *test = NULL;
@@ -344,7 +398,10 @@ static lo_status influence_rows(const export *x, const lo_h5_reader *reader, con
         status = read_columns(ensemble, of_test, 2, &rows, err);
     }
     if (status == LO_OK) {
-        status = begin_table(x, names, sizeof(names) / sizeof(names[0]), &file, &csv, err);
+        status = class_names_read(x, ensemble, &names, err);
+    }
+    if (status == LO_OK) {
+        status = begin_table(x, heads, names.count > 0 ? unnamed + 2 : unnamed, &file, &csv, err);
     }
     if (status == LO_OK) {
         for (int64_t j = 0; j < rows && status == LO_OK; j++) {
@@ -357,6 +414,10 @@ static lo_status influence_rows(const export *x, const lo_h5_reader *reader, con
                 lo_csv_int(&csv, train_label[s->index[i]]);
                 lo_csv_float(&csv, s->value[i]);
                 lo_csv_float(&csv, s->errors ? s->error[s->dense ? s->index[i] : i] : NAN);
+                if (names.count > 0) {
+                    put_class_name(&csv, &names, test_label[j]);
+                    put_class_name(&csv, &names, train_label[s->index[i]]);
+                }
                 lo_csv_row(&csv);
             }
         }
@@ -366,6 +427,7 @@ static lo_status influence_rows(const export *x, const lo_h5_reader *reader, con
     free(test);
     free(train_label);
     free(test_label);
+    free(names.text);
     return status;
 }
 
@@ -532,7 +594,8 @@ static lo_status models_npy(const export *x, lo_error *err)
  * ---------------------------------------------------------------------------------------------------------
  */
 
-lo_status lo_command_export(const lo_command_line *line, lo_error *err)
+/* Writes what the command line names. */
+static lo_status export_named(const lo_command_line *line, export *x, lo_error *err)
 {
     static const struct {
         const char *name;
@@ -543,13 +606,7 @@ lo_status lo_command_export(const lo_command_line *line, lo_error *err)
                  {"models", models_csv, models_npy}};
     const char *what = line->operand[1];
     const char *format = lo_option_value(line, "format");
-    const char *out = lo_option_value(line, "out");
     char fallback[PATH_MAX];
-    export x = {.study = line->operand[0], .out = out};
-    lo_job *job = NULL;
-    LO_TRY(lo_option_int(line, "top", 1, 1 << 20, 0, &x.top, err));
-    LO_TRY(lo_study_read_job(x.study, &job, err));
-    lo_job_destroy(&job);
     const bool npy = format != NULL && strcmp(format, "npy") == 0;
     if (format != NULL && !npy && strcmp(format, "csv") != 0) {
         return lo_fail(err, LO_USAGE, "export: --format: found '%s'; allowed are csv and npy", format);
@@ -558,16 +615,28 @@ lo_status lo_command_export(const lo_command_line *line, lo_error *err)
         if (strcmp(kinds[i].name, what) != 0) {
             continue;
         }
-        (void)snprintf(fallback, sizeof(fallback), npy ? "%s/export" : "%s/export/%s.csv", x.study, what);
-        if (out == NULL) {
+        (void)snprintf(fallback, sizeof(fallback), npy ? "%s/export" : "%s/export/%s.csv", x->study, what);
+        if (x->out == NULL) {
             char directory[PATH_MAX];
-            (void)snprintf(directory, sizeof(directory), "%s/export", x.study);
+            (void)snprintf(directory, sizeof(directory), "%s/export", x->study);
             LO_TRY(lo_file_mkdirs(directory, err));
-            x.out = fallback;
+            x->out = fallback;
         } else if (npy) {
-            LO_TRY(lo_file_mkdirs(out, err));
+            LO_TRY(lo_file_mkdirs(x->out, err));
         }
-        return npy ? kinds[i].npy(&x, err) : kinds[i].csv(&x, err);
+        return npy ? kinds[i].npy(x, err) : kinds[i].csv(x, err);
     }
     return lo_fail(err, LO_USAGE, "export: found '%s'; allowed are scores, influence and models", what);
+}
+
+lo_status lo_command_export(const lo_command_line *line, lo_error *err)
+{
+    export x = {.study = line->operand[0], .out = lo_option_value(line, "out")};
+    lo_job *job = NULL;
+    LO_TRY(lo_option_int(line, "top", 1, 1 << 20, 0, &x.top, err));
+    LO_TRY(lo_study_read_job(x.study, &job, err));
+    x.job = job;
+    const lo_status status = export_named(line, &x, err);
+    lo_job_destroy(&job);
+    return status;
 }

@@ -16,6 +16,8 @@
 #include <yaml.h>
 #include <zlib.h>
 
+#include <jpeglib.h> /* needs FILE */
+
 /* What the reader has passed over, if anything. */
 static void print_remark(const lo_read_remark *remark)
 {
@@ -137,9 +139,14 @@ static lo_status version(const lo_command_line *line, lo_error *err)
     (void)MPI_Get_library_version(mpi, &length);
     mpi[strcspn(mpi, ",\n")] = '\0';
     (void)H5get_libversion(&major, &minor, &release);
-    (void)printf("leaveout %s\n%s\nHDF5 %u.%u.%u\nzlib %s\nlibpng %s\nlibyaml %s\nprocessor %s\n",
-                 LEAVEOUT_VERSION, mpi, major, minor, release, zlibVersion(), png_get_libpng_ver(NULL),
-                 yaml_get_version_string(), lo_processor_type());
+    (void)printf("leaveout %s\n%s\nHDF5 %u.%u.%u\nzlib %s\nlibpng %s\n", LEAVEOUT_VERSION, mpi, major, minor,
+                 release, zlibVersion(), png_get_libpng_ver(NULL));
+#ifdef LIBJPEG_TURBO_VERSION_NUMBER
+    /* libjpeg says at run time what it is to nobody; this is what the program was built with. */
+    const int jpeg = LIBJPEG_TURBO_VERSION_NUMBER;
+    (void)printf("libjpeg-turbo %d.%d.%d\n", jpeg / 1000000, jpeg / 1000 % 1000, jpeg % 1000);
+#endif
+    (void)printf("libyaml %s\nprocessor %s\n", yaml_get_version_string(), lo_processor_type());
     return LO_OK;
 }
 

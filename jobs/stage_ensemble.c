@@ -1,6 +1,7 @@
 /* Stage ensemble: one task a model. Its record holds what the model did on every training and test example.
  */
 #include "base/clock.h"
+#include "data/readers.h"
 #include "jobs/farmed.h"
 #include "jobs/kept.h"
 #include "jobs/outcome.h"
@@ -242,32 +243,114 @@ static lo_status fill_row(publication *p, int64_t model, int64_t row, bool *dama
     return status;
 }
 
-/* The examples' numbers and labels: slabs of examples. */
-static lo_status add_examples(publication *p, const char *group, const lo_examples *examples, int numbers[3],
-                              lo_error *err)
+/* What is known of examples, with its values, in the order in which it is written: their numbers and labels.
+ * A level of labels that they do not have is NULL. */
+enum { FACTS = 5 };
+typedef struct fact {
+    const char *name;
+    lo_h5_type type;
+    const void *value;
+} fact;
+
+static void list_facts(const lo_examples *examples, fact facts[FACTS])
 {
-    static const char *const names[3] = {"index", "label", "label_true"};
+    facts[0] = (fact){"index", LO_H5_I64, examples->index};
+    facts[1] = (fact){"label", LO_H5_I32, examples->label};
+    facts[2] = (fact){"label_true", LO_H5_I32, examples->label_true};
+    facts[3] = (fact){"label_fine", LO_H5_I32, examples->label_fine};
+    facts[4] = (fact){"label_coarse", LO_H5_I32, examples->label_coarse};
+}
+
+/* Slabs of examples. */
+static lo_status add_examples(publication *p, const char *group, const lo_examples *examples,
+                              int numbers[FACTS], lo_error *err)
+{
+    fact facts[FACTS];
     int64_t first;
     int64_t count;
+    list_facts(examples, facts);
     lo_shard(examples->count, 1, p->study->run.rank, p->study->run.ranks, &first, &count);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < FACTS; i++) {
         char path[64];
-        (void)snprintf(path, sizeof(path), "/%s/%s", group, names[i]);
-        LO_TRY(lo_h5_add(&p->h5, path, i == 0 ? LO_H5_I64 : LO_H5_I32, examples->count, 0, first, count,
-                         &numbers[i], err));
+        (void)snprintf(path, sizeof(path), "/%s/%s", group, facts[i].name);
+        if (facts[i].value != NULL) {
+            LO_TRY(
+                lo_h5_add(&p->h5, path, facts[i].type, examples->count, 0, first, count, &numbers[i], err));
+        }
     }
     return LO_OK;
 }
 
-static lo_status write_examples(publication *p, const lo_examples *examples, const int numbers[3],
+static lo_status write_examples(publication *p, const lo_examples *examples, const int numbers[FACTS],
                                 lo_error *err)
 {
+    fact facts[FACTS];
     int64_t first;
     int64_t count;
+    list_facts(examples, facts);
     lo_shard(examples->count, 1, p->study->run.rank, p->study->run.ranks, &first, &count);
-    LO_TRY(lo_h5_write(&p->h5, numbers[0], count, examples->index + first, LO_OK, err));
-    LO_TRY(lo_h5_write(&p->h5, numbers[1], count, examples->label + first, LO_OK, err));
-    return lo_h5_write(&p->h5, numbers[2], count, examples->label_true + first, LO_OK, err);
+    for (int i = 0; i < FACTS; i++) {
+        if (facts[i].value != NULL) {
+            const char *mine = (const char *)facts[i].value + (size_t)first * lo_h5_size(facts[i].type);
+            LO_TRY(lo_h5_write(&p->h5, numbers[i], count, mine, LO_OK, err));
+        }
+    }
+    return LO_OK;
+}
+
+/* The names of classes that the data set has, one level a dataset; the job's own names are in the job. Rank 0
+ * writes them all. */
+enum { LEVELS = 3 };
+_Static_assert((int)LO_MAX_CLASS_NAME < (int)LO_H5_TEXT_SIZE, "names fit their dataset");
+
+typedef struct level {
+    const char *path;
+    const char *const *names; /* or NULL */
+    int32_t classes;
+} level;
+
+static void list_levels(const lo_dataset *d, level levels[LEVELS])
+{
+    levels[0] = (level){"/class_name", d->class_name, d->classes};
+    levels[1] = (level){"/class_name_fine", d->fine_name, d->fine_classes};
+    levels[2] = (level){"/class_name_coarse", d->coarse_name, d->coarse_classes};
+}
+
+static lo_status add_names(publication *p, int numbers[LEVELS], lo_error *err)
+{
+    level levels[LEVELS];
+    const bool mine = p->study->run.rank == 0;
+    list_levels(&p->study->data, levels);
+    for (int l = 0; l < LEVELS; l++) {
+        const int64_t rows = levels[l].classes;
+        if (levels[l].names != NULL) {
+            LO_TRY(lo_h5_add(&p->h5, levels[l].path, LO_H5_CHARS, rows, 0, mine ? 0 : rows, mine ? rows : 0,
+                             &numbers[l], err));
+        }
+    }
+    return LO_OK;
+}
+
+static lo_status write_names(publication *p, const int numbers[LEVELS], lo_error *err)
+{
+    level levels[LEVELS];
+    list_levels(&p->study->data, levels);
+    for (int l = 0; l < LEVELS; l++) {
+        const int64_t rows = p->study->run.rank == 0 ? levels[l].classes : 0;
+        if (levels[l].names == NULL) {
+            continue;
+        }
+        char *text = calloc((size_t)rows + 1, LO_H5_TEXT_SIZE);
+        for (int64_t c = 0; text != NULL && c < rows; c++) {
+            (void)snprintf(text + c * LO_H5_TEXT_SIZE, LO_H5_TEXT_SIZE, "%s", levels[l].names[c]);
+        }
+        const lo_status made =
+            text != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory for names of classes");
+        const lo_status status = lo_h5_write(&p->h5, numbers[l], rows, text, made, err);
+        free(text);
+        LO_TRY(status);
+    }
+    return LO_OK;
 }
 
 static lo_status write_attributes(publication *p, lo_error *err)
@@ -301,17 +384,20 @@ static lo_status write_attributes(publication *p, lo_error *err)
 static lo_status write_file(publication *p, bool *damaged, lo_error *err)
 {
     lo_study *s = p->study;
-    int train[3];
-    int test[3];
+    int train[FACTS];
+    int test[FACTS];
+    int names[LEVELS];
     for (int c = 0; c < COLUMNS; c++) {
         layout *l = &p->column[c];
         LO_TRY(lo_h5_add(&p->h5, l->path, l->type, p->models, l->items, p->first, p->count, &l->number, err));
     }
     LO_TRY(add_examples(p, "train", &s->data.train, train, err));
     LO_TRY(add_examples(p, "test", &s->data.test, test, err));
+    LO_TRY(add_names(p, names, err));
     LO_TRY(write_attributes(p, err));
     LO_TRY(write_examples(p, &s->data.train, train, err));
     LO_TRY(write_examples(p, &s->data.test, test, err));
+    LO_TRY(write_names(p, names, err));
     int64_t rounds = (p->count + p->batch - 1) / p->batch;
     MPI_Allreduce(MPI_IN_PLACE, &rounds, 1, MPI_INT64_T, MPI_MAX, s->run.comm);
     for (int64_t round = 0; round < rounds; round++) {
@@ -446,7 +532,9 @@ lo_status lo_publish_ensemble(lo_study *study, lo_ledger *ledger, bool *damaged,
         for (int c = 0; c < COLUMNS; c++) {
             bytes += (uint64_t)p.models * row_bytes(&p.column[c]);
         }
-        bytes += 16 * (uint64_t)(study->data.train.count + study->data.test.count);
+        bytes += 24 * (uint64_t)(study->data.train.count + study->data.test.count);
+        bytes += (uint64_t)LO_H5_TEXT_SIZE *
+                 (uint64_t)(study->data.classes + study->data.fine_classes + study->data.coarse_classes);
         status = lo_h5_create(comm, path, bytes, &p.h5, err);
         if (status == LO_OK) {
             status = write_file(&p, damaged, err);

@@ -454,13 +454,14 @@ static lo_status gather(material *m, lo_error *err)
     m->job = lo_job_effective(s->job);
     r->job_yaml = m->job;
     const int64_t names = lo_job_length(s->job, "data.class_names");
+    const bool named = names >= s->data.classes;
     m->class_name = calloc((size_t)s->data.classes + 1, sizeof(*m->class_name));
     if (m->job == NULL || m->class_name == NULL) {
         return lo_fail(err, LO_INTERNAL, "no memory for the report");
     }
-    if (names >= s->data.classes) {
+    if (named || s->data.class_name != NULL) {
         for (int c = 0; c < s->data.classes; c++) {
-            m->class_name[c] = lo_job_text_at(s->job, "data.class_names", c);
+            m->class_name[c] = named ? lo_job_text_at(s->job, "data.class_names", c) : s->data.class_name[c];
         }
         r->class_name = m->class_name;
     }

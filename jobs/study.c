@@ -168,6 +168,15 @@ lo_recipe lo_study_recipe(const lo_job *job)
                         .peak = lo_job_real(job, "train.schedule.peak"),
                         .seed = (uint64_t)lo_job_int(job, "seed"),
                         .precision = lo_precision_named(lo_job_text(job, "train.precision"))};
+    recipe.augment.flip = lo_job_lists(job, "train.augment", "flip")               ? LO_FLIP_RANDOM
+                          : lo_job_lists(job, "train.augment", "alternating_flip") ? LO_FLIP_ALTERNATING
+                                                                                   : LO_FLIP_NONE;
+    if (lo_job_lists(job, "train.augment", "crop")) {
+        recipe.augment.crop = (int32_t)lo_job_int(job, "train.crop");
+    }
+    if (lo_job_lists(job, "train.augment", "cutout")) {
+        recipe.augment.cutout = (int32_t)lo_job_int(job, "train.cutout");
+    }
     const int64_t milestones = lo_job_length(job, "train.schedule.milestones");
     for (int64_t i = 0; i < milestones && i < LO_MAX_MILESTONES; i++) {
         recipe.milestones[recipe.milestone_count++] =

@@ -244,18 +244,18 @@ static lo_status apply_override(reader *r, const char *text, const char *name)
     return status;
 }
 
-/* The value of the key that decides whether this one applies; NULL: it has none. */
-static const char *deciding(const lo_job *job, const lo_key *key)
+/* The key that decides whether this one applies. */
+static const lo_value *deciding(const lo_job *job, const lo_key *key)
 {
     char path[MAX_PATH];
     (void)snprintf(path, sizeof(path), "%.*s", (int)strcspn(key->only, " "), key->only);
-    return job->values[lo_key_find(path)].text;
+    return &job->values[lo_key_find(path)];
 }
 
 /* A key's default, which may depend on the key that decides whether it applies. */
 static const char *fallback_of(const lo_job *job, const lo_key *key, char buffer[MAX_PATH])
 {
-    const char *chosen = key->fallbacks != NULL ? deciding(job, key) : NULL;
+    const char *chosen = key->fallbacks != NULL ? deciding(job, key)->text : NULL;
     for (const char *pair = key->fallbacks; chosen != NULL && pair != NULL && *pair != '\0';) {
         const size_t name = strcspn(pair, " "), text = strcspn(pair + name + 1, " ");
         if (strlen(chosen) == name && strncmp(pair, chosen, name) == 0) {
@@ -366,8 +366,13 @@ static bool applies(const lo_job *job, int i)
     if (only == NULL) {
         return true;
     }
-    const char *chosen = deciding(job, lo_key_at(i));
-    return chosen != NULL && lo_in_words(chosen, only + strcspn(only, " "));
+    const lo_value *chosen = deciding(job, lo_key_at(i));
+    const char *words = only + strcspn(only, " ");
+    bool found = chosen->text != NULL && lo_in_words(chosen->text, words);
+    for (int64_t k = 0; chosen->texts != NULL && k < chosen->count; k++) { /* of a list, any */
+        found = found || lo_in_words(chosen->texts[k], words);
+    }
+    return found;
 }
 
 /* Has key i a value that means something: its section is there, it applies, it was given or has a default? */
@@ -395,7 +400,7 @@ static lo_status check_presence(const reader *r, int i)
         char path[MAX_PATH];
         (void)snprintf(path, sizeof(path), "%.*s", (int)length, key->only);
         return lo_fail_at(r->in.err, r->places[i], "%s: found with %s: %s; allowed only with %s: %s",
-                          key->path, path, job->values[lo_key_find(path)].text, path, key->only + length + 1);
+                          key->path, path, deciding(job, key)->canonical, path, key->only + length + 1);
     }
     if (!job->values[i].given && key->fallback == NULL && applies(job, i)) {
         char allowed[512];
@@ -437,6 +442,15 @@ static lo_status check_distinct(const reader *r, const char *path)
     return status;
 }
 
+static lo_status check_augment(const reader *r)
+{
+    return lo_job_lists(r->job, "train.augment", "flip") &&
+                   lo_job_lists(r->job, "train.augment", "alternating_flip")
+               ? lo_fail_at(r->in.err, r->places[lo_key_find("train.augment")],
+                            "train.augment: found flip and alternating_flip; allowed: one of them")
+               : LO_OK;
+}
+
 /* Rules that take more than one key. Those that need the data are checked where the data are. */
 static lo_status check_rules(const reader *r)
 {
@@ -453,6 +467,7 @@ static lo_status check_rules(const reader *r)
                 from_ensemble[k]);
         }
     }
+    LO_TRY(check_augment(r));
     LO_TRY(check_distinct(r, "train.schedule.milestones"));
     return check_distinct(r, "ensemble.examples");
 }

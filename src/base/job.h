@@ -47,8 +47,9 @@ typedef struct lo_key {
     const char
         *fallbacks; /* other defaults, with some values of the key in `only`: "vit 192 ..."; NULL: none */
     const char *choices; /* separated by spaces */
-    const char *only; /* the key that decides whether this one applies and the values with which it does, such
-                       * as "ensemble.design random balanced"; NULL: it always applies */
+    const char
+        *only; /* the key that decides whether this one applies and the values with which it does (of a list:
+                * any of them), such as "ensemble.design random balanced"; NULL: it always applies */
     const char *unit; /* "" for none */
     lo_key_group group;
     bool grows;            /* a study may raise it: models, seeds; no part of any digest */

@@ -161,6 +161,14 @@ static const lo_key table[] = {
     OTHER(LO_KEY_TEXT, "train.from_digest", "none", LO_KEYS_RECIPE, .digest_of = "train.from",
           .help = "Digest of that file's content, by which a study knows it again: filled in when it is not "
                   "given."),
+    OTHER(LO_KEY_NAMES, "train.augment", "[]", LO_KEYS_RECIPE, .choices = "flip alternating_flip crop cutout",
+          .help = "What an epoch changes of each image: flip exchanges left and right by chance, "
+                  "alternating_flip every other epoch; crop moves the window, beyond the edge the image is "
+                  "reflected; cutout puts the mean into a square."),
+    INT("train.crop", "4", 1, 1024, "pixels", LO_KEYS_RECIPE, .only = "train.augment crop",
+        .help = "How far the window moves at most, each way."),
+    INT("train.cutout", "8", 1, 1024, "pixels", LO_KEYS_RECIPE, .only = "train.augment cutout",
+        .help = "The side of the square; it may pass the image's edge."),
     REAL("train.checkpoint_minutes", "10", 0, 100000, "minutes", LO_KEYS_NONE,
          .help =
              "Save a training that takes longer this often, so that a kill costs no more; 0: only when it is "

@@ -61,7 +61,7 @@ char **lo_source_names(int32_t count);
 
 /* Sets names[i] to `length` bytes of text. Allowed are 1 to LO_MAX_CLASS_NAME bytes of UTF-8 without control
  * characters; false if they are not, or without memory. */
-enum { LO_MAX_CLASS_NAME = 255 };
+enum { LO_MAX_CLASS_NAME = 127 };
 bool lo_source_name(char **names, int32_t i, const char *text, size_t length);
 bool lo_source_name_allowed(const char *text, size_t length);
 

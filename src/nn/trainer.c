@@ -1,6 +1,7 @@
 #include "nn/trainer.h"
 
 #include "base/clock.h"
+#include "nn/augment.h"
 #include "nn/batch.h"
 #include "nn/loss.h"
 #include "nn/optimizer.h"
@@ -33,10 +34,13 @@ struct lo_trainer {
     lo_order_entry *work; /* [2 * dataset->train.count] */
     uint32_t *order;      /* [dataset->train.count] */
     int32_t *labels;      /* [capacity] */
-    char preset[32];      /* its name */
-    int64_t batches;      /* of the last training: what the running statistics have seen */
-    float *start;         /* weights, then statistics, that trainings start from; NULL: fresh ones */
-    uint32_t start_crc;   /* of them */
+    float *image;         /* one example before its view is taken; NULL without augmentation */
+    uint64_t model_seed;  /* of the training, and the epoch it is in: what views are keyed by */
+    int64_t epoch;
+    char preset[32];    /* its name */
+    int64_t batches;    /* of the last training: what the running statistics have seen */
+    float *start;       /* weights, then statistics, that trainings start from; NULL: fresh ones */
+    uint32_t start_crc; /* of them */
     lo_checkpoint *checkpoint;
     lo_observer observer;
     lo_logging logging;
@@ -82,6 +86,9 @@ static void reserve(lo_trainer *trainer, lo_memory *memory)
     trainer->work = lo_memory_bytes(memory, 2 * examples, sizeof(lo_order_entry));
     trainer->order = lo_memory_bytes(memory, examples, sizeof(uint32_t));
     trainer->labels = lo_memory_bytes(memory, trainer->capacity, sizeof(int32_t));
+    if (lo_augments(&trainer->recipe.augment)) {
+        trainer->image = lo_memory_floats(memory, lo_network_input_size(trainer->network));
+    }
 }
 
 static lo_status check_recipe(const lo_recipe *recipe, lo_error *err)
@@ -107,6 +114,7 @@ lo_status lo_trainer_create(const lo_model_spec *model, const lo_recipe *recipe,
     lo_trainer *trainer = NULL;
     *out = NULL;
     LO_TRY(check_recipe(recipe, err));
+    LO_TRY(lo_augment_check(&recipe->augment, dataset->shape, err));
     LO_TRY(lo_kernels_check(err));
     trainer = calloc(1, sizeof(*trainer));
     if (trainer == NULL) {
@@ -193,15 +201,34 @@ double lo_trainer_step_flops(const lo_trainer *trainer)
 /* ---- training
  * --------------------------------------------------------------------------------------------------- */
 
-/* Converts example `row` of `examples` into place `at` of the batch. */
-static lo_status take_example(lo_trainer *trainer, const lo_examples *examples, size_t row, size_t at,
-                              const lo_tick *tick)
+/* x = training example `row` as an epoch of a training sees it. */
+static void take_view(const lo_trainer *trainer, uint64_t model_seed, int64_t epoch, size_t row, float *x)
 {
-    lo_network *network = trainer->network;
-    lo_batch_example(network->kernels, trainer->dataset, examples, row,
-                     lo_network_input(network) + at * lo_network_input_size(network));
-    trainer->labels[at] = examples->label[row];
-    return at % EXAMPLES_A_TICK == 0 ? lo_tick_call(tick) : LO_OK;
+    const lo_dataset *dataset = trainer->dataset;
+    const lo_augment *augment = &trainer->recipe.augment;
+    float *image = lo_augments(augment) ? trainer->image : x;
+    lo_batch_example(trainer->network->kernels, dataset, &dataset->train, row, image);
+    if (lo_augments(augment)) {
+        const lo_view view =
+            lo_view_of(augment, dataset->shape, trainer->recipe.seed, model_seed, epoch, (uint32_t)row);
+        lo_view_take(&view, dataset->shape, image, x);
+    }
+}
+
+lo_status lo_trainer_view(lo_trainer *trainer, uint64_t model_seed, int64_t epoch, int64_t row, float *x,
+                          lo_error *err)
+{
+    if (row < 0 || row >= trainer->dataset->train.count || epoch < 0 || epoch >= trainer->recipe.epochs) {
+        return lo_fail(err, LO_USAGE, "a view of example %lld of %lld in epoch %lld of %d", (long long)row,
+                       (long long)trainer->dataset->train.count, (long long)epoch, trainer->recipe.epochs);
+    }
+    take_view(trainer, model_seed, epoch, (size_t)row, x);
+    return LO_OK;
+}
+
+static float *input_at(lo_trainer *trainer, size_t at)
+{
+    return lo_network_input(trainer->network) + at * lo_network_input_size(trainer->network);
 }
 
 static lo_status step(lo_trainer *trainer, const uint32_t *rows, size_t count, double lr, const lo_tick *tick,
@@ -209,9 +236,15 @@ static lo_status step(lo_trainer *trainer, const uint32_t *rows, size_t count, d
 {
     lo_network *network = trainer->network;
     for (size_t i = 0; i < count; i++) {
-        LO_TRY(take_example(trainer, &trainer->dataset->train, rows[i], i, tick));
+        take_view(trainer, trainer->model_seed, trainer->epoch, rows[i], input_at(trainer, i));
+        trainer->labels[i] = trainer->dataset->train.label[rows[i]];
+        LO_TRY(i % EXAMPLES_A_TICK == 0 ? lo_tick_call(tick) : LO_OK);
     }
+    network->draw.seed = trainer->recipe.seed;
+    network->draw.model_seed = trainer->model_seed;
+    network->draw.example = rows;
     LO_TRY(lo_network_forward(network, count, true, tick));
+    network->draw.step++;
     *loss = lo_softmax_loss(lo_network_logits(network), lo_network_logit_step(network), trainer->labels,
                             count, network->classes, trainer->recipe.label_smoothing,
                             lo_network_logit_slope(network), correct) /
@@ -283,7 +316,6 @@ static lo_status begin_weights(lo_trainer *trainer, uint64_t model_seed, const l
 
 /* One training under way. */
 typedef struct course {
-    uint64_t model_seed;
     const uint32_t *members;
     const lo_tick *tick;
     lo_progress progress;
@@ -295,7 +327,7 @@ static course make_course(lo_trainer *trainer, uint64_t model_seed, const uint32
 {
     const lo_recipe *recipe = &trainer->recipe;
     const lo_training_log *log = trainer->observer.log;
-    course c = {.model_seed = model_seed, .members = members, .tick = tick, .begun = lo_clock_monotonic()};
+    course c = {.members = members, .tick = tick, .begun = lo_clock_monotonic()};
     c.progress = (lo_progress){
         .network = trainer->network, .optimizer = &trainer->optimizer, .observer = &trainer->observer};
     c.progress.identity =
@@ -362,20 +394,24 @@ static lo_logging begin_log(const lo_trainer *trainer, const course *c)
 static lo_status begin(lo_trainer *trainer, course *c)
 {
     bool resumed;
+    const lo_training_identity *id = &c->progress.identity;
     const lo_position *at = &c->progress.at;
+    trainer->model_seed = id->model_seed;
     trainer->logging = begin_log(trainer, c);
     LO_TRY(resume(trainer, c, &resumed));
     if (resumed) {
         trainer->logging.epoch = at->epoch;
         trainer->batches = trainer->optimizer.steps;
+        trainer->network->draw.step = (uint64_t)trainer->batches;
         c->begun -= at->seconds;
         return LO_OK;
     }
     c->progress.at = (lo_position){0};
     trainer->logging = begin_log(trainer, c); /* what could not be used may have left something there */
     trainer->batches = 0;
+    trainer->network->draw.step = 0;
     lo_optimizer_start(&trainer->optimizer, trainer->network);
-    return begin_weights(trainer, c->model_seed, c->tick);
+    return begin_weights(trainer, id->model_seed, c->tick);
 }
 
 /* Between two batches: saves the training when who runs it asks for that. */
@@ -427,8 +463,9 @@ static lo_status train_epoch(lo_trainer *trainer, course *c, lo_training *out, l
     const lo_training_identity *id = &c->progress.identity;
     lo_position *at = &c->progress.at;
     int64_t seen = at->batch * recipe->batch;
+    trainer->epoch = at->epoch;
     LO_TRY(lo_tick_call(c->tick));
-    lo_epoch_order(recipe->seed, c->model_seed, at->epoch, c->members, id->members, trainer->work,
+    lo_epoch_order(recipe->seed, id->model_seed, at->epoch, c->members, id->members, trainer->work,
                    trainer->order);
     while (at->batch < id->batches && !out->diverged) {
         const int64_t size = id->members - seen < recipe->batch ? id->members - seen : recipe->batch;
@@ -506,7 +543,10 @@ static lo_status each_batch(lo_trainer *trainer, const lo_examples *examples, co
         const int64_t left = examples->count - first;
         const size_t count = left < (int64_t)trainer->capacity ? (size_t)left : trainer->capacity;
         for (size_t i = 0; i < count && status == LO_OK; i++) {
-            status = take_example(trainer, examples, (size_t)first + i, i, tick);
+            lo_batch_example(trainer->network->kernels, trainer->dataset, examples, (size_t)first + i,
+                             input_at(trainer, i));
+            trainer->labels[i] = examples->label[(size_t)first + i];
+            status = i % EXAMPLES_A_TICK == 0 ? lo_tick_call(tick) : LO_OK;
         }
         if (status == LO_OK) {
             status = lo_network_forward(trainer->network, count, false, tick);

@@ -32,6 +32,14 @@ typedef enum lo_schedule {
     LO_SCHEDULE_ONE_CYCLE
 } lo_schedule;
 
+/* How an epoch's view of an image differs from the image: see augment.h. */
+typedef enum lo_flip { LO_FLIP_NONE, LO_FLIP_RANDOM, LO_FLIP_ALTERNATING } lo_flip;
+typedef struct lo_augment {
+    lo_flip flip;
+    int32_t crop;   /* pixels by which the window moves at most; 0: not */
+    int32_t cutout; /* side of the hole; 0: none */
+} lo_augment;
+
 /* The job's train section. */
 typedef struct lo_recipe {
     int32_t epochs;
@@ -51,6 +59,7 @@ typedef struct lo_recipe {
     double peak;   /* one_cycle: where lr is reached, a share of the steps after the warm-up */
     uint64_t seed; /* the job's */
     lo_precision precision;
+    lo_augment augment;
 } lo_recipe;
 
 /* The optimizer, the schedule of a name of the job file; an unknown one gives a value that lo_trainer_create
@@ -135,6 +144,11 @@ typedef struct lo_observer {
 
 /* The observer (copied) of all trainings from now on; NULL: none. A log costs no second pass. */
 void lo_trainer_observe(lo_trainer *trainer, const lo_observer *observer);
+
+/* What a training of model_seed saw of training example `row` in an epoch (from 0): x [channels, height,
+ * width], as the network has it. Errors: LO_USAGE for a row or an epoch that there is not. */
+lo_status lo_trainer_view(lo_trainer *trainer, uint64_t model_seed, int64_t epoch, int64_t row, float *x,
+                          lo_error *err);
 
 /* Where every training from now on saves itself when it is asked to, and goes on from if there is a
  * checkpoint of just this training (weights, statistics, state of the optimizer, position, sums, log): bit

@@ -55,6 +55,7 @@ N, M = 23, 9
 y, z = rng.integers(0, 3, N), rng.integers(0, 3, M)
 y[:3] = 0, 1, 2
 features = rng.normal(size=(N, 5)) * 10.0 ** rng.integers(-20, 20, (N, 5)), rng.normal(size=(M, 5))
+small = [as_float32(f) for f in features]
 pixels = rng.integers(0, 256, (N, 4, 6, 3), dtype=np.uint8), rng.integers(0, 256, (M, 4, 6, 3), dtype=np.uint8)
 
 # npy and HDF5: features of either size, labels of every type, images in either layout.
@@ -66,6 +67,8 @@ for size, kind in ((np.float32, np.int64), (np.float64, np.uint8), (np.float64, 
     directory("hdf5")
     save_h5(os.path.join(root, "hdf5", name + ".h5"), x, y.astype(kind), t, z.astype(kind))
     expect(f"hdf5-{name}", "hdf5", f"hdf5/{name}.h5", [(as_float32(x), y), (as_float32(t), z)])
+save_h5(os.path.join(root, "hdf5", "big-endian.h5"), small[0].astype(">f4"), y.astype(">i4"), small[1].astype(">f8"), z.astype(">u2"))
+expect("hdf5-big-endian", "hdf5", "hdf5/big-endian.h5", [(small[0], y), (small[1], z)])
 first = [np.ascontiguousarray(p.transpose(0, 3, 1, 2)) for p in pixels]
 for layout, arrays, options in (("nhwc", pixels, "-"), ("nchw", first, "-"), ("said", pixels, "layout=nhwc")):
     save(directory(f"npy-{layout}"), arrays[0], y, arrays[1], z)
@@ -90,7 +93,6 @@ expect("npy-versions", "npy", "npy-versions", [(as_float32(features[0]), y), (as
 
 # CSV: numpy's own, with names, quotes, another column for the label, CR LF.
 path = directory("csv-numpy")
-small = [f.astype(np.float32) for f in features]
 for file, x, l in (("train", small[0], y), ("test", small[1], z)):
     np.savetxt(os.path.join(path, file + ".csv"), np.column_stack([x.astype(np.float64), l]), delimiter=",", fmt=["%.18e"] * 5 + ["%d"])
 expect("csv-numpy", "csv", "csv-numpy", [(small[0], y), (small[1], z)])

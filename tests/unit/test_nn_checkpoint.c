@@ -41,6 +41,8 @@ static const variant variants[] = {
      {COMMON, .optimizer = LO_OPTIMIZER_ADAMW, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8,
       .schedule = LO_SCHEDULE_STEP, .milestones = {1}, .milestone_count = 1, .gamma = 0.1,
       .precision = LO_BF16}},
+    {"layers", /* with dropout */
+     {COMMON, .momentum = 0.9, .augment = {.flip = LO_FLIP_RANDOM, .crop = 2, .cutout = 3}}},
 };
 enum { VARIANTS = sizeof(variants) / sizeof(variants[0]) };
 
@@ -139,7 +141,12 @@ static lo_status play(const scene *s, host *h, trace *to)
 {
     lo_error err = {{0}};
     lo_trainer *trainer = NULL;
-    const lo_model_spec model = {.preset = s->how->preset, .hidden = {20}, .hidden_count = 1, .width = 4};
+    const lo_model_spec model = {.preset = s->how->preset,
+                                 .hidden = {20},
+                                 .hidden_count = 1,
+                                 .width = 4,
+                                 .layers = "[flatten, {linear: 20}, relu, {dropout: 0.3}, {linear: 5}]",
+                                 .layers_file = "test"};
     if (lo_trainer_create(&model, &s->how->recipe, &s->data->dataset, &trainer, &err) != LO_OK) {
         fail_msg("%s", err.text);
     }
