@@ -488,6 +488,20 @@ static lo_status check_processor(lo_study *study, lo_error *err)
     return status;
 }
 
+/* Collective. The best level of the kernels that every rank has and no environment forbids: a level has those
+ * below it. */
+static lo_status pin_common_level(const lo_run *run, lo_error *err)
+{
+    LO_TRY(lo_agree(run->comm, lo_kernels_check(err), err));
+    const int count = lo_kernels_count(LO_F32);
+    int from_below = 0; /* the chosen level's place */
+    while (from_below < count && lo_kernels_at(LO_F32, count - 1 - from_below) != lo_kernels_chosen(LO_F32)) {
+        from_below++;
+    }
+    MPI_Allreduce(MPI_IN_PLACE, &from_below, 1, MPI_INT, MPI_MIN, run->comm);
+    return lo_agree(run->comm, lo_kernels_pin(lo_kernels_at(LO_F32, count - 1 - from_below)->name, err), err);
+}
+
 /* Collective. Pins the job's instruction set on every rank, and finds the precision that pays on all of them
  * with it. */
 static lo_status pin_kernels(const lo_run *run, const lo_study_options *options, lo_precision *best,
@@ -506,6 +520,9 @@ static lo_status pin_kernels(const lo_run *run, const lo_study_options *options,
     LO_TRY(lo_agree(run->comm, status, err));
     MPI_Bcast(isa, sizeof(isa), MPI_CHAR, 0, run->comm);
     LO_TRY(lo_agree(run->comm, lo_kernels_pin(isa, err), err));
+    if (strcmp(isa, "auto") == 0) {
+        LO_TRY(pin_common_level(run, err));
+    }
     int pays = lo_bf16_pays();
     MPI_Allreduce(MPI_IN_PLACE, &pays, 1, MPI_INT, MPI_MIN, run->comm);
     *best = pays ? LO_BF16 : LO_F32;
