@@ -278,11 +278,13 @@ static lo_status check_growth(const char *directory, const lo_job *study, const 
 {
     for (int i = 0; i < lo_key_count(); i++) {
         const lo_key *key = lo_key_at(i);
-        if (!key->grows || key->type != LO_KEY_INT) {
+        char section[64];
+        (void)snprintf(section, sizeof(section), "%.*s", (int)strcspn(key->path, "."), key->path);
+        if (!key->grows || key->type != LO_KEY_INT || !lo_job_has(study, section)) {
             continue;
         }
         const int64_t before = lo_job_int(study, key->path);
-        const int64_t now = lo_job_int(job, key->path);
+        const int64_t now = lo_job_has(job, section) ? lo_job_int(job, key->path) : 0;
         if (now < before) {
             return lo_fail(err, LO_USAGE,
                            "%s: %s is %lld in the study and %lld in the job: a study can only grow",
@@ -313,6 +315,11 @@ static lo_status settle_job(const char *directory, lo_job *job, bool alone, lo_e
         if (differ == 0 && access(file, F_OK) == 0 && lo_job_has(study, "influence") &&
             lo_job_has(job, "influence")) {
             differ += lo_job_differences(study, job, LO_KEYS_INFLUENCE, text, sizeof(text));
+        }
+        (void)snprintf(file, sizeof(file), "%s/originals", directory);
+        if (differ == 0 && access(file, F_OK) == 0 && lo_job_has(study, "originals") &&
+            lo_job_has(job, "originals")) {
+            differ += lo_job_differences(study, job, LO_KEYS_ORIGINALS, text, sizeof(text));
         }
         if (differ > 0) {
             text[strlen(text) - (text[strlen(text) - 1] == '\n')] = '\0';
@@ -449,9 +456,10 @@ static lo_status check_processor(lo_study *study, lo_error *err)
     memcpy(first, mine, sizeof(first));
     lo_status status = LO_OK;
     const bool strict = strcmp(lo_job_text(study->job, "reproducible"), "strict") == 0;
-    if (run->rank == 0) {
+    for (int stage = LO_STAGE_ENSEMBLE; run->rank == 0 && status == LO_OK && stage <= LO_STAGE_ORIGINALS;
+         stage++) {
         lo_ledger ledger;
-        status = lo_ledger_create(run->study, LO_STAGE_ENSEMBLE, 0, 0, &ledger, err);
+        status = lo_ledger_create(run->study, (lo_stage)stage, 0, 0, &ledger, err);
         if (status == LO_OK) {
             status = lo_ledger_read(&ledger, err);
         }
