@@ -1,6 +1,7 @@
 /* leaveout plan: what a job will take, from a short training of one model here. */
 #include "base/clock.h"
 #include "jobs/commands.h"
+#include "jobs/original.h"
 #include "jobs/outcome.h"
 #include "jobs/preview.h"
 #include "jobs/stages.h"
@@ -128,6 +129,29 @@ static double memory_per_rank(const lo_design *design, const lo_dataset *data, c
     return libraries + larger(larger(prepare, train), larger(published, contrast));
 }
 
+/* Trainings on everything, with what their records and files take. */
+typedef struct originals_plan {
+    int64_t seeds;
+    double seconds, wall, core, disk,
+        memory; /* of one; of the stage, on the ranks and all; bytes of files; a record */
+} originals_plan;
+
+static originals_plan plan_originals(const lo_job *job, const lo_dataset *data, int64_t ranks, const probe *p)
+{
+    if (!lo_job_has(job, "originals")) {
+        return (originals_plan){0};
+    }
+    const int64_t n = data->train.count, epochs = lo_job_int(job, "train.epochs");
+    const double files = (double)(1 + lo_job_length(job, "originals.checkpoints"));
+    originals_plan o = {.seeds = lo_job_int(job, "originals.seeds"),
+                        .memory = (double)lo_original_size(n, epochs, lo_originals_logged(job))};
+    o.seconds = (double)n * (double)epochs / p->train_rate + (double)data->test.count / p->evaluate_rate;
+    o.wall = ceil((double)o.seeds / (double)ranks) * o.seconds;
+    o.core = (double)o.seeds * o.seconds;
+    o.disk = (double)o.seeds * (2 * o.memory + files * (double)p->parameters * sizeof(float));
+    return o;
+}
+
 static void print_plan(const lo_job *job, const lo_dataset *data, const lo_design *design, int64_t ranks,
                        const probe *p)
 {
@@ -156,22 +180,36 @@ static void print_plan(const lo_job *job, const lo_dataset *data, const lo_desig
         influence && p->contrast_rate > 0 ? (double)n * (double)n_test / p->contrast_rate : 0;
     const double contrast = contrast_core / (double)ranks + influence_bytes / written_per_s;
     const double cache = (double)data->map_size;
-    const double memory = memory_per_rank(design, data, p, ranks, influence, errors);
+    const bool ensemble = design->models > 0;
+    const originals_plan originals = plan_originals(job, data, ranks, p);
+    const double kept = fmin((double)lo_job_int(job, "ensemble.keep_models"), (double)design->models) *
+                        (double)p->parameters * sizeof(float);
+    const double memory = memory_per_rank(design, data, p, ranks, influence, errors) + originals.memory;
     const double journal = record * (double)design->models;
+    const double scores = ensemble ? (double)n * 48 : 0;
     (void)printf("probe: preset=%s parameters=%lld train_examples_per_s=%.0f evaluate_examples_per_s=%.0f\n",
                  lo_job_text(job, "model.preset"), (long long)p->parameters, p->train_rate, p->evaluate_rate);
-    (void)printf(
-        "stage=ensemble models=%lld seconds_per_model=%.2f wall_s=%.0f core_hours=%.3f disk_mb=%.1f\n",
-        (long long)design->models, model_seconds, wall, core / 3600, megabytes(2 * journal));
-    (void)printf("stage=scores wall_s=%.1f disk_mb=%.1f\n", 0.1 + columns / 1e9, megabytes((double)n * 48));
+    if (originals.seeds > 0) {
+        (void)printf(
+            "stage=originals models=%lld seconds_per_model=%.2f wall_s=%.0f core_hours=%.3f disk_mb=%.1f\n",
+            (long long)originals.seeds, originals.seconds, originals.wall, originals.core / 3600,
+            megabytes(originals.disk));
+    }
+    if (ensemble) {
+        (void)printf(
+            "stage=ensemble models=%lld seconds_per_model=%.2f wall_s=%.0f core_hours=%.3f disk_mb=%.1f\n",
+            (long long)design->models, model_seconds, wall, core / 3600, megabytes(2 * journal + kept));
+        (void)printf("stage=scores wall_s=%.1f disk_mb=%.1f\n", 0.1 + columns / 1e9, megabytes(scores));
+    }
     if (influence) {
         (void)printf("stage=influence wall_s=%.1f core_hours=%.4f disk_mb=%.1f\n", contrast,
                      contrast_core / 3600, megabytes(influence_bytes));
     }
     (void)printf("memory_per_rank_mb=%.0f shared_per_node_mb=%.0f\n", megabytes(memory), megabytes(cache));
     (void)printf("total ranks=%lld wall_s=%.0f core_hours=%.3f disk_mb=%.1f\n", (long long)ranks,
-                 wall + contrast + begin_and_end, core / 3600 + contrast_core / 3600,
-                 megabytes(2 * journal + influence_bytes + (double)n * 48 + cache + page));
+                 wall + originals.wall + contrast + begin_and_end,
+                 (core + originals.core + contrast_core) / 3600,
+                 megabytes(2 * journal + kept + originals.disk + influence_bytes + scores + cache + page));
     if (design->models % ranks != 0) {
         (void)printf("hint: %lld models on %lld ranks leave %lld ranks idle in the last round\n",
                      (long long)design->models, (long long)ranks,
@@ -186,8 +224,8 @@ lo_status lo_command_plan(const lo_command_line *line, lo_error *err)
     probe p = {0};
     LO_TRY(lo_option_int(line, "ranks", 1, 1 << 24, 1, &ranks, err));
     lo_status status = lo_preview_open(line, &v, err);
-    if (status == LO_OK && !lo_job_has(v.job, "ensemble")) {
-        (void)printf("the job has no stage that costs anything (no ensemble section)\n");
+    if (status == LO_OK && !lo_job_has(v.job, "ensemble") && !lo_job_has(v.job, "originals")) {
+        (void)printf("the job has no stage that costs anything (no ensemble or originals section)\n");
     } else if (status == LO_OK) {
         status = probe_training(v.job, &v.data, &p, err);
         if (status == LO_OK && lo_job_has(v.job, "influence") && v.data.test.count > 0) {

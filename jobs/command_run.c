@@ -28,6 +28,7 @@ static void say_usage(lo_study *study)
 /* What has to be published again is published, what is missing is computed. */
 static lo_status run_stages(lo_study *study, lo_error *err)
 {
+    LO_TRY(lo_stage_originals(study, err));
     LO_TRY(lo_stage_ensemble(study, err));
     if (study->left_to_others) {
         lo_run_say(
@@ -104,31 +105,44 @@ lo_status lo_command_run(const lo_command_line *line, lo_error *err)
     return with_study(&options, run_stages, err);
 }
 
+typedef lo_status publisher(lo_study *study, lo_ledger *ledger, bool *damaged, lo_error *err);
+
+/* Publishes what the journals hold of a stage that farms tasks; *done: how many. */
+static lo_status publish_stage(lo_study *study, lo_stage stage, lo_key_group keys, int64_t tasks,
+                               publisher *publish, int64_t *done, lo_error *err)
+{
+    lo_ledger ledger = {0};
+    bool damaged = false;
+    lo_status status =
+        lo_ledger_create(study->run.study, stage, lo_job_digest(study->job, keys), tasks, &ledger, err);
+    if (status == LO_OK && study->run.rank == 0) {
+        status = lo_ledger_read(&ledger, err);
+    }
+    status = lo_agree(study->run.comm, status, err);
+    if (status == LO_OK) {
+        status = publish(study, &ledger, &damaged, err);
+    }
+    if (status == LO_OK && damaged) {
+        status = lo_fail(err, LO_DATA,
+                         "%s: records of the journal are damaged; `leaveout run` trains their models again",
+                         study->run.study);
+    }
+    *done = ledger.done;
+    lo_ledger_destroy(&ledger);
+    return status;
+}
+
 static lo_status report_stages(lo_study *study, lo_error *err)
 {
+    int64_t done = 0;
     study->news = true; /* written again in any case */
+    if (lo_job_has(study->job, "originals")) {
+        LO_TRY(publish_stage(study, LO_STAGE_ORIGINALS, LO_KEYS_ORIGINALS,
+                             lo_job_int(study->job, "originals.seeds"), lo_publish_originals, &done, err));
+    }
     if (study->has_ensemble) {
-        lo_ledger ledger = {0};
-        bool damaged = false;
-        lo_status status =
-            lo_ledger_create(study->run.study, LO_STAGE_ENSEMBLE, lo_job_digest(study->job, LO_KEYS_ENSEMBLE),
-                             study->design.models, &ledger, err);
-        if (status == LO_OK && study->run.rank == 0) {
-            status = lo_ledger_read(&ledger, err);
-        }
-        status = lo_agree(study->run.comm, status, err);
-        if (status == LO_OK) {
-            status = lo_publish_ensemble(study, &ledger, &damaged, err);
-        }
-        if (status == LO_OK && damaged) {
-            status =
-                lo_fail(err, LO_DATA,
-                        "%s: records of the journal are damaged; `leaveout run` trains their models again",
-                        study->run.study);
-        }
-        const int64_t done = ledger.done;
-        lo_ledger_destroy(&ledger);
-        LO_TRY(status);
+        LO_TRY(publish_stage(study, LO_STAGE_ENSEMBLE, LO_KEYS_ENSEMBLE, study->design.models,
+                             lo_publish_ensemble, &done, err));
         if (done > 0) {
             LO_TRY(lo_stage_scores(study, err));
             LO_TRY(lo_stage_influence(study, err));

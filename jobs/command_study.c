@@ -4,6 +4,8 @@
 #include "base/json.h"
 #include "jobs/commands.h"
 #include "jobs/ensemble_file.h"
+#include "jobs/kept.h"
+#include "jobs/original.h"
 #include "jobs/study.h"
 #include "mpi/h5file.h"
 
@@ -16,14 +18,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A study as its files show it: job, ledger of the ensemble, attempts. */
+/* A stage whose tasks are trainings: what the journals say about them. */
+typedef struct stage {
+    lo_ledger ledger;
+    int64_t planned, given_up, left;
+} stage;
+
+/* A study as its files show it: job, ledgers, attempts. */
 typedef struct view {
     lo_job *job;
-    bool has_ensemble;
-    lo_ledger ledger;
+    bool has_ensemble, has_originals;
+    stage models, originals; /* a stage that the job does not have has no tasks */
     lo_attempt *attempt;
     int attempts, live;
-    int64_t planned, given_up, left;
     int64_t published, diverged; /* models in ensemble.h5, and how many of them diverged */
     char identity[80];           /* of ensemble.h5, as the files made from it name it */
     double rate;                 /* models a second over the last minutes, all attempts; 0: unknown */
@@ -32,7 +39,8 @@ typedef struct view {
 static void view_close(view *v)
 {
     lo_job_destroy(&v->job);
-    lo_ledger_destroy(&v->ledger);
+    lo_ledger_destroy(&v->models.ledger);
+    lo_ledger_destroy(&v->originals.ledger);
     free(v->attempt);
 }
 
@@ -47,23 +55,33 @@ static int64_t planned_models(const lo_job *job)
     return lo_job_int(job, "ensemble.models");
 }
 
+static lo_status stage_open(const char *directory, lo_stage number, uint64_t digest, int64_t planned,
+                            stage *s, lo_error *err)
+{
+    s->planned = planned;
+    LO_TRY(lo_ledger_create(directory, number, digest, planned, &s->ledger, err));
+    LO_TRY(lo_ledger_read(&s->ledger, err));
+    for (int64_t t = 0; t < planned; t++) {
+        s->given_up += s->ledger.entry[t].given_up && s->ledger.entry[t].file < 0;
+    }
+    s->left = planned - s->ledger.done - s->given_up;
+    return LO_OK;
+}
+
 static lo_status view_open(const char *directory, view *v, lo_error *err)
 {
     *v = (view){0};
     LO_TRY(lo_study_read_job(directory, &v->job, err));
-    v->planned = planned_models(v->job);
     v->has_ensemble = lo_job_has(v->job, "ensemble");
-    LO_TRY(lo_ledger_create(directory, LO_STAGE_ENSEMBLE, lo_job_digest(v->job, LO_KEYS_ENSEMBLE), v->planned,
-                            &v->ledger, err));
-    LO_TRY(lo_ledger_read(&v->ledger, err));
+    v->has_originals = lo_job_has(v->job, "originals");
+    LO_TRY(stage_open(directory, LO_STAGE_ENSEMBLE, lo_job_digest(v->job, LO_KEYS_ENSEMBLE),
+                      planned_models(v->job), &v->models, err));
+    LO_TRY(stage_open(directory, LO_STAGE_ORIGINALS, lo_job_digest(v->job, LO_KEYS_ORIGINALS),
+                      v->has_originals ? lo_job_int(v->job, "originals.seeds") : 0, &v->originals, err));
     LO_TRY(lo_attempt_list(directory, NULL, &v->attempt, &v->attempts, err));
     for (int i = 0; i < v->attempts; i++) {
         v->live += v->attempt[i].live;
     }
-    for (int64_t t = 0; t < v->planned; t++) {
-        v->given_up += v->ledger.entry[t].given_up && v->ledger.entry[t].file < 0;
-    }
-    v->left = v->planned - v->ledger.done - v->given_up;
     lo_ensemble_file ensemble;
     if (lo_ensemble_open(directory, &ensemble, NULL) == LO_OK) {
         v->published = ensemble.rows;
@@ -77,8 +95,8 @@ static lo_status view_open(const char *directory, view *v, lo_error *err)
         }
         int64_t done = 0;
         double last = v->attempt[i].start;
-        for (int s = 0; s < v->ledger.sources; s++) {
-            const lo_journal_file *source = &v->ledger.source[s];
+        for (int s = 0; s < v->models.ledger.sources; s++) {
+            const lo_journal_file *source = &v->models.ledger.source[s];
             if (source->attempt == v->attempt[i].number) {
                 done += source->done;
                 last = fmax(last, source->last);
@@ -105,8 +123,8 @@ static void last_end(const view *v, char *text, size_t size)
         return;
     }
     (void)snprintf(text, size, "never begun");
-    for (int s = 0; s < v->ledger.sources; s++) {
-        const lo_journal_file *source = &v->ledger.source[s];
+    for (int s = 0; s < v->models.ledger.sources; s++) {
+        const lo_journal_file *source = &v->models.ledger.source[s];
         if (source->attempt > newest || (source->attempt == newest && !source->ended)) {
             newest = source->attempt;
             (void)snprintf(text, size, "attempt %d %s", newest, source->ended ? source->reason : "died");
@@ -119,8 +137,9 @@ static const char *state_of(const view *v, const char *directory)
     if (v->live > 0) {
         return exists(directory, "halt") ? "stopping" : "running";
     }
-    if (v->left == 0 && exists(directory, "report.html")) {
-        return v->given_up > 0 ? "complete except for tasks given up" : "complete";
+    if (v->models.left + v->originals.left == 0 && exists(directory, "report.html")) {
+        return v->models.given_up + v->originals.given_up > 0 ? "complete except for tasks given up"
+                                                              : "complete";
     }
     return "waiting: run it again";
 }
@@ -139,19 +158,38 @@ static const char *published(const view *v, const char *directory, const char *n
         (void)lo_h5_get_text(&reader, "/", "ensemble", source, sizeof(source), NULL);
         lo_h5_close(&reader);
     }
-    return v->published == v->ledger.done && strcmp(source, v->identity) == 0 ? "yes" : "old";
+    return v->published == v->models.ledger.done && strcmp(source, v->identity) == 0 ? "yes" : "old";
+}
+
+static void print_stage(const view *v, const stage *s)
+{
+    (void)printf("stage=%s done=%lld total=%lld given_up=%lld left=%lld", lo_stage_name(s->ledger.stage),
+                 (long long)s->ledger.done, (long long)s->planned, (long long)s->given_up,
+                 (long long)s->left);
+    if (s == &v->models && v->live > 0 && v->rate > 0) {
+        (void)printf(" rate=%.3f/s left_s=%.0f", v->rate, (double)s->left / v->rate);
+    }
+    (void)printf("\n");
+}
+
+static void print_given_up(const char *name, const stage *s)
+{
+    for (int64_t t = 0; t < s->planned; t++) {
+        if (s->ledger.entry[t].given_up && s->ledger.entry[t].file < 0) {
+            (void)printf("%s=%lld\n", name, (long long)t);
+        }
+    }
 }
 
 static void status_as_text(const view *v, const char *directory, const char *ended)
 {
     (void)printf("study=%s state=\"%s\"\n", directory, state_of(v, directory));
+    if (v->has_originals) {
+        print_stage(v, &v->originals);
+        (void)printf("stage=originals published=%s\n", exists(directory, "training.h5") ? "yes" : "no");
+    }
     if (v->has_ensemble) {
-        (void)printf("stage=ensemble done=%lld total=%lld given_up=%lld left=%lld", (long long)v->ledger.done,
-                     (long long)v->planned, (long long)v->given_up, (long long)v->left);
-        if (v->live > 0 && v->rate > 0) {
-            (void)printf(" rate=%.3f/s left_s=%.0f", v->rate, (double)v->left / v->rate);
-        }
-        (void)printf("\n");
+        print_stage(v, &v->models);
         (void)printf("stage=ensemble published_models=%lld diverged=%lld\n", (long long)v->published,
                      (long long)v->diverged);
         (void)printf("stage=scores published=%s\n", published(v, directory, "scores.h5"));
@@ -171,11 +209,8 @@ static void status_as_text(const view *v, const char *directory, const char *end
     if (v->live == 0) {
         (void)printf("last=\"%s\"\n", ended);
     }
-    for (int64_t t = 0; t < v->planned; t++) {
-        if (v->ledger.entry[t].given_up && v->ledger.entry[t].file < 0) {
-            (void)printf("given_up=%lld\n", (long long)t);
-        }
-    }
+    print_given_up("given_up", &v->models);
+    print_given_up("given_up_original", &v->originals);
 }
 
 static void status_as_json(const view *v, const char *directory, const char *ended)
@@ -185,16 +220,25 @@ static void status_as_json(const view *v, const char *directory, const char *end
     lo_json_text(&json, "study", directory);
     lo_json_text(&json, "state", state_of(v, directory));
     lo_json_object(&json, "ensemble");
-    lo_json_int(&json, "done", v->ledger.done);
-    lo_json_int(&json, "total", v->planned);
-    lo_json_int(&json, "given_up", v->given_up);
-    lo_json_int(&json, "left", v->left);
+    lo_json_int(&json, "done", v->models.ledger.done);
+    lo_json_int(&json, "total", v->models.planned);
+    lo_json_int(&json, "given_up", v->models.given_up);
+    lo_json_int(&json, "left", v->models.left);
     lo_json_int(&json, "published", v->published);
     lo_json_int(&json, "diverged", v->diverged);
     lo_json_real(&json, "models_per_second", v->rate);
-    lo_json_real(&json, "seconds_left", v->rate > 0 ? (double)v->left / v->rate : (double)NAN);
+    lo_json_real(&json, "seconds_left", v->rate > 0 ? (double)v->models.left / v->rate : (double)NAN);
     lo_json_end(&json);
+    if (v->has_originals) {
+        lo_json_object(&json, "originals");
+        lo_json_int(&json, "done", v->originals.ledger.done);
+        lo_json_int(&json, "total", v->originals.planned);
+        lo_json_int(&json, "given_up", v->originals.given_up);
+        lo_json_int(&json, "left", v->originals.left);
+        lo_json_end(&json);
+    }
     lo_json_object(&json, "published");
+    lo_json_bool(&json, "training", exists(directory, "training.h5"));
     lo_json_bool(&json, "ensemble", exists(directory, "ensemble.h5"));
     lo_json_bool(&json, "scores", exists(directory, "scores.h5"));
     lo_json_bool(&json, "influence", exists(directory, "influence.h5"));
@@ -299,29 +343,34 @@ static void verify_h5(const char *directory, const char *name, bool again, check
     }
 }
 
-static bool is_compacted(const view *v)
+static bool is_compacted(const stage *s)
 {
-    for (int64_t t = 0; t < v->planned; t++) {
-        if (v->ledger.entry[t].compacted) {
+    for (int64_t t = 0; t < s->planned; t++) {
+        if (s->ledger.entry[t].compacted) {
             return true;
         }
     }
     return false;
 }
 
-static void verify_journals(const view *v, checks *c)
+/* Both ledgers have read the same journals. */
+static void verify_journals(const lo_ledger *ledger, checks *c)
 {
-    for (int i = 0; i < v->ledger.sources; i++) {
+    for (int i = 0; i < ledger->sources; i++) {
         c->files++;
-        if (v->ledger.source[i].skipped > 0) {
+        if (ledger->source[i].skipped > 0) {
             char text[256];
             (void)snprintf(text, sizeof(text), "journal/%s: %llu bytes belong to no record",
-                           v->ledger.source[i].name, (unsigned long long)v->ledger.source[i].skipped);
+                           ledger->source[i].name, (unsigned long long)ledger->source[i].skipped);
             report_damage(c, text);
         }
     }
-    for (int64_t t = 0; t < v->ledger.tasks; t++) {
-        const lo_entry *e = &v->ledger.entry[t];
+}
+
+static void verify_records(const lo_ledger *ledger, checks *c)
+{
+    for (int64_t t = 0; t < ledger->tasks; t++) {
+        const lo_entry *e = &ledger->entry[t];
         lo_record record;
         char *payload = NULL;
         lo_error err = {{0}};
@@ -329,16 +378,40 @@ static void verify_journals(const view *v, checks *c)
             continue;
         }
         c->records++;
-        if (lo_ledger_payload(&v->ledger, t, &record, &payload, &err) != LO_OK) {
+        if (lo_ledger_payload(ledger, t, &record, &payload, &err) != LO_OK) {
             report_damage(c, err.text);
         }
         free(payload);
     }
 }
 
+/* The weights of finished trainings that the job wants kept. */
+static void verify_weights(const char *directory, const view *v, checks *c)
+{
+    const int64_t keep = lo_job_int(v->job, "ensemble.keep_models");
+    char path[PATH_MAX];
+    lo_error err = {{0}};
+    for (int64_t k = 0; k < keep && k < v->models.planned; k++) {
+        lo_kept_model_path(directory, k, path, sizeof(path));
+        if (v->models.ledger.entry[k].file >= 0) {
+            c->files++;
+            if (lo_check_weights(path, v->models.ledger.digest, &err) != LO_OK) {
+                report_damage(c, err.text);
+            }
+        }
+    }
+    for (int64_t k = 0; k < v->originals.planned; k++) {
+        if (v->originals.ledger.entry[k].file >= 0) {
+            c->files += 1 + lo_job_length(v->job, "originals.checkpoints");
+            if (lo_original_check(directory, v->job, k, &err) != LO_OK) {
+                report_damage(c, err.text);
+            }
+        }
+    }
+}
+
 lo_status lo_command_verify(const lo_command_line *line, lo_error *err)
 {
-    static const char *const files[] = {"ensemble.h5", "scores.h5", "influence.h5"};
     const char *directory = line->operand[0];
     view v;
     checks c = {0};
@@ -353,21 +426,32 @@ lo_status lo_command_verify(const lo_command_line *line, lo_error *err)
                 report_damage(&c, damage.text);
             }
         }
-        verify_journals(&v, &c);
-        for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-            verify_h5(directory, files[i], i > 0 || !is_compacted(&v), &c);
+        verify_journals(&v.models.ledger, &c);
+        verify_records(&v.models.ledger, &c);
+        verify_records(&v.originals.ledger, &c);
+        verify_weights(directory, &v, &c);
+        verify_h5(directory, "training.h5", !is_compacted(&v.originals), &c);
+        verify_h5(directory, "ensemble.h5", !is_compacted(&v.models), &c);
+        verify_h5(directory, "scores.h5", true, &c);
+        verify_h5(directory, "influence.h5", true, &c);
+        const int64_t left = v.models.left + v.originals.left;
+        char originals[64] = "";
+        if (v.has_originals) {
+            (void)snprintf(originals, sizeof(originals), " originals=%lld of %lld",
+                           (long long)v.originals.ledger.done, (long long)v.originals.planned);
         }
-        (void)printf("files=%lld records=%lld datasets=%lld damaged=%d models=%lld of %lld complete=%s\n",
+        (void)printf("files=%lld records=%lld datasets=%lld damaged=%d models=%lld of %lld%s complete=%s\n",
                      (long long)c.files, (long long)c.records, (long long)c.datasets, c.damaged,
-                     (long long)v.ledger.done, (long long)v.planned, v.left == 0 ? "yes" : "no");
+                     (long long)v.models.ledger.done, (long long)v.models.planned, originals,
+                     left == 0 ? "yes" : "no");
         if (c.damaged > 0) {
             status = lo_fail(err, LO_DATA,
                              "%s: %d things are damaged (named above); `leaveout run` trains again what the "
                              "journal has lost",
                              directory, c.damaged);
-        } else if (v.left > 0) {
+        } else if (left > 0) {
             status = lo_fail(err, LO_STOPPED, "%s: sound but not complete: %lld models are to be trained",
-                             directory, (long long)v.left);
+                             directory, (long long)left);
         }
     }
     view_close(&v);
@@ -378,32 +462,38 @@ lo_status lo_command_verify(const lo_command_line *line, lo_error *err)
  * -----------------------------------------------------------------------------------------------------------
  */
 
-/* Every finished model must stand, checked, in ensemble.h5 before its record's payload may go. */
-static lo_status published_holds_all(const char *directory, const view *v, lo_error *err)
+/* Every finished task of a stage must stand, checked, in the published file, whose dataset `list` has the
+ * numbers, before its record's payload may go. */
+static lo_status published_holds_all(const char *directory, const char *name, const char *list,
+                                     const stage *s, lo_error *err)
 {
     char path[PATH_MAX];
     lo_h5_reader reader;
-    int64_t *model = NULL;
+    int64_t *held = NULL;
     int64_t rows = 0;
     int datasets;
-    (void)snprintf(path, sizeof(path), "%s/ensemble.h5", directory);
+    if (s->ledger.done == 0) {
+        return LO_OK;
+    }
+    (void)snprintf(path, sizeof(path), "%s/%s", directory, name);
     LO_TRY(lo_h5_open(path, &reader, err));
     lo_status status = lo_h5_verify(&reader, &datasets, err);
     if (status == LO_OK) {
-        status = lo_h5_read_all(&reader, "/model", LO_H5_I64, (void **)&model, &rows, NULL, err);
+        status = lo_h5_read_all(&reader, list, LO_H5_I64, (void **)&held, &rows, NULL, err);
     }
     lo_h5_close(&reader);
-    for (int64_t t = 0; t < v->planned && status == LO_OK; t++) {
-        bool found = v->ledger.entry[t].file < 0;
+    for (int64_t t = 0; t < s->planned && status == LO_OK; t++) {
+        bool found = s->ledger.entry[t].file < 0;
         for (int64_t r = 0; r < rows && !found; r++) {
-            found = model[r] == t;
+            found = held[r] == t;
         }
         if (!found) {
-            status = lo_fail(err, LO_DATA, "%s does not hold model %lld; `leaveout report` publishes it",
-                             path, (long long)t);
+            status = lo_fail(err, LO_DATA,
+                             "%s does not hold number %lld of stage %s; `leaveout report` publishes it", path,
+                             (long long)t, lo_stage_name(s->ledger.stage));
         }
     }
-    free(model);
+    free(held);
     return status;
 }
 
@@ -420,16 +510,22 @@ static lo_status compact(const char *directory, const lo_attempt *self, lo_error
                         directory, v.attempt[i].number);
         }
     }
-    if (status == LO_OK && v.ledger.done > 0) {
-        status = published_holds_all(directory, &v, err);
-    }
-    for (int i = 0; i < v.ledger.sources && status == LO_OK; i++) {
-        char path[PATH_MAX];
-        lo_ledger_path(&v.ledger, i, path, sizeof(path));
-        status = lo_journal_compact(path, LO_STAGE_ENSEMBLE, &saved, err);
+    if (status == LO_OK) {
+        status = published_holds_all(directory, "ensemble.h5", "/model", &v.models, err);
     }
     if (status == LO_OK) {
-        (void)printf("journals=%d bytes_saved=%llu\n", v.ledger.sources, (unsigned long long)saved);
+        status = published_holds_all(directory, "training.h5", "/seed", &v.originals, err);
+    }
+    for (int i = 0; i < v.models.ledger.sources && status == LO_OK; i++) {
+        char path[PATH_MAX];
+        lo_ledger_path(&v.models.ledger, i, path, sizeof(path));
+        status = lo_journal_compact(path, LO_STAGE_ENSEMBLE, &saved, err);
+        if (status == LO_OK) {
+            status = lo_journal_compact(path, LO_STAGE_ORIGINALS, &saved, err);
+        }
+    }
+    if (status == LO_OK) {
+        (void)printf("journals=%d bytes_saved=%llu\n", v.models.ledger.sources, (unsigned long long)saved);
     }
     view_close(&v);
     return status;

@@ -42,3 +42,8 @@ lo_status lo_check_weights(const char *path, uint64_t digest, lo_error *err)
     lo_safetensors_free(&file);
     return status;
 }
+
+void lo_kept_model_path(const char *study, int64_t model, char *path, size_t size)
+{
+    (void)snprintf(path, size, "%s/models/%lld.safetensors", study, (long long)model);
+}

@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "nn/training.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Writes the trainer's weights whole; the directory of the path is made if need be. Errors: LO_IO. */
@@ -14,5 +15,8 @@ lo_status lo_save_weights(const lo_trainer *trainer, const char *path, uint64_t 
 
 /* Is the file there, sound by its checksum, and of these keys? Errors: LO_IO, LO_DATA. */
 lo_status lo_check_weights(const char *path, uint64_t digest, lo_error *err);
+
+/* Where the weights of a model of the ensemble are: STUDY/models/MODEL.safetensors. */
+void lo_kept_model_path(const char *study, int64_t model, char *path, size_t size);
 
 #endif

@@ -39,12 +39,6 @@ static int64_t count_bits(const uint8_t *bits, int64_t n)
     return count;
 }
 
-/* The weights of the first models, where the job asks for them. */
-static void kept_path(const trainer *t, int64_t model, char *path, size_t size)
-{
-    (void)snprintf(path, size, "%s/models/%lld.safetensors", t->study->run.study, (long long)model);
-}
-
 static lo_status train_model(void *self, int64_t model, const lo_tick *tick, lo_result *result, lo_error *err)
 {
     trainer *t = self;
@@ -64,7 +58,7 @@ static lo_status train_model(void *self, int64_t model, const lo_tick *tick, lo_
         o->n_test > 0 ? (double)count_bits(o->test_correct, o->n_test) / (double)o->n_test : (double)NAN;
     if (model < t->keep) {
         char path[PATH_MAX];
-        kept_path(t, model, path, sizeof(path));
+        lo_kept_model_path(t->study->run.study, model, path, sizeof(path));
         LO_TRY(lo_save_weights(t->net, path, lo_job_digest(s->job, LO_KEYS_ENSEMBLE), o->seed, err));
     }
     o->seconds = lo_clock_monotonic() - start + t->checkpoint.seconds;
@@ -105,7 +99,7 @@ static lo_status check_kept(void *self, int64_t model, lo_error *err)
     if (model >= t->keep) {
         return LO_OK;
     }
-    kept_path(t, model, path, sizeof(path));
+    lo_kept_model_path(t->study->run.study, model, path, sizeof(path));
     return lo_check_weights(path, lo_job_digest(t->study->job, LO_KEYS_ENSEMBLE), err);
 }
 

@@ -24,7 +24,9 @@ enum { SHOWN_TESTS = 12, SHOWN_TRAIN = 8, MAX_SCORES = 12, TEXT = 512 };
 typedef struct material {
     lo_study *study;
     lo_report report;
-    lo_ledger ledger;
+    lo_ledger ledger, originals; /* which have read the same journals */
+    lo_report_original *original;
+    double *curves; /* [originals, 2, epochs] */
     lo_report_attempt *attempt;
     char (*attempt_text)[6][TEXT]; /* start, hosts, processor, job, ended, spare */
     lo_report_score score[MAX_SCORES];
@@ -39,6 +41,9 @@ typedef struct material {
 static void material_free(material *m)
 {
     lo_ledger_destroy(&m->ledger);
+    lo_ledger_destroy(&m->originals);
+    free(m->original);
+    free(m->curves);
     for (int s = 0; s < MAX_SCORES; s++) {
         for (int f = 0; f < 4; f++) {
             free(m->score_field[s][f]);
@@ -96,6 +101,18 @@ static bool attempt_lives(const lo_study *study, int number)
     return lives;
 }
 
+/* What a journal says about originals, which the ensemble's ledger does not count. */
+static const lo_journal_file *originals_of(const material *m, const lo_journal_file *source)
+{
+    for (int i = 0; i < m->originals.sources; i++) {
+        if (strcmp(m->originals.source[i].name, source->name) == 0) {
+            return &m->originals.source[i];
+        }
+    }
+    static const lo_journal_file none = {0};
+    return &none;
+}
+
 static lo_status gather_attempts(material *m, lo_error *err)
 {
     const lo_ledger *ledger = &m->ledger;
@@ -109,6 +126,7 @@ static lo_status gather_attempts(material *m, lo_error *err)
     }
     for (int i = 0; i < ledger->sources; i++) {
         const lo_journal_file *source = &ledger->source[i];
+        const lo_journal_file *originals = originals_of(m, source);
         char value[TEXT];
         int a = find_attempt(m, source->attempt);
         if (a < 0) {
@@ -127,12 +145,12 @@ static lo_status gather_attempts(material *m, lo_error *err)
         lo_field(source->text, "host", value, sizeof(value));
         add_word(m->attempt_text[a][1], value);
         attempt->seconds = fmax(attempt->seconds, source->last - lo_field_real(source->text, "start"));
-        attempt->models += source->done;
-        attempt->core_seconds += source->done_seconds;
+        attempt->models += source->done + originals->done;
+        attempt->core_seconds += source->done_seconds + originals->done_seconds;
         if (source->ended) {
             (void)snprintf(m->attempt_text[a][4], TEXT, "%s", source->reason);
         }
-        if (source->done > 0) {
+        if (source->done + originals->done > 0) {
             int64_t p = 0;
             lo_field(source->text, "processor", value, sizeof(value));
             while (p < m->report.processor_types && strcmp(processors[p], value) != 0) {
@@ -433,6 +451,60 @@ static lo_status gather_ensemble(material *m, lo_error *err)
     return status;
 }
 
+static lo_status gather_originals(material *m, lo_error *err)
+{
+    lo_report *r = &m->report;
+    char path[PATH_MAX];
+    lo_h5_reader reader;
+    int64_t *seed = NULL;
+    double *accuracy = NULL, *seconds = NULL;
+    uint8_t *diverged = NULL;
+    (void)snprintf(path, sizeof(path), "%s/training.h5", m->study->run.study);
+    if (access(path, F_OK) != 0) {
+        return LO_OK;
+    }
+    lo_status status = lo_h5_open(path, &reader, err);
+    LO_TRY_GOTO(status, status, done);
+    LO_TRY_GOTO(status, lo_h5_get_int(&reader, "/", "epochs", &r->epochs, err), done);
+    LO_TRY_GOTO(status,
+                lo_h5_read_all(&reader, "/seed", LO_H5_I64, (void **)&seed, &r->original_count, NULL, err),
+                done);
+    LO_TRY_GOTO(status,
+                lo_h5_read_all(&reader, "/test_accuracy", LO_H5_F64, (void **)&accuracy, NULL, NULL, err),
+                done);
+    LO_TRY_GOTO(status, lo_h5_read_all(&reader, "/seconds", LO_H5_F64, (void **)&seconds, NULL, NULL, err),
+                done);
+    LO_TRY_GOTO(status, lo_h5_read_all(&reader, "/diverged", LO_H5_U8, (void **)&diverged, NULL, NULL, err),
+                done);
+    m->original = calloc((size_t)r->original_count + 1, sizeof(*m->original));
+    m->curves = calloc((size_t)(r->original_count * 2 * r->epochs) + 1, sizeof(*m->curves));
+    if (m->original == NULL || m->curves == NULL) {
+        status = lo_fail(err, LO_INTERNAL, "no memory for the originals' curves");
+        goto done;
+    }
+    r->original = m->original;
+    for (int64_t i = 0; i < r->original_count; i++) {
+        double *curve = m->curves + i * 2 * r->epochs;
+        m->original[i] = (lo_report_original){.seed = seed[i],
+                                              .test_accuracy = accuracy[i],
+                                              .seconds = seconds[i],
+                                              .diverged = diverged[i] != 0,
+                                              .loss = curve,
+                                              .accuracy = curve + r->epochs};
+        (void)snprintf(path, sizeof(path), "/%lld/epoch/loss", (long long)seed[i]);
+        LO_TRY_GOTO(status, lo_h5_read(&reader, path, LO_H5_F64, 0, r->epochs, curve, err), done);
+        (void)snprintf(path, sizeof(path), "/%lld/epoch/accuracy", (long long)seed[i]);
+        LO_TRY_GOTO(status, lo_h5_read(&reader, path, LO_H5_F64, 0, r->epochs, curve + r->epochs, err), done);
+    }
+done:
+    lo_h5_close(&reader);
+    free(seed);
+    free(accuracy);
+    free(seconds);
+    free(diverged);
+    return status;
+}
+
 static lo_status gather(material *m, lo_error *err)
 {
     lo_study *s = m->study;
@@ -472,7 +544,14 @@ static lo_status gather(material *m, lo_error *err)
     for (int64_t t = 0; t < m->ledger.tasks; t++) {
         r->models_given_up += m->ledger.entry[t].given_up && m->ledger.entry[t].file < 0;
     }
+    r->originals_planned = lo_job_has(s->job, "originals") ? lo_job_int(s->job, "originals.seeds") : 0;
+    LO_TRY(lo_ledger_create(s->run.study, LO_STAGE_ORIGINALS, lo_job_digest(s->job, LO_KEYS_ORIGINALS),
+                            r->originals_planned, &m->originals, err));
+    LO_TRY(lo_ledger_read(&m->originals, err));
     LO_TRY(gather_attempts(m, err));
+    if (r->originals_planned > 0) {
+        LO_TRY(gather_originals(m, err));
+    }
     if (s->has_ensemble) {
         LO_TRY(gather_ensemble(m, err));
         LO_TRY(gather_scores(m, err));
@@ -498,7 +577,8 @@ static lo_status write_manifest(const material *m, lo_error *err)
     lo_json_int(&json, "processor_types", r->processor_types);
     lo_json_object(&json, "digests");
     for (int g = LO_KEYS_DATA; g < LO_KEY_GROUPS; g++) {
-        static const char *const names[] = {"none", "data", "recipe", "ensemble", "scores", "influence"};
+        static const char *const names[] = {"none",   "data",      "recipe",   "ensemble",
+                                            "scores", "influence", "originals"};
         char digest[32];
         (void)snprintf(digest, sizeof(digest), "%016llx",
                        (unsigned long long)lo_job_digest(m->study->job, (lo_key_group)g));
@@ -529,6 +609,8 @@ static lo_status write_manifest(const material *m, lo_error *err)
     lo_json_int(&json, "models_planned", r->models_planned);
     lo_json_int(&json, "models_diverged", r->models_diverged);
     lo_json_int(&json, "models_given_up", r->models_given_up);
+    lo_json_int(&json, "originals", r->original_count);
+    lo_json_int(&json, "originals_planned", r->originals_planned);
     lo_json_end(&json);
     lo_json_end(&json);
     (void)fputc('\n', file.stream);

@@ -16,6 +16,12 @@ lo_status lo_stage_ensemble(lo_study *study, lo_error *err);
 /* ensemble.h5 from what the journals hold (for `leaveout report`, `compact`, `merge`). */
 lo_status lo_publish_ensemble(lo_study *study, lo_ledger *ledger, bool *damaged, lo_error *err);
 
+/* Trains the originals by the farm, keeps their weights and publishes training.h5. LO_STOPPED as above. */
+lo_status lo_stage_originals(lo_study *study, lo_error *err);
+
+/* training.h5 from what the journals hold. */
+lo_status lo_publish_originals(lo_study *study, lo_ledger *ledger, bool *damaged, lo_error *err);
+
 /* scores.h5 from ensemble.h5: examples sharded over ranks. */
 lo_status lo_stage_scores(lo_study *study, lo_error *err);
 

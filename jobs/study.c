@@ -278,11 +278,13 @@ static lo_status check_growth(const char *directory, const lo_job *study, const 
 {
     for (int i = 0; i < lo_key_count(); i++) {
         const lo_key *key = lo_key_at(i);
-        if (!key->grows || key->type != LO_KEY_INT) {
+        char section[64];
+        (void)snprintf(section, sizeof(section), "%.*s", (int)strcspn(key->path, "."), key->path);
+        if (!key->grows || key->type != LO_KEY_INT || !lo_job_has(study, section)) {
             continue;
         }
         const int64_t before = lo_job_int(study, key->path);
-        const int64_t now = lo_job_int(job, key->path);
+        const int64_t now = lo_job_has(job, section) ? lo_job_int(job, key->path) : 0;
         if (now < before) {
             return lo_fail(err, LO_USAGE,
                            "%s: %s is %lld in the study and %lld in the job: a study can only grow",
@@ -313,6 +315,11 @@ static lo_status settle_job(const char *directory, lo_job *job, bool alone, lo_e
         if (differ == 0 && access(file, F_OK) == 0 && lo_job_has(study, "influence") &&
             lo_job_has(job, "influence")) {
             differ += lo_job_differences(study, job, LO_KEYS_INFLUENCE, text, sizeof(text));
+        }
+        (void)snprintf(file, sizeof(file), "%s/originals", directory);
+        if (differ == 0 && access(file, F_OK) == 0 && lo_job_has(study, "originals") &&
+            lo_job_has(job, "originals")) {
+            differ += lo_job_differences(study, job, LO_KEYS_ORIGINALS, text, sizeof(text));
         }
         if (differ > 0) {
             text[strlen(text) - (text[strlen(text) - 1] == '\n')] = '\0';
@@ -449,9 +456,10 @@ static lo_status check_processor(lo_study *study, lo_error *err)
     memcpy(first, mine, sizeof(first));
     lo_status status = LO_OK;
     const bool strict = strcmp(lo_job_text(study->job, "reproducible"), "strict") == 0;
-    if (run->rank == 0) {
+    for (int stage = LO_STAGE_ENSEMBLE; run->rank == 0 && status == LO_OK && stage <= LO_STAGE_ORIGINALS;
+         stage++) {
         lo_ledger ledger;
-        status = lo_ledger_create(run->study, LO_STAGE_ENSEMBLE, 0, 0, &ledger, err);
+        status = lo_ledger_create(run->study, (lo_stage)stage, 0, 0, &ledger, err);
         if (status == LO_OK) {
             status = lo_ledger_read(&ledger, err);
         }
@@ -488,6 +496,20 @@ static lo_status check_processor(lo_study *study, lo_error *err)
     return status;
 }
 
+/* Collective. The best level of the kernels that every rank has and no environment forbids: a level has those
+ * below it. */
+static lo_status pin_common_level(const lo_run *run, lo_error *err)
+{
+    LO_TRY(lo_agree(run->comm, lo_kernels_check(err), err));
+    const int count = lo_kernels_count(LO_F32);
+    int from_below = 0; /* the chosen level's place */
+    while (from_below < count && lo_kernels_at(LO_F32, count - 1 - from_below) != lo_kernels_chosen(LO_F32)) {
+        from_below++;
+    }
+    MPI_Allreduce(MPI_IN_PLACE, &from_below, 1, MPI_INT, MPI_MIN, run->comm);
+    return lo_agree(run->comm, lo_kernels_pin(lo_kernels_at(LO_F32, count - 1 - from_below)->name, err), err);
+}
+
 /* Collective. Pins the job's instruction set on every rank, and finds the precision that pays on all of them
  * with it. */
 static lo_status pin_kernels(const lo_run *run, const lo_study_options *options, lo_precision *best,
@@ -506,6 +528,9 @@ static lo_status pin_kernels(const lo_run *run, const lo_study_options *options,
     LO_TRY(lo_agree(run->comm, status, err));
     MPI_Bcast(isa, sizeof(isa), MPI_CHAR, 0, run->comm);
     LO_TRY(lo_agree(run->comm, lo_kernels_pin(isa, err), err));
+    if (strcmp(isa, "auto") == 0) {
+        LO_TRY(pin_common_level(run, err));
+    }
     int pays = lo_bf16_pays();
     MPI_Allreduce(MPI_IN_PLACE, &pays, 1, MPI_INT, MPI_MIN, run->comm);
     *best = pays ? LO_BF16 : LO_F32;

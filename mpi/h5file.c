@@ -147,12 +147,28 @@ lo_status lo_h5_create(MPI_Comm comm, const char *file, uint64_t bytes, lo_h5 *o
     return status;
 }
 
+/* For one more dataset. */
+static lo_status make_room(lo_h5 *h5, lo_error *err)
+{
+    if (h5->datasets < h5->room) {
+        return LO_OK;
+    }
+    const int room = h5->room > 0 ? 2 * h5->room : 16;
+    lo_h5_dataset *larger = realloc(h5->dataset, (size_t)room * sizeof(*larger));
+    if (larger == NULL) {
+        return lo_fail(err, LO_INTERNAL, "%s: no memory for %d datasets", h5->file, room);
+    }
+    h5->dataset = larger;
+    h5->room = room;
+    return LO_OK;
+}
+
 lo_status lo_h5_add(lo_h5 *h5, const char *path, lo_h5_type type, int64_t rows, int64_t row_items,
                     int64_t first, int64_t count, int *number, lo_error *err)
 {
-    lo_status status = LO_OK;
-    if (h5->datasets == LO_H5_MAX_DATASETS) {
-        return lo_fail(err, LO_INTERNAL, "%s: more than %d datasets", h5->file, LO_H5_MAX_DATASETS);
+    lo_status status = lo_agree(h5->comm, make_room(h5, err), err);
+    if (status != LO_OK) {
+        return status;
     }
     lo_h5_dataset *d = &h5->dataset[h5->datasets];
     *d = (lo_h5_dataset){.type = type,
@@ -389,6 +405,9 @@ lo_status lo_h5_commit(lo_h5 *h5, lo_status status, lo_error *err)
     if (status == LO_OK) {
         status = lo_agree(h5->comm, read_back(h5, err), err);
     }
+    free(h5->dataset);
+    h5->dataset = NULL;
+    h5->datasets = h5->room = 0;
     int rank;
     MPI_Comm_rank(h5->comm, &rank);
     if (rank == 0) {

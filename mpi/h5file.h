@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LO_H5_MAX_DATASETS = 64, LO_H5_MAX_RANK = 2 };
+enum { LO_H5_MAX_RANK = 2 };
 
 enum { LO_H5_TEXT_SIZE = 128 };
 typedef enum lo_h5_type {
@@ -41,8 +41,8 @@ typedef struct lo_h5 {
     MPI_Comm comm;
     char file[4096], part[4096];
     hid_t id;
-    int datasets;
-    lo_h5_dataset dataset[LO_H5_MAX_DATASETS];
+    int datasets, room;
+    lo_h5_dataset *dataset; /* [room], of which `datasets` are there */
 } lo_h5;
 
 /* Collective over comm, like all that follows up to lo_h5_commit; each returns the same status on every rank.

@@ -14,6 +14,8 @@ const char *lo_stage_name(lo_stage stage)
     switch (stage) {
     case LO_STAGE_ENSEMBLE:
         return "ensemble";
+    case LO_STAGE_ORIGINALS:
+        return "originals";
     }
     return "unknown";
 }

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* Stages that farm tasks. The numbers stand in every journal: append, never renumber. */
-typedef enum lo_stage { LO_STAGE_ENSEMBLE = 1 } lo_stage;
+typedef enum lo_stage { LO_STAGE_ENSEMBLE = 1, LO_STAGE_ORIGINALS = 2 } lo_stage;
 const char *lo_stage_name(lo_stage stage);
 
 typedef struct lo_entry {

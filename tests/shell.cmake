@@ -48,4 +48,5 @@ add_test(NAME oracle.test_accuracy_slow COMMAND test_accuracy)
 set_tests_properties(oracle.test_accuracy_slow PROPERTIES LABELS "oracle;slow" TIMEOUT 600
   ENVIRONMENT "${test_environment};LEAVEOUT_SLOW=1" WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
 add_shell_test(io/test_weights.sh 2 io 120)
+add_shell_test(io/test_originals.sh 2 io 240)
 add_shell_test(oracle/test_weights_torch.sh 1 oracle 180)

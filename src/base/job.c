@@ -451,6 +451,22 @@ static lo_status check_augment(const reader *r)
                : LO_OK;
 }
 
+static lo_status check_checkpoints(const reader *r)
+{
+    const int i = lo_key_find("originals.checkpoints");
+    const lo_value *v = &r->job->values[i];
+    const int64_t epochs = lo_job_int(r->job, "train.epochs");
+    for (int64_t k = 0; k < v->count; k++) {
+        if (v->ints[k] > epochs) {
+            return lo_fail_at(r->in.err, r->places[i],
+                              "originals.checkpoints: found %" PRId64
+                              "; allowed: up to train.epochs, %" PRId64,
+                              v->ints[k], epochs);
+        }
+    }
+    return check_distinct(r, "originals.checkpoints");
+}
+
 /* Rules that take more than one key. Those that need the data are checked where the data are. */
 static lo_status check_rules(const reader *r)
 {
@@ -468,6 +484,7 @@ static lo_status check_rules(const reader *r)
         }
     }
     LO_TRY(check_augment(r));
+    LO_TRY(check_checkpoints(r));
     LO_TRY(check_distinct(r, "train.schedule.milestones"));
     return check_distinct(r, "ensemble.examples");
 }
@@ -702,7 +719,8 @@ static bool covers(lo_key_group group, lo_key_group own)
     if (own == LO_KEYS_NONE) {
         return false;
     }
-    return own == group || (own < group && own <= LO_KEYS_ENSEMBLE);
+    const lo_key_group base = group == LO_KEYS_ORIGINALS ? LO_KEYS_RECIPE : LO_KEYS_ENSEMBLE;
+    return own == group || (own < group && own <= base);
 }
 
 /* Is key i one whose change makes other results of this group? */

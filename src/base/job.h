@@ -17,6 +17,7 @@ typedef enum lo_key_group {
     LO_KEYS_ENSEMBLE,  /* ensemble.*; builds on recipe */
     LO_KEYS_SCORES,    /* builds on ensemble */
     LO_KEYS_INFLUENCE, /* builds on ensemble */
+    LO_KEYS_ORIGINALS, /* builds on recipe */
     LO_KEY_GROUPS
 } lo_key_group;
 

@@ -206,6 +206,20 @@ static const lo_key table[] = {
                 "matrix."),
     OTHER(LO_KEY_BOOL, "influence.errors", "true", LO_KEYS_INFLUENCE,
           .help = "Store the standard errors too; they take as much space as the values."),
+
+    SECTION("originals", OPTIONAL,
+            .help =
+                "Stage: trains models on the whole training set, one for each seed, and keeps their weights "
+                "and the log of their training."),
+    INT("originals.seeds", "3", 1, 10000, "seeds", LO_KEYS_ORIGINALS, .grows = true,
+        .help = "How many originals: the seeds 0, 1, ... A finished study can be given more."),
+    NUMBER(LO_KEY_INTS, "originals.checkpoints", "[]", 1, 100000, "epochs", LO_KEYS_ORIGINALS, .most = 64,
+           .help = "Keep the weights after these epochs too."),
+    CHOICE("originals.log", "auto", "auto true false", LO_KEYS_ORIGINALS,
+           .help =
+               "Keep, for every epoch and training example, its loss, the probability of its label, the "
+               "largest probability, the entropy, whether it was right, and the margin; auto: when a score "
+               "asks for it (none does yet)."),
 };
 
 enum { KEYS = sizeof(table) / sizeof(table[0]) };

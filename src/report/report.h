@@ -1,10 +1,12 @@
-/* report.html: one self-contained page that a newcomer understands. Knows nothing of MPI or HDF5: it is given arrays. */
+/* report.html: one self-contained page that a newcomer understands. Knows nothing of MPI or HDF5: it is given
+ * arrays. */
 #ifndef LEAVEOUT_REPORT_REPORT_H
 #define LEAVEOUT_REPORT_REPORT_H
 
 #include "base/status.h"
 #include "data/dataset.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* One score of the training examples; arrays [n] or NULL. */
@@ -29,6 +31,14 @@ typedef struct lo_report_attempt {
     double core_seconds;
 } lo_report_attempt;
 
+/* A model trained on the whole training set. */
+typedef struct lo_report_original {
+    int64_t seed;
+    double test_accuracy, seconds;
+    bool diverged;
+    const double *loss, *accuracy; /* [epochs], of the training; NaN after it diverged */
+} lo_report_original;
+
 typedef struct lo_report {
     const char *study;   /* its directory's name */
     const char *version; /* of leaveout */
@@ -41,8 +51,8 @@ typedef struct lo_report {
     int64_t models_planned, models_done, models_diverged, models_given_up;
     const float *test_accuracy; /* [models_done], 0 .. 1; NaN where the model diverged */
     const float *seconds;       /* [models_done] */
-    /* Accuracy in sample, over the models that trained on the example, and out of sample over those that did not;
-     * clean: label == label_true; relabelled: label noise. NaN where there are none. */
+    /* Accuracy in sample, over the models that trained on the example, and out of sample over those that did
+     * not; clean: label == label_true; relabelled: label noise. NaN where there are none. */
     double in_sample_clean, in_sample_relabelled, out_of_sample_clean, out_of_sample_relabelled;
     int64_t relabelled; /* examples */
     double label_noise;
@@ -52,20 +62,24 @@ typedef struct lo_report {
     const lo_report_score *score;
 
     /* The strongest training examples of some test examples. */
-    int64_t influence_rows;         /* 0: none */
+    int64_t influence_rows; /* 0: none */
     int64_t influence_k;
     const int64_t *influence_test;  /* [rows]: position in data->test */
     const int64_t *influence_index; /* [rows, k]: position in data->train, -1 for none */
     const float *influence_value;   /* [rows, k], strongest first */
     const float *influence_error;   /* [rows, k] standard errors */
 
+    int64_t originals_planned; /* 0: the job has none */
+    int64_t original_count, epochs;
+    const lo_report_original *original;
+
     int attempt_count;
     const lo_report_attempt *attempt;
     int64_t processor_types; /* different processors among the records; above 1 the page says so */
 } lo_report;
 
-/* Writes the page to `file` whole (file.part, synced, renamed). Figures are SVG by gnuplot, embedded; without gnuplot
- * the page says which package draws them. Errors: LO_IO, LO_INTERNAL. */
+/* Writes the page to `file` whole (file.part, synced, renamed). Figures are SVG by gnuplot, embedded; without
+ * gnuplot the page says which package draws them. Errors: LO_IO, LO_INTERNAL. */
 lo_status lo_report_write(const lo_report *report, const char *file, lo_error *err);
 
 #endif

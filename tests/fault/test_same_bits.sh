@@ -15,6 +15,12 @@ for ranks in 2 3 4; do
 done
 say "1, 2, 3 and 4 ranks agree; $(cat "$work/difference")"
 
+# Ranks of different processors take the best level that all have.
+expect_code 0 env LEAVEOUT_ISA=portable "$LEAVEOUT" run "$job" --study "$work/portable"
+expect_code 0 mpirun --oversubscribe -n 1 "$LEAVEOUT" run "$job" --study "$work/mixed" : \
+    -n 1 env LEAVEOUT_ISA=portable "$LEAVEOUT" run "$job" --study "$work/mixed"
+expect_equal "$work/portable" "$work/mixed"
+
 # The comparison can fail.
 expect_code 0 study 1 "$work/other" --set seed=8
 "$LEAVEOUT_TOOLS/compare_studies" "$work/one" "$work/other" >"$work/difference" && fail "another seed gives the same bits"

@@ -1,7 +1,7 @@
 /* compare_studies STUDY STUDY: are the published files of two studies equal, bit for bit? Every dataset and
- * attribute of ensemble.h5, scores.h5 and influence.h5 is compared, NaN by its bits; only times and what is
- * made of times are left out. A file must be in both studies or in none, ensemble.h5 in both. Prints the
- * first difference and returns 1.
+ * attribute of ensemble.h5, scores.h5, influence.h5 and training.h5 is compared, NaN by its bits; only times
+ * and what is made of times are left out. A file must be in both studies or in none, and there must be one.
+ * Prints the first difference and returns 1.
  */
 #include <hdf5.h>
 
@@ -195,7 +195,7 @@ static bool compare_file(const char *first, const char *second, const char *name
 
 int main(int argc, char **argv)
 {
-    static const char *const names[] = {"ensemble.h5", "scores.h5", "influence.h5"};
+    static const char *const names[] = {"ensemble.h5", "scores.h5", "influence.h5", "training.h5"};
     comparison c = {0};
     bool equal = true;
     if (argc != 3) {
@@ -203,8 +203,12 @@ int main(int argc, char **argv)
         return 2;
     }
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    for (int i = 0; i < 3; i++) {
-        equal = compare_file(argv[1], argv[2], names[i], i == 0, &c) && equal;
+    for (int i = 0; i < 4; i++) {
+        equal = compare_file(argv[1], argv[2], names[i], false, &c) && equal;
+    }
+    if (c.datasets == 0) {
+        (void)printf("there is nothing to compare\n");
+        equal = false;
     }
     if (equal) {
         (void)printf("equal: %d datasets and %d attributes\n", c.datasets, c.attributes);

@@ -1,0 +1,45 @@
+/* The payload of an original's journal record: how its training went. Its weights are files of their own. */
+#ifndef LEAVEOUT_JOBS_ORIGINAL_H
+#define LEAVEOUT_JOBS_ORIGINAL_H
+
+#include "base/status.h"
+#include "jobs/study.h"
+#include "nn/training.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A view into one payload, or room to fill one: arrays start at multiples of 8 bytes. */
+typedef struct lo_original {
+    int64_t n, epochs; /* training examples; epochs of the recipe */
+    bool logged;       /* the log has something about examples */
+    uint64_t seed;     /* what initial weights and order are keyed by */
+    double seconds, test_accuracy;
+    int64_t diverged;
+    char processor[LO_MAX_PROCESSOR];
+    lo_training_log log;
+} lo_original;
+
+/* Size of a payload, and the log of `original` (whose n, epochs and logged are set) pointed into buffer. */
+size_t lo_original_size(int64_t n, int64_t epochs, bool logged);
+void lo_original_map(lo_original *original, char *buffer);
+
+/* Writes the fixed part of the payload in front of the arrays. */
+void lo_original_seal(const lo_original *original, char *buffer);
+
+/* Reads a payload. Errors: LO_DATA when it is not of these sizes. */
+lo_status lo_original_read(char *payload, size_t size, int64_t n, int64_t epochs, bool logged,
+                           lo_original *out, lo_error *err);
+
+/* Does the job want its originals' logs to say something about every example? */
+bool lo_originals_logged(const lo_job *job);
+
+/* Where weights are: after `epochs` (a checkpoint), or with 0 those at the end. */
+void lo_original_path(const char *study, int64_t seed, int64_t epochs, char *path, size_t size);
+
+/* Are all weights of an original that the job wants there, sound, and of its keys? Errors as
+ * lo_check_weights. */
+lo_status lo_original_check(const char *study, const lo_job *job, int64_t seed, lo_error *err);
+
+#endif
