@@ -160,6 +160,7 @@ static lo_status take_examples(const dataset *d, const lo_source *source, bool c
         goto end;
     }
     LO_TRY_GOTO(status, lo_spool_open(scratch, &spool, err), end);
+    LO_TRY_GOTO(status, lo_spool_expect(&spool, (uint64_t)rows * row, err), end);
     for (int64_t first = 0; first < rows; first += step) {
         const int64_t n = rows - first < step ? rows - first : step;
         LO_TRY_GOTO(status, read_rows(d, features ? H5T_NATIVE_FLOAT : H5T_NATIVE_UINT8, first, n, from, err),

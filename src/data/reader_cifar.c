@@ -120,6 +120,7 @@ static lo_status read_part(const layout *l, const char *directory, const char *s
         goto end;
     }
     LO_TRY_GOTO(status, lo_spool_open(scratch, &spool, err), end);
+    LO_TRY_GOTO(status, lo_spool_expect(&spool, (uint64_t)out->count * CIFAR_PIXELS, err), end);
     int64_t first = 0;
     for (int f = 0; f < files; f++) {
         LO_TRY_GOTO(status, read_batch(l, &batches[f], first, out, &spool, err), end);

@@ -289,6 +289,7 @@ static lo_status convert(const npy *f, const lo_source *source, bool channels_la
         goto end;
     }
     LO_TRY_GOTO(status, lo_spool_open(scratch, &spool, err), end);
+    LO_TRY_GOTO(status, lo_spool_expect(&spool, (uint64_t)rows * row * element, err), end);
     for (int64_t first = 0; first < rows; first += chunk) {
         const int64_t n = rows - first < chunk ? rows - first : chunk;
         copy_elements(f, (size_t)first * row, (size_t)n * row, from);

@@ -17,6 +17,7 @@ typedef struct sparse {
     const lo_read_options *options;
     lo_text text;
     int64_t features; /* so many are known so far; of both files, when rows are read */
+    int64_t rows[2];  /* of train and test, likewise */
     float *row;       /* [features]; NULL while they are counted */
     lo_classes classes;
 } sparse;
@@ -125,6 +126,7 @@ static lo_status count_features(sparse *s, bool test, lo_error *err)
     while (status == LO_OK && lo_text_next(&s->text)) {
         int32_t label = 0;
         status = read_line(s, test, &label, err);
+        s->rows[test]++; /* or one too many, where the line is a comment */
     }
     lo_text_close(&s->text);
     return status;
@@ -136,6 +138,10 @@ static lo_status read_part(sparse *s, bool test, lo_source_part *out, lo_error *
     lo_status status = LO_OK;
     LO_TRY_GOTO(status, open_part(s, test, err), end);
     LO_TRY_GOTO(status, lo_rows_open(s->options->scratch, &rows, err), end);
+    LO_TRY_GOTO(
+        status,
+        lo_spool_expect(&rows.spool, (uint64_t)s->rows[test] * (uint64_t)s->features * sizeof(float), err),
+        end);
     while (lo_text_next(&s->text)) {
         int32_t label = 0;
         LO_TRY_GOTO(status, read_line(s, test, &label, err), end);

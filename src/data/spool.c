@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { SPOOL_BUFFER = 1 << 18 };
@@ -31,6 +32,20 @@ lo_status lo_spool_open(const char *directory, lo_spool *out, lo_error *err)
         return lo_fail(err, LO_INTERNAL, "%s: no memory to write it", path);
     }
     (void)setvbuf(out->stream, NULL, _IOFBF, SPOOL_BUFFER);
+    return LO_OK;
+}
+
+lo_status lo_spool_expect(const lo_spool *spool, uint64_t bytes, lo_error *err)
+{
+    struct statvfs room;
+    if (fstatvfs(fileno(spool->stream), &room) == 0 && room.f_blocks > 0 &&
+        bytes / room.f_frsize >= room.f_bavail) {
+        return lo_fail(
+            err, LO_IO,
+            "the data set is %.1f MB when decoded, but the file system of the cache has %.1f MB left (No "
+            "space left on device)",
+            (double)bytes * 1e-6, (double)room.f_bavail * (double)room.f_frsize * 1e-6);
+    }
     return LO_OK;
 }
 

@@ -19,6 +19,10 @@ typedef struct lo_spool {
  * the process ends, however it ends. Errors: LO_IO. */
 lo_status lo_spool_open(const char *directory, lo_spool *out, lo_error *err);
 
+/* Will `bytes` in all fit the file system? Asked before much is written, so that a damaged header, or sparse
+ * data that become dense, do not fill the disk. Errors: LO_IO. */
+lo_status lo_spool_expect(const lo_spool *spool, uint64_t bytes, lo_error *err);
+
 /* Appends. Errors: LO_IO, a full disk being one. */
 lo_status lo_spool_put(lo_spool *spool, const void *data, size_t size, lo_error *err);
 

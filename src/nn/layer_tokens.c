@@ -66,11 +66,13 @@ lo_status lo_layer_add_tokens(lo_network *network, const char *class_name, const
     layer->count = (size_t)out.height;
     layer->columns = lo_padded((size_t)in.channels);
     lo_parameter token = lo_vector_parameter((size_t)in.channels, 0);
+    token.ones = 2;
     lo_parameter position = {.out = layer->count, /* [tokens, channels] */
                              .in = (size_t)in.channels,
                              .taps = 1,
                              .out_step = layer->columns,
                              .in_step = 1,
+                             .ones = 1,
                              .size = layer->count * layer->columns,
                              .deviation = 0.02F};
     (void)snprintf(token.name, sizeof(token.name), "%s", class_name);

@@ -16,6 +16,7 @@ typedef struct lo_parameter {
     char name[96]; /* linear1.weight layer1.0.bn1.running_var ... */
     size_t out, in, taps;
     size_t out_step, in_step, tap_step;
+    int ones;             /* axes of size 1 that PyTorch's tensor has in front */
     size_t size;          /* floats in memory, padding included */
     float fill;           /* initial value where bound and deviation are 0 */
     float bound;          /* above 0: initial values are uniform in +-bound */

@@ -20,19 +20,20 @@ static bool ends_with(const char *text, const char *end)
     return length > tail && strcmp(text + length - tail, end) == 0;
 }
 
-/* PyTorch's shape of a parameter: a vector, a matrix, or square kernels. */
+/* PyTorch's shape of a parameter: a vector, a matrix, or square kernels, which alone have steps between their
+ * elements; perhaps with ones in front. */
 static void describe(const lo_parameter *parameter, lo_tensor *tensor)
 {
-    *tensor = (lo_tensor){.name = parameter->name, .type = LO_TENSOR_F32, .rank = 1};
-    tensor->shape[0] = (int64_t)parameter->out;
-    if (parameter->in_step == 0 && parameter->in == 1) {
-        return;
+    const int64_t side = lround(sqrt((double)parameter->taps));
+    const int64_t axes[4] = {(int64_t)parameter->out, (int64_t)parameter->in, side, side};
+    const bool vector = parameter->in_step == 0 && parameter->in == 1;
+    const int count = vector ? 1 : parameter->tap_step == 0 ? 2 : 4;
+    *tensor = (lo_tensor){.name = parameter->name, .type = LO_TENSOR_F32};
+    for (int i = 0; i < parameter->ones; i++) {
+        tensor->shape[tensor->rank++] = 1;
     }
-    tensor->rank = 2;
-    tensor->shape[1] = (int64_t)parameter->in;
-    if (parameter->tap_step != 0 || parameter->taps > 1) {
-        tensor->rank = 4;
-        tensor->shape[2] = tensor->shape[3] = lround(sqrt((double)parameter->taps));
+    for (int i = 0; i < count; i++) {
+        tensor->shape[tensor->rank++] = axes[i];
     }
 }
 

@@ -52,7 +52,7 @@ static lo_data_spec spec_of(uint64_t seed)
 
 static lo_dataset prepared(const lo_data_spec *spec)
 {
-    lo_dataset d;
+    lo_dataset d = {0};
     lo_error err = {""};
     if (lo_dataset_prepare(spec, made, &err) != LO_OK ||
         lo_dataset_open(made, spec->digest, &d, &err) != LO_OK || lo_dataset_verify(made, &err) != LO_OK) {

@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <sys/statvfs.h>
 
 static char directory[64];
 
@@ -483,6 +484,34 @@ static void test_svmlight(void **state)
     refused("svmlight", LO_DATA, "found none of test.svm", "one of them is needed");
 }
 
+/* Sparse data that no disk holds when they are dense: nothing is written. */
+static void test_svmlight_that_is_too_large(void **state)
+{
+    (void)state;
+    enum { ROWS = 1 << 21 }; /* times 2^20 features of 4 bytes: 8 TiB */
+    struct statvfs room;
+    if (statvfs(directory, &room) != 0 || (double)room.f_bavail * (double)room.f_frsize > 8e12) {
+        skip(); /* here it would be written */
+    }
+    char *text = malloc(2 * ROWS + 32);
+    assert_non_null(text);
+    for (int i = 0; i < ROWS; i++) {
+        memcpy(text + 2 * i, "1\n", 2);
+    }
+    strcpy(text + 2 * ROWS, "2 1048576:1\n");
+    save_text("train.svm", text);
+    save_text("test.svm", "1 1:1\n");
+    free(text);
+    const lo_read_options options = options_of();
+    lo_source source;
+    lo_error err;
+    if (read_with("svmlight", &options, &source, &err) != LO_IO) {
+        fail_msg("%s", err.text);
+    }
+    assert_says(err.text, "8796097.2 MB when decoded", "No space left", NULL);
+    lo_source_free(&source);
+}
+
 /* ---- what they share ---- */
 
 static void test_classes_are_sorted(void **state)
@@ -580,6 +609,7 @@ int main(void)
         IN_DIRECTORY(test_csv_that_fills_a_page),
         IN_DIRECTORY(test_headers_can_be_said),
         IN_DIRECTORY(test_svmlight),
+        IN_DIRECTORY(test_svmlight_that_is_too_large),
         cmocka_unit_test(test_classes_are_sorted),
         cmocka_unit_test(test_many_classes),
         cmocka_unit_test(test_numbers),

@@ -78,8 +78,8 @@ static void logits_of(lo_trainer *trainer, float *logits)
 static void test_there_and_back(void **state)
 {
     (void)state;
-    static const char *const presets[] = {"linear", "mlp", "cnn"};
-    for (size_t p = 0; p < 3; p++) {
+    static const char *const presets[] = {"linear", "mlp", "cnn", "resnet18"};
+    for (size_t p = 0; p < 4; p++) {
         static float before[TEST * 5], after[TEST * 5];
         lo_error err = {""};
         lo_trainer *one = trainer_of(presets[p], EPOCHS, 0.05, 0);
