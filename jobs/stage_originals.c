@@ -29,6 +29,7 @@ typedef struct trainer {
     char *payload;
     lo_original original;
     int64_t reached; /* epochs that the training has finished */
+    lo_checkpoint checkpoint;
 } trainer;
 
 static lo_status save(trainer *t, int64_t epochs, lo_error *err)
@@ -71,7 +72,11 @@ static lo_status train_original(void *self, int64_t seed, const lo_tick *tick, l
     trainer *t = self;
     lo_original *o = &t->original;
     const double start = lo_clock_monotonic();
-    const lo_observer observer = {&o->log, after_epoch, t};
+    const lo_observer observer = {.log = &o->log,
+                                  .after_epoch = after_epoch,
+                                  .self = t,
+                                  .kept = &t->reached,
+                                  .kept_size = sizeof(t->reached)};
     lo_training training = {0};
     o->seed = (uint64_t)seed;
     t->reached = 0;
@@ -85,7 +90,7 @@ static lo_status train_original(void *self, int64_t seed, const lo_tick *tick, l
     LO_TRY(save(t, 0, err));
     o->diverged = training.diverged;
     o->test_accuracy = test_accuracy(t);
-    o->seconds = lo_clock_monotonic() - start;
+    o->seconds = lo_clock_monotonic() - start + t->checkpoint.seconds;
     lo_original_seal(o, t->payload);
     *result = (lo_result){t->payload, lo_original_size(o->n, o->epochs, o->logged), o->test_accuracy};
     return LO_OK;
@@ -111,7 +116,9 @@ static lo_status trainer_open(void *self, lo_error *err)
     }
     lo_original_map(o, t->payload);
     (void)snprintf(o->processor, sizeof(o->processor), "%s", s->run.processor);
-    return lo_job_trainer(s->job, &s->data, &t->net, err);
+    LO_TRY(lo_job_trainer(s->job, &s->data, &t->net, err));
+    lo_trainer_checkpoint(t->net, &t->checkpoint);
+    return LO_OK;
 }
 
 static void trainer_close(trainer *t)
@@ -445,6 +452,7 @@ lo_status lo_stage_originals(lo_study *study, lo_error *err)
                              .tasks = lo_job_int(study->job, "originals.seeds"),
                              .open = trainer_open,
                              .run = train_original,
+                             .checkpoint = &t.checkpoint,
                              .check = check_original,
                              .publish = lo_publish_originals,
                              .self = &t};
