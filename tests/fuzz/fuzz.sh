@@ -1,9 +1,8 @@
 #!/bin/bash
-# Fuzzes one target with libFuzzer, the address sanitizer and the undefined-behaviour sanitizer, beginning with the committed
-# corpus.
-# usage: fuzz.sh TARGET SECONDS [CORPUS], TARGET being reader:FORMAT (NAME:FORMAT: the program
-# fuzz_NAME.c, and the folder of its corpus). Inputs that reach new code are left in CORPUS (a
-# directory, kept), to be merged into tests/fixtures/fuzz/ with fuzz.sh's program and -merge=1. Exit code 77 without clang.
+# Fuzzes one target with libFuzzer, the address and the undefined-behaviour sanitizer, beginning with the committed corpus.
+# usage: fuzz.sh NAME:FORMAT SECONDS [CORPUS [PROGRAM]]
+# The program is fuzz_NAME.c (reader:csv, image:image), the corpus tests/fixtures/fuzz/FORMAT/. Inputs that reach new code go into
+# the directory CORPUS, to be merged: FUZZ_READER=FORMAT PROGRAM -merge=1 NEW CORPUS. The code is 77 without clang, or libFuzzer.
 set -u
 source=${LEAVEOUT_SOURCE:-$(cd "$(dirname "$0")/../.." && pwd)}
 target=$1 seconds=$2
@@ -14,9 +13,9 @@ trap 'rm -rf "$work"' EXIT
 flags="-g -O1 -std=c17 -D_GNU_SOURCE -fno-omit-frame-pointer -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined"
 libraries=$(pkg-config --cflags --libs hdf5-openmpi yaml-0.1 libpng libjpeg zlib) || { echo "skipped: no pkg-config for HDF5" && exit 77; }
 # shellcheck disable=SC2086  # several flags
-if ! clang $flags -I"$source" -I"$source/src" -I"$(dirname "$(command -v mpicc)")/../lib/x86_64-linux-gnu/openmpi/include" \
+if ! clang $flags -I"$source" -I"$source/src" $(mpicc --showme:compile) \
     -DH5_USE_110_API -o "$work/fuzz" "$source/tests/fuzz/fuzz_$name.c" "$source"/src/data/*.c "$source"/src/base/*.c \
-    "$source/mpi/reader_hdf5.c" $libraries -lmpi -lm 2>"$work/log"; then
+    "$source/mpi/reader_hdf5.c" $libraries $(mpicc --showme:link) -lm 2>"$work/log"; then
     grep -q 'libclang_rt.fuzzer' "$work/log" && echo "skipped: clang has no libFuzzer (Debian: libclang-rt-14-dev)" && exit 77
     cat "$work/log"
     exit 1
