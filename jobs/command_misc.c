@@ -198,7 +198,7 @@ const lo_command lo_commands[] = {
     {"submit", "JOB --study DIR", "write the batch script and sbatch it", submit_options, 1, 1,
      lo_command_submit},
     {"status", "DIR", "what is done, what is left, who works on it", status_options, 1, 1, lo_command_status},
-    {"stop", "DIR", "let running tasks finish, then end", none, 1, 1, lo_command_stop},
+    {"stop", "DIR", "let running tasks finish or save themselves, then end", none, 1, 1, lo_command_stop},
     {"report", "DIR", "publish what is done and write report.html again", none, 1, 1, lo_command_report},
     {"export", "DIR scores|influence|models", "results as csv or npy", export_options, 2, 2,
      lo_command_export},

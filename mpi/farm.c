@@ -28,12 +28,13 @@ typedef struct ask {
 } ask;
 
 /* Rank 0 to worker. TASK, ALONE: run it (alone: nothing else runs); OVER: no more, the answer to the last
- * ASK; STOP: no answer, but news: save or give up what cannot end in `seconds` from now. */
+ * ASK; STOP: no answer, but news: give up what cannot end in `seconds` from now, or save it, but not
+ * before `save_seconds`. */
 typedef enum grant_kind { TASK = 1, ALONE = 2, OVER = 3, STOP = 4 } grant_kind;
 typedef struct grant {
     int32_t kind, reserved;
     int64_t task;
-    double seconds;
+    double seconds, save_seconds;
 } grant;
 
 enum { SUSPECT_AFTER = 3, GIVE_UP_AFTER = 3 };
@@ -86,6 +87,7 @@ typedef struct farm {
     double current_started;
     double stop_deadline; /* monotonic; -1: not stopping */
     double stop_told;     /* when that was known */
+    double save_deadline; /* till when tasks that will be saved may go on */
     bool saved;           /* the current task has been */
     double saved_at;      /* or when it began */
     bool asked;           /* an ASK is unanswered (ranks above 0) */
@@ -113,9 +115,13 @@ static void send_ask(farm *f, ask_kind kind, int64_t task, lo_status status, dou
     f->spoken = lo_clock_monotonic();
 }
 
-static void send_grant(farm *f, int rank, grant_kind kind, int64_t task, double seconds)
+static void send_grant(farm *f, int rank, grant_kind kind, int64_t task)
 {
-    grant g = {.kind = kind, .task = task, .seconds = seconds};
+    const double now = lo_clock_monotonic();
+    grant g = {.kind = kind,
+               .task = task,
+               .seconds = f->run->stop_deadline - now,
+               .save_seconds = f->run->save_deadline - now};
     MPI_Send(&g, sizeof(g), MPI_BYTE, rank, TAG_TO_WORKER, f->run->comm);
 }
 
@@ -251,7 +257,8 @@ static void run_out_of_time(farm *f)
     lo_run_say(run, "event=stopping reason=\"no time left for another task\" left_s=%.0f", left);
     if (can_save(f)) {
         run->stopping = true;
-        run->stop_deadline = lo_clock_monotonic() + left - MARGIN_SECONDS;
+        run->save_deadline = lo_clock_monotonic();
+        run->stop_deadline = run->save_deadline + left - MARGIN_SECONDS;
     }
     close_farm(f, LO_STOPPED);
 }
@@ -354,7 +361,8 @@ static void finish_task(farm *f, int64_t task, lo_status status, double seconds,
              * once, or when they have saved what they do. */
             close_farm(f, LO_STOPPED);
             f->run->stopping = true;
-            f->run->stop_deadline = lo_clock_monotonic() + (can_save(f) ? GRACE_SECONDS : 0);
+            f->run->save_deadline = lo_clock_monotonic();
+            f->run->stop_deadline = f->run->save_deadline + (can_save(f) ? GRACE_SECONDS : 0);
         }
     }
 }
@@ -375,7 +383,7 @@ static void answer(farm *f)
         if (g.kind == OVER) {
             note_over(f, rank);
         }
-        send_grant(f, rank, (grant_kind)g.kind, g.task, 0);
+        send_grant(f, rank, (grant_kind)g.kind, g.task);
     }
 }
 
@@ -455,11 +463,12 @@ static void watch_ranks(farm *f, double now)
     }
 }
 
-/* From now on what cannot end before `deadline` is saved or given up. */
-static void heed_stop(farm *f, double deadline)
+/* From now on what cannot end before `deadline` is given up, or saved, but not before `save_deadline`. */
+static void heed_stop(farm *f, double deadline, double save_deadline)
 {
     f->stop_told = f->stop_deadline < 0 ? lo_clock_monotonic() : f->stop_told;
     f->stop_deadline = deadline;
+    f->save_deadline = save_deadline;
 }
 
 /* Rank 0's duties, called from its ticks and while it waits. */
@@ -502,10 +511,10 @@ static void serve(farm *f)
     }
     if (f->run->stopping && f->run->stop_deadline < c->told_deadline) {
         c->told_deadline = f->run->stop_deadline;
-        heed_stop(f, f->run->stop_deadline);
+        heed_stop(f, f->run->stop_deadline, f->run->save_deadline);
         for (int rank = 1; rank < f->run->ranks; rank++) {
             if (c->over[rank] == 0) {
-                send_grant(f, rank, STOP, -1, f->run->stop_deadline - now);
+                send_grant(f, rank, STOP, -1);
             }
         }
         news = true;
@@ -553,7 +562,8 @@ static void listen(farm *f)
         const grant g = f->inbox;
         MPI_Irecv(&f->inbox, sizeof(f->inbox), MPI_BYTE, 0, TAG_TO_WORKER, f->run->comm, &f->receive);
         if (g.kind == STOP) {
-            heed_stop(f, lo_clock_monotonic() + g.seconds);
+            const double now = lo_clock_monotonic();
+            heed_stop(f, now + g.seconds, now + g.save_seconds);
         } else {
             if (g.kind == TASK) {
                 const double waited = lo_clock_monotonic() - f->asked_at;
@@ -609,7 +619,7 @@ static lo_save on_boundary(void *self, double share)
         const double spent = now - f->current_started + f->work->checkpoint->seconds;
         const double end = share > 0 ? now + spent * (1 - share) / share : HUGE_VAL;
         if (end > fmin(f->stop_deadline, f->stop_told + PATIENCE_SECONDS)) {
-            return LO_SAVE_AND_STOP;
+            return now < f->save_deadline ? LO_SAVE_NOTHING : LO_SAVE_AND_STOP;
         }
         /* What follows the last batch may take too long. */
         return share < 1 ? LO_SAVE_NOTHING : LO_SAVE_AND_GO_ON;

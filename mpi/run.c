@@ -176,10 +176,11 @@ double lo_run_time_left(const lo_run *run)
     return run->end_time > 0 ? run->end_time - lo_clock_wall() : 1e30;
 }
 
-static void stop(lo_run *run, double deadline, const char *reason)
+static void stop(lo_run *run, double deadline, double save_deadline, const char *reason)
 {
     run->stopping = true;
     run->stop_deadline = deadline;
+    run->save_deadline = save_deadline;
     (void)snprintf(run->stop_reason, sizeof(run->stop_reason), "%s", reason);
     lo_run_say(run, "event=stopping reason=\"%s\"", reason);
 }
@@ -199,7 +200,7 @@ void lo_run_watch(lo_run *run)
         const double deadline = now + (left < USR1_SECONDS ? left : USR1_SECONDS);
         /* A stop may come after a milder one; another look at the same signal changes nothing. */
         if (!run->stopping || deadline < run->stop_deadline - 1) {
-            stop(run, deadline,
+            stop(run, deadline, number == SIGUSR1 ? (now + deadline) / 2 : now,
                  number == SIGUSR1   ? "signal USR1"
                  : number == SIGTERM ? "signal TERM"
                                      : "signal INT");
@@ -210,7 +211,7 @@ void lo_run_watch(lo_run *run)
         char path[PATH_MAX];
         (void)snprintf(path, sizeof(path), "%s/halt", run->study);
         if (access(path, F_OK) == 0) {
-            stop(run, 1e30, "asked by leaveout stop");
+            stop(run, 1e30, now, "asked by leaveout stop");
         }
     }
 }

@@ -28,7 +28,8 @@ typedef struct lo_run {
 
     /* Stopping: decided by rank 0, known to all through the farm's messages. */
     bool stopping;
-    double stop_deadline; /* monotonic; running tasks that cannot end before are given up */
+    double stop_deadline; /* monotonic; running tasks that cannot end before are saved or given up */
+    double save_deadline; /* monotonic; till when those that will be saved may go on */
     char stop_reason[96];
     int64_t finished; /* tasks that this attempt has finished, all ranks */
     int64_t saved;    /* tasks that it has brought further, and saved */

@@ -18,6 +18,7 @@ typedef struct work {
     int64_t slow;        /* -1: none */
     int slow_rank;       /* -1: none */
     int64_t broken;      /* a task that fails with LO_DATA; -1: none */
+    bool broken_end;     /* at its end */
     int64_t raises;      /* a task that raises SIGUSR1 on its rank; -1: none */
     int64_t halts;       /* a task that makes the file `halt`; -1: none */
     int done;            /* by this rank */
@@ -27,6 +28,10 @@ typedef struct work {
     double busy_until;
     double from[MAX_TASKS], to[MAX_TASKS]; /* when this rank ran which task */
     char payload[PAYLOAD];
+    bool can_save; /* tasks ask whether to save themselves */
+    double save_seconds;
+    lo_checkpoint checkpoint;
+    int saves; /* of this rank, stops included */
 } work;
 
 static void fill(char *payload, int64_t task)
@@ -34,6 +39,20 @@ static void fill(char *payload, int64_t task)
     for (int i = 0; i < PAYLOAD; i++) {
         payload[i] = (char)(task * 37 + i);
     }
+}
+
+/* What a training does between its batches. The file is empty; it is the farm that is tested here. */
+static lo_status save_if_asked(work *w, double share, lo_error *err)
+{
+    lo_checkpoint *c = &w->checkpoint;
+    const lo_save wish = c->ask(c->self, share);
+    if (wish != LO_SAVE_NOTHING) {
+        LO_TRY(lo_file_write(c->file, "", 0, err));
+        c->there = true;
+        c->saved(c->self, share);
+        w->saves++;
+    }
+    return wish == LO_SAVE_AND_STOP ? LO_STOPPED : LO_OK;
 }
 
 static lo_status run_one(void *self, int64_t task, const lo_tick *tick, lo_result *result, lo_error *err)
@@ -46,7 +65,7 @@ static lo_status run_one(void *self, int64_t task, const lo_tick *tick, lo_resul
     const bool slow = task == w->slow || w->run->rank == w->slow_rank;
     const double seconds = slow ? w->slow_seconds : w->seconds;
     w->did_slow = w->did_slow || slow;
-    if (task == w->broken) {
+    if (task == w->broken && !w->broken_end) {
         return lo_fail(err, LO_DATA, "task %lld is broken", (long long)task);
     }
     if (task == w->raises) {
@@ -61,6 +80,12 @@ static lo_status run_one(void *self, int64_t task, const lo_tick *tick, lo_resul
         const struct timespec pause = {.tv_nsec = 500000};
         LO_TRY(lo_tick_call(tick));
         (void)nanosleep(&pause, NULL);
+        if (w->can_save) {
+            LO_TRY(save_if_asked(w, fmin(1, (lo_clock_monotonic() - from) / seconds), err));
+        }
+    }
+    if (task == w->broken) {
+        return lo_fail(err, LO_DATA, "task %lld is broken", (long long)task);
     }
     w->done++;
     fill(w->payload, task);
@@ -98,8 +123,13 @@ static outcome farm(lo_run *run, work *w, int64_t tasks, bool join, void (*meddl
             meddle(&ledger);
         }
     }
-    const lo_work job = {
-        .stage = LO_STAGE_ENSEMBLE, .digest = DIGEST, .tasks = tasks, .run = run_one, .self = w};
+    const lo_work job = {.stage = LO_STAGE_ENSEMBLE,
+                         .digest = DIGEST,
+                         .tasks = tasks,
+                         .run = run_one,
+                         .self = w,
+                         .checkpoint = w->can_save ? &w->checkpoint : NULL,
+                         .save_seconds = w->save_seconds};
     o.status = lo_farm(run, &job, &ledger, &o.harvest, &o.err);
     lo_ledger_destroy(&ledger);
     return o;
@@ -272,6 +302,16 @@ static void test_no_journal(void)
     check_same(&o);
 }
 
+static void unlink_halt(void)
+{
+    if (mpi_test.rank == 0) {
+        char path[1024];
+        (void)snprintf(path, sizeof(path), "%s/halt", mpi_test.study);
+        (void)unlink(path);
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+}
+
 /* A stop, asked for on one rank only, in the middle: all end with it, and the rest is done by another
  * attempt. */
 static void test_stop(const char *name, work (*make)(int64_t task))
@@ -286,12 +326,7 @@ static void test_stop(const char *name, work (*make)(int64_t task))
     const int64_t done = sum(w.done);
     CHECK(done > AT - 2 * mpi_test.ranks && done < TASKS);
     check_journals(TASKS, done);
-    if (mpi_test.rank == 0) {
-        char path[1024];
-        (void)snprintf(path, sizeof(path), "%s/halt", mpi_test.study);
-        (void)unlink(path);
-    }
-    MPI_Barrier(MPI_COMM_WORLD);
+    unlink_halt();
     w = make_work(NULL, 0.001);
     o = farm_alone(&w, TASKS);
     CHECK_INT(o.status, LO_OK);
@@ -353,6 +388,130 @@ static void test_time_limit(void)
     CHECK(done > 0 && done < TASKS);
     CHECK(w.done == 0 || w.last_end - lo_clock_monotonic() + lo_clock_wall() < limit - 29.8);
     check_journals(TASKS, done);
+}
+
+/* How many records of a kind the journals hold. */
+static lo_status count_record(void *self, uint64_t at, const lo_record *record, const char *payload)
+{
+    int64_t *counts = self;
+    (void)at;
+    (void)payload;
+    counts[record->kind]++;
+    return LO_OK;
+}
+
+static int64_t count_records(lo_record_kind kind)
+{
+    lo_error err = {{0}};
+    int64_t counts[16] = {0};
+    for (int attempt = 1; attempt <= 4; attempt++) {
+        char path[1024];
+        uint64_t offset = 0, skipped = 0;
+        (void)snprintf(path, sizeof(path), "%s/journal/attempt-%03d-rank-%04d.jnl", mpi_test.study, attempt,
+                       mpi_test.rank);
+        if (access(path, F_OK) == 0) {
+            CHECK_OK(lo_journal_scan(path, &offset, &skipped, count_record, counts, &err));
+        }
+    }
+    return sum(counts[kind]);
+}
+
+static int64_t count_files(void)
+{
+    int64_t count = 0;
+    for (int64_t t = 0; mpi_test.rank == 0 && t < MAX_TASKS; t++) {
+        char path[1024];
+        (void)snprintf(path, sizeof(path), "%s/checkpoints/ensemble-%06lld.ckpt", mpi_test.study,
+                       (long long)t);
+        count += access(path, F_OK) == 0;
+    }
+    return sum(count);
+}
+
+static void make_savable(work *w, const char *name)
+{
+    lo_error err = {{0}};
+    char path[1024];
+    mpi_test_folder(name);
+    (void)snprintf(path, sizeof(path), "%s/checkpoints", mpi_test.study);
+    CHECK_OK(lo_file_mkdirs(path, &err));
+    MPI_Barrier(MPI_COMM_WORLD);
+    w->can_save = true;
+}
+
+/* Tasks that can be saved: every so often, and the files are gone with the tasks. */
+static void test_saved_from_time_to_time(void)
+{
+    enum { TASKS = 6 };
+    work w = make_work(NULL, 0.1);
+    w.save_seconds = 0.03;
+    make_savable(&w, "saved");
+    const outcome o = farm_alone(&w, TASKS);
+    CHECK_INT(o.status, LO_OK);
+    CHECK_INT(o.harvest.saved, 0);
+    const int64_t saves = sum(w.saves);
+    CHECK(saves >= TASKS && saves <= 3 * TASKS);
+    CHECK_INT(count_records(LO_RECORD_SAVED), saves);
+    CHECK_INT(count_files(), 0);
+    check_journals(TASKS, TASKS);
+}
+
+/* After a stop, what cannot end soon is saved, at once where nobody waits for it, and no death is counted;
+ * what can end does. */
+static void test_saved_at_stop(const char *name, double seconds, double limit)
+{
+    enum { TASKS = 40 };
+    char soon[32];
+    work w = make_work(NULL, seconds);
+    make_savable(&w, name);
+    (void)snprintf(soon, sizeof(soon), "%.3f", lo_clock_wall() + limit);
+    if (limit > 0) {
+        (void)setenv("LEAVEOUT_END_TIME", soon, 1);
+    }
+    w.raises = strstr(name, "signal") != NULL ? 0 : -1;
+    w.halts = strstr(name, "halt") != NULL ? 0 : -1;
+    const double from = lo_clock_monotonic();
+    const outcome o = farm_alone(&w, TASKS);
+    (void)unsetenv("LEAVEOUT_END_TIME");
+    CHECK_INT(o.status, LO_STOPPED);
+    check_same(&o);
+    CHECK(lo_clock_monotonic() - from < 5);
+    const bool ends = seconds < 5;
+    CHECK(ends ? sum(w.done) > 0 : sum(w.done) == 0);
+    /* All that ranks had begun, which after an early stop are not all ranks. What ends saves itself before
+     * its last part, and then the file is gone. */
+    const int64_t saves = sum(w.saves);
+    CHECK_INT(o.harvest.saved, ends ? 0 : saves);
+    CHECK_INT(count_files(), ends ? 0 : saves);
+    CHECK(saves > 0 && saves <= mpi_test.ranks);
+    check_journals(TASKS, sum(w.done));
+    if (!ends) { /* the next attempt finds them, and takes them away in the end */
+        unlink_halt();
+        w = make_work(NULL, 0.001);
+        w.can_save = true;
+        CHECK_INT(farm_alone(&w, TASKS).status, LO_OK);
+        CHECK_INT(count_files(), 0);
+        check_journals(TASKS, TASKS);
+    }
+}
+
+/* A task that fails leaves the others the time to save themselves. */
+static void test_saved_beside_a_broken_task(void)
+{
+    enum { TASKS = 12 };
+    work w = make_work(NULL, 100);
+    make_savable(&w, "beside");
+    w.slow_seconds = 0.5;
+    w.slow = 0;
+    w.broken_end = true;
+    w.broken = 0;
+    const double from = lo_clock_monotonic();
+    const outcome o = farm_alone(&w, TASKS);
+    CHECK_INT(o.status, LO_DATA);
+    CHECK_TEXT(o.err.text, "task 0 is broken");
+    CHECK(lo_clock_monotonic() - from < 5);
+    CHECK_INT(sum(w.saves), mpi_test.ranks - 1);
+    CHECK_INT(count_files(), mpi_test.ranks - 1);
 }
 
 static void suspect(lo_ledger *ledger)
@@ -436,6 +595,12 @@ int main(int argc, char **argv)
     test_stop("halt", stop_by_file);
     test_deadline();
     test_time_limit();
+    test_saved_from_time_to_time();
+    test_saved_at_stop("signal, saved", 1000, 33); /* 3 s; it may use half of them */
+    test_saved_at_stop("halt, saved", 1000, 0);
+    test_saved_at_stop("limit, saved", 1000, 31.5);
+    test_saved_at_stop("halt, ended", 1.2, 0);
+    test_saved_beside_a_broken_task();
     test_suspects();
     test_joined();
     return mpi_test_end("test_farm");

@@ -201,6 +201,10 @@ static void test_deaths(void)
             }
             lo_journal_close(&j);
         }
+        open_journal(11, 0, &j); /* it had got on, and saved that */
+        append(&j, LO_RECORD_START, 17, 0, "");
+        append(&j, LO_RECORD_SAVED, 17, 0, "");
+        lo_journal_close(&j);
         open_journal(10, 0, &j); /* of a larger ensemble: none of ours */
         append(&j, LO_RECORD_START, TASKS + 1, 0, "");
         lo_journal_close(&j);
@@ -212,6 +216,7 @@ static void test_deaths(void)
         CHECK_INT(ledger.entry[15].deaths, 3);
         CHECK_INT(ledger.entry[15].lone_deaths, 1);
         CHECK_INT(ledger.entry[16].deaths, 1);
+        CHECK_INT(ledger.entry[17].deaths, 0);
         CHECK_INT(ledger.entry[1].deaths, 0);
     }
     CHECK_TEXT(ledger.source[5].reason, "stopped");
