@@ -3,6 +3,7 @@
 #include "base/fields.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "jobs/attribution_shown.h"
 #include "jobs/ensemble_file.h"
 #include "jobs/outcome.h"
 #include "jobs/stages.h"
@@ -40,6 +41,7 @@ typedef struct material {
 
 static void material_free(material *m)
 {
+    lo_attribution_shown_free(&m->report.attribution);
     lo_ledger_destroy(&m->ledger);
     lo_ledger_destroy(&m->originals);
     free(m->original);
@@ -557,7 +559,7 @@ static lo_status gather(material *m, lo_error *err)
         LO_TRY(gather_scores(m, err));
         LO_TRY(gather_influence(m, err));
     }
-    return LO_OK;
+    return lo_attribution_show(s, &r->attribution, err);
 }
 
 /* manifest.json: versions, processor types, hosts, attempts, usage. */
