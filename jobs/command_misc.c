@@ -1,5 +1,6 @@
 /* leaveout check, methods, bench, help, version: commands that touch no study. */
 #include "base/job.h"
+#include "jobs/attribution.h"
 #include "jobs/commands.h"
 #include "jobs/formats.h"
 #include "jobs/preview.h"
@@ -73,6 +74,9 @@ static lo_status precision_option(const lo_command_line *line, lo_precision *out
         return lo_fail(err, LO_USAGE, "bench: --precision: found '%s'; allowed are f32, bf16, auto", name);
     }
     *out = best ? (lo_bf16_pays() ? LO_BF16 : LO_F32) : lo_precision_named(name != NULL ? name : "f32");
+    for (int i = 0; i < lo_attribution_count(); i++) {
+        (void)printf("attribution %s %s\n", lo_attribution_at(i)->name, lo_attribution_at(i)->description);
+    }
     return LO_OK;
 }
 

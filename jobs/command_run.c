@@ -38,6 +38,7 @@ static lo_status run_stages(lo_study *study, lo_error *err)
     }
     LO_TRY(lo_stage_scores(study, err));
     LO_TRY(lo_stage_influence(study, err));
+    LO_TRY(lo_stage_attribution(study, err));
     LO_TRY(lo_stage_report(study, err));
     say_usage(study);
     if (study->given_up > 0) {

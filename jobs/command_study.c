@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "jobs/attribution.h"
 #include "jobs/commands.h"
 #include "jobs/ensemble_file.h"
 #include "jobs/kept.h"
@@ -181,6 +182,25 @@ static void print_given_up(const char *name, const stage *s)
     }
 }
 
+/* The same of attribution.h5, which is made from the data and its own keys. */
+static const char *attribution_published(const view *v, const char *directory)
+{
+    char path[PATH_MAX];
+    char digest[32] = "";
+    char wanted[32];
+    lo_h5_reader reader;
+    if (!exists(directory, "attribution.h5")) {
+        return "no";
+    }
+    (void)snprintf(path, sizeof(path), "%s/attribution.h5", directory);
+    (void)snprintf(wanted, sizeof(wanted), "%016llx", (unsigned long long)lo_attribution_digest(v->job));
+    if (lo_h5_open(path, &reader, NULL) == LO_OK) {
+        (void)lo_h5_get_text(&reader, "/", "digest", digest, sizeof(digest), NULL);
+        lo_h5_close(&reader);
+    }
+    return strcmp(digest, wanted) == 0 ? "yes" : "old";
+}
+
 static void status_as_text(const view *v, const char *directory, const char *ended)
 {
     (void)printf("study=%s state=\"%s\"\n", directory, state_of(v, directory));
@@ -196,6 +216,9 @@ static void status_as_text(const view *v, const char *directory, const char *end
         if (lo_job_has(v->job, "influence")) {
             (void)printf("stage=influence published=%s\n", published(v, directory, "influence.h5"));
         }
+    }
+    if (lo_job_has(v->job, "attribution")) {
+        (void)printf("stage=attribution published=%s\n", attribution_published(v, directory));
     }
     (void)printf("stage=report published=%s\n", exists(directory, "report.html") ? "yes" : "no");
     for (int i = 0; i < v->attempts; i++) {
@@ -242,6 +265,7 @@ static void status_as_json(const view *v, const char *directory, const char *end
     lo_json_bool(&json, "ensemble", exists(directory, "ensemble.h5"));
     lo_json_bool(&json, "scores", exists(directory, "scores.h5"));
     lo_json_bool(&json, "influence", exists(directory, "influence.h5"));
+    lo_json_bool(&json, "attribution", exists(directory, "attribution.h5"));
     lo_json_bool(&json, "report", exists(directory, "report.html"));
     lo_json_end(&json);
     lo_json_array(&json, "attempts");
@@ -337,9 +361,12 @@ static void verify_h5(const char *directory, const char *name, bool again, check
     lo_h5_close(&reader);
     if (status != LO_OK) {
         report_damage(c, err.text);
-        (void)printf(
-            "%s\n", again ? "  delete it: `leaveout report` makes it again"
-                          : "  do not delete it: the journal was compacted, only this file holds the models");
+        const bool computed = strcmp(name, "attribution.h5") == 0;
+        (void)printf("%s\n",
+                     computed ? "  delete it: `leaveout run` makes it again"
+                     : again
+                         ? "  delete it: `leaveout report` makes it again"
+                         : "  do not delete it: the journal was compacted, only this file holds the models");
     }
 }
 
@@ -434,6 +461,7 @@ lo_status lo_command_verify(const lo_command_line *line, lo_error *err)
         verify_h5(directory, "ensemble.h5", !is_compacted(&v.models), &c);
         verify_h5(directory, "scores.h5", true, &c);
         verify_h5(directory, "influence.h5", true, &c);
+        verify_h5(directory, "attribution.h5", true, &c);
         const int64_t left = v.models.left + v.originals.left;
         char originals[64] = "";
         if (v.has_originals) {

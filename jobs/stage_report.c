@@ -3,6 +3,7 @@
 #include "base/fields.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "jobs/attribution_shown.h"
 #include "jobs/ensemble_file.h"
 #include "jobs/outcome.h"
 #include "jobs/stages.h"
@@ -40,6 +41,7 @@ typedef struct material {
 
 static void material_free(material *m)
 {
+    lo_attribution_shown_free(&m->report.attribution);
     lo_ledger_destroy(&m->ledger);
     lo_ledger_destroy(&m->originals);
     free(m->original);
@@ -557,7 +559,7 @@ static lo_status gather(material *m, lo_error *err)
         LO_TRY(gather_scores(m, err));
         LO_TRY(gather_influence(m, err));
     }
-    return LO_OK;
+    return lo_attribution_show(s, &r->attribution, err);
 }
 
 /* manifest.json: versions, processor types, hosts, attempts, usage. */
@@ -577,8 +579,8 @@ static lo_status write_manifest(const material *m, lo_error *err)
     lo_json_int(&json, "processor_types", r->processor_types);
     lo_json_object(&json, "digests");
     for (int g = LO_KEYS_DATA; g < LO_KEY_GROUPS; g++) {
-        static const char *const names[] = {"none",   "data",      "recipe",   "ensemble",
-                                            "scores", "influence", "originals"};
+        static const char *const names[] = {"none",   "data",      "recipe",    "ensemble",
+                                            "scores", "influence", "originals", "attribution"};
         char digest[32];
         (void)snprintf(digest, sizeof(digest), "%016llx",
                        (unsigned long long)lo_job_digest(m->study->job, (lo_key_group)g));

@@ -28,6 +28,10 @@ lo_status lo_stage_scores(lo_study *study, lo_error *err);
 /* influence.h5 from ensemble.h5: test examples sharded over ranks. */
 lo_status lo_stage_influence(lo_study *study, lo_error *err);
 
+/* attribution.h5 from the prepared data: training examples sharded over ranks. Nothing is kept of a run that
+ * is stopped. Errors: LO_USAGE for what does not fit into memory, with the number of ranks that would do. */
+lo_status lo_stage_attribution(lo_study *study, lo_error *err);
+
 /* manifest.json and report.html, by rank 0. */
 lo_status lo_stage_report(lo_study *study, lo_error *err);
 

@@ -257,9 +257,12 @@ void lo_study_cache_path(const char *directory, const lo_job *job, char *path, s
 static bool has_results(const char *directory)
 {
     char path[PATH_MAX];
-    (void)snprintf(path, sizeof(path), "%s/ensemble.h5", directory);
-    if (access(path, F_OK) == 0) {
-        return true;
+    static const char *const files[] = {"ensemble.h5", "attribution.h5"};
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", directory, files[i]);
+        if (access(path, F_OK) == 0) {
+            return true;
+        }
     }
     (void)snprintf(path, sizeof(path), "%s/journal", directory);
     DIR *journal = opendir(path);
@@ -310,16 +313,19 @@ static lo_status settle_job(const char *directory, lo_job *job, bool alone, lo_e
         const bool ensemble = lo_job_has(study, "ensemble") && lo_job_has(job, "ensemble");
         differ +=
             lo_job_differences(study, job, ensemble ? LO_KEYS_ENSEMBLE : LO_KEYS_RECIPE, text, sizeof(text));
-        char file[PATH_MAX];
-        (void)snprintf(file, sizeof(file), "%s/influence.h5", directory);
-        if (differ == 0 && access(file, F_OK) == 0 && lo_job_has(study, "influence") &&
-            lo_job_has(job, "influence")) {
-            differ += lo_job_differences(study, job, LO_KEYS_INFLUENCE, text, sizeof(text));
-        }
-        (void)snprintf(file, sizeof(file), "%s/originals", directory);
-        if (differ == 0 && access(file, F_OK) == 0 && lo_job_has(study, "originals") &&
-            lo_job_has(job, "originals")) {
-            differ += lo_job_differences(study, job, LO_KEYS_ORIGINALS, text, sizeof(text));
+        static const struct {
+            const char *file, *section;
+            lo_key_group group;
+        } derived[] = {{"influence.h5", "influence", LO_KEYS_INFLUENCE},
+                       {"originals", "originals", LO_KEYS_ORIGINALS},
+                       {"attribution.h5", "attribution", LO_KEYS_ATTRIBUTION}};
+        for (size_t i = 0; i < sizeof(derived) / sizeof(derived[0]) && differ == 0; i++) {
+            char file[PATH_MAX];
+            (void)snprintf(file, sizeof(file), "%s/%s", directory, derived[i].file);
+            if (access(file, F_OK) == 0 && lo_job_has(study, derived[i].section) &&
+                lo_job_has(job, derived[i].section)) {
+                differ += lo_job_differences(study, job, derived[i].group, text, sizeof(text));
+            }
         }
         if (differ > 0) {
             text[strlen(text) - (text[strlen(text) - 1] == '\n')] = '\0';

@@ -1,6 +1,7 @@
 # Shell tests, one line each: file, processors, labels, timeout in seconds.
 add_shell_test(oracle/test_label_noise.sh 2 oracle 1200)
 add_shell_test(oracle/test_study_numpy.sh 2 oracle 180)
+add_shell_test(oracle/test_attribution.sh 2 oracle 180)
 add_shell_test(oracle/test_data_files.sh 1 oracle 120)
 add_shell_test(oracle/test_bf16_scores.sh 2 "oracle;slow" 1200)
 add_shell_test(io/test_commands.sh 1 io 120)
@@ -44,6 +45,8 @@ add_shell_test(bench/train_against_pytorch.sh 2 "bench;slow" 900)
 add_shell_test(bench/sizes_against_pytorch.sh 2 "bench;slow" 2400)
 add_shell_test(bench/two_at_once.sh 2 "bench;slow" 900)
 add_shell_test(bench/farm_overhead.sh 2 "bench;slow" 1800)
+add_shell_test(bench/certified_against_refits.sh 1 "bench;slow" 5400)
+add_shell_test(bench/log_overhead.sh 1 "bench;slow" 600)
 add_test(NAME oracle.test_accuracy_slow COMMAND test_accuracy)
 set_tests_properties(oracle.test_accuracy_slow PROPERTIES LABELS "oracle;slow" TIMEOUT 600
   ENVIRONMENT "${test_environment};LEAVEOUT_SLOW=1" WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})

@@ -719,7 +719,8 @@ static bool covers(lo_key_group group, lo_key_group own)
     if (own == LO_KEYS_NONE) {
         return false;
     }
-    const lo_key_group base = group == LO_KEYS_ORIGINALS ? LO_KEYS_RECIPE : LO_KEYS_ENSEMBLE;
+    const lo_key_group base =
+        group == LO_KEYS_ORIGINALS || group == LO_KEYS_ATTRIBUTION ? LO_KEYS_RECIPE : LO_KEYS_ENSEMBLE;
     return own == group || (own < group && own <= base);
 }
 

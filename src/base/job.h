@@ -11,13 +11,14 @@
 
 /* Which results a key changes. A stage's digest covers its own keys and those of the groups it builds on. */
 typedef enum lo_key_group {
-    LO_KEYS_NONE,      /* no result: train.checkpoint_minutes, reproducible, ... */
-    LO_KEYS_DATA,      /* seed, data.* */
-    LO_KEYS_RECIPE,    /* model.*, train.*, isa; builds on data */
-    LO_KEYS_ENSEMBLE,  /* ensemble.*; builds on recipe */
-    LO_KEYS_SCORES,    /* builds on ensemble */
-    LO_KEYS_INFLUENCE, /* builds on ensemble */
-    LO_KEYS_ORIGINALS, /* builds on recipe */
+    LO_KEYS_NONE,        /* no result: train.checkpoint_minutes, reproducible, ... */
+    LO_KEYS_DATA,        /* seed, data.* */
+    LO_KEYS_RECIPE,      /* model.*, train.*, isa; builds on data */
+    LO_KEYS_ENSEMBLE,    /* ensemble.*; builds on recipe */
+    LO_KEYS_SCORES,      /* builds on ensemble */
+    LO_KEYS_INFLUENCE,   /* builds on ensemble */
+    LO_KEYS_ORIGINALS,   /* builds on recipe */
+    LO_KEYS_ATTRIBUTION, /* attribution.*; builds on recipe */
     LO_KEY_GROUPS
 } lo_key_group;
 

@@ -220,6 +220,42 @@ static const lo_key table[] = {
                "Keep, for every epoch and training example, its loss, the probability of its label, the "
                "largest probability, the entropy, whether it was right, and the margin; auto: when a score "
                "asks for it (none does yet)."),
+
+    SECTION("attribution", OPTIONAL,
+            .help =
+                "Stage: what each training example does to models that can be had without it, by formula or "
+                "by a refit with a certificate. Needs no ensemble."),
+    OTHER(LO_KEY_NAMES, "attribution.methods", "[certified_loo]", LO_KEYS_ATTRIBUTION,
+          .choices = "ridge_loo kernel_ridge_loo alo certified_loo", .grows = true,
+          .help = "Which methods (see leaveout methods): linear and kernel models of the scaled inputs."),
+    CHOICE("attribution.targets", "test", "test train none", LO_KEYS_ATTRIBUTION,
+           .help =
+               "On which examples the effect of each training example is stored; on itself it always is."),
+    INT("attribution.top", "0", 0, INFINITY, "examples", LO_KEYS_ATTRIBUTION,
+        .help = "Keep the strongest training examples of each target only, this many; 0: the whole matrix."),
+    CHOICE(
+        "attribution.output", "margin", "margin probability correct", LO_KEYS_ATTRIBUTION,
+        .help =
+            "What is asked of a model about an example: its margin, the probability of its label, or whether "
+            "it is right."),
+    REAL(
+        "attribution.penalty", "1.0e-3", 0, INFINITY, "", LO_KEYS_ATTRIBUTION,
+        .help =
+            "Half of this times the weights' squares is added to the mean loss; intercepts have no penalty."),
+    REAL("attribution.tolerance", "1.0e-9", 1e-11, 1, "", LO_KEYS_ATTRIBUTION,
+         .help = "certified_loo: the largest norm of the gradient that a refit may end with."),
+    CHOICE("attribution.kernel", "rbf", "linear rbf", LO_KEYS_ATTRIBUTION,
+           .help =
+               "kernel_ridge_loo: the product of two inputs, or exp(-gamma times their squared distance)."),
+    REAL("attribution.gamma", "0", 0, INFINITY, "", LO_KEYS_ATTRIBUTION,
+         .help = "kernel_ridge_loo: gamma of the rbf kernel; 0: one over the number of features."),
+    NUMBER(
+        LO_KEY_INTS_OR_FILE, "attribution.groups", "[]", -1, INFINITY, "", LO_KEYS_ATTRIBUTION, .least = 0,
+        .help =
+            "Leave out whole groups too: the group, from 0, of each training example of the source files in "
+            "their order; -1: none."),
+    INT("attribution.memory", "0", 0, INFINITY, "MiB", LO_KEYS_NONE,
+        .help = "Memory that a rank may take; 0: four fifths of its share of the node's."),
 };
 
 enum { KEYS = sizeof(table) / sizeof(table[0]) };

@@ -14,18 +14,20 @@ typedef struct linear {
 
 static const lo_layer_type type;
 
-/* Examples between two ticks: products of some 0.2 GFLOP, 20 ms even without vector units. */
-static size_t examples_a_piece(const linear *layer)
+/* Rows between two ticks: of vectors, products of some 0.2 GFLOP, 20 ms even without vector units; of places,
+ * of which there are many, as many as the products take at once. */
+static size_t rows_a_piece(const linear *layer)
 {
-    const size_t examples = (size_t)1e8 / (layer->inputs * layer->columns);
-    return examples > 16 ? examples : 16;
+    const size_t least = 16, many = 256;
+    const size_t rows = layer->places > 1 ? many : (size_t)1e8 / (layer->inputs * layer->columns);
+    return rows > least ? rows : least;
 }
 
 static lo_status forward(lo_layer *self, const lo_pass *pass, const float *const input[], float *y)
 {
     const linear *layer = (const linear *)self;
     const float *weights = self->network->weights, *x = input[0];
-    const size_t step = lo_padded(layer->inputs), columns = layer->columns, piece = examples_a_piece(layer);
+    const size_t step = lo_padded(layer->inputs), columns = layer->columns, piece = rows_a_piece(layer);
     const size_t count = pass->examples * layer->places;
     for (size_t n = 0; n < count; n += piece, x += piece * step, y += piece * columns) {
         const size_t rows = count - n < piece ? count - n : piece;
@@ -91,7 +93,7 @@ static lo_status backward(lo_layer *self, const lo_pass *pass, const float *cons
                           float *dy, float *const dx[])
 {
     const linear *layer = (const linear *)self;
-    const size_t step = lo_padded(layer->inputs), columns = layer->columns, piece = examples_a_piece(layer);
+    const size_t step = lo_padded(layer->inputs), columns = layer->columns, piece = rows_a_piece(layer);
     const size_t count = pass->examples * layer->places;
     for (size_t n = 0; n < count; n += piece) {
         const size_t rows = count - n < piece ? count - n : piece;

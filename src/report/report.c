@@ -134,7 +134,9 @@ static int choose_side(const lo_report *report)
     const int64_t classes = report->data->classes < GALLERY_CLASSES ? report->data->classes : GALLERY_CLASSES;
     const int64_t rows = report->influence_rows < INFLUENCE_ROWS ? report->influence_rows : INFLUENCE_ROWS;
     const int64_t columns = report->influence_k < INFLUENCE_COLUMNS ? report->influence_k : INFLUENCE_COLUMNS;
-    const int64_t pictures = 1 + classes * 3 * GALLERY_PICTURES + rows * (1 + columns);
+    const lo_report_attribution *a = &report->attribution;
+    const int64_t pictures =
+        1 + classes * 3 * GALLERY_PICTURES + rows * (1 + columns) + a->own + a->rows * (1 + 2 * a->k);
     const double raw = PICTURE_BYTES / 1.35 / (double)pictures / (double)report->data->shape.channels;
     const double side = sqrt(raw);
     return side < SIDE_MIN ? SIDE_MIN : side > SIDE_SHOWN ? SIDE_SHOWN : (int)side;
@@ -1117,32 +1119,36 @@ done:
 
 /* ---- influence ---- */
 
-static lo_status write_influence_row(const struct page *page, int64_t row, int64_t columns, lo_error *err)
+/* An example, and training examples with what they do to it. */
+struct picture_row {
+    const lo_examples *examples; /* of which the one is */
+    int64_t at;
+    const char *kind; /* "test" */
+    int64_t columns;
+    const int64_t *index; /* [columns], -1: none */
+    const float *value;   /* [columns] */
+    const float *error;   /* [columns], or NULL */
+};
+
+/* The training examples of a row, as pictures with their values. */
+static lo_status write_training_pictures(const struct page *page, const struct picture_row *row,
+                                         lo_error *err)
 {
-    const lo_report *report = page->report;
-    const lo_examples *train = &report->data->train;
-    const lo_examples *test = &report->data->test;
-    const int64_t at = report->influence_test[row];
+    const lo_examples *train = &page->report->data->train;
     FILE *out = page->out;
-    (void)fputs("<div class=\"influence\">\n<ul class=\"pictures\"><li>", out);
-    LO_TRY(write_picture(page, test, at, err));
-    (void)fputs("<b>", out);
-    write_class(page, test->label[at]);
-    (void)fprintf(out, "</b><span>test #%" PRId64 "</span></li></ul>\n<ul class=\"pictures\">\n",
-                  test->index[at]);
     int64_t shown = 0;
-    for (int64_t c = 0; c < columns; c++) {
-        const int64_t cell = row * report->influence_k + c;
-        const int64_t of = report->influence_index[cell];
-        const double value = (double)report->influence_value[cell];
+    (void)fputs("<ul class=\"pictures\">\n", out);
+    for (int64_t c = 0; c < row->columns; c++) {
+        const int64_t of = row->index[c];
+        const double value = (double)row->value[c];
         if (of < 0 || of >= train->count || isnan(value)) {
             continue;
         }
         (void)fprintf(out, "<li class=\"%s\">", value < 0 ? "harms" : "helps");
         LO_TRY(write_picture(page, train, of, err));
         (void)fprintf(out, "<b>%s", lo_number_signed(value, 2).text);
-        if (report->influence_error != NULL && !isnan(report->influence_error[cell])) {
-            (void)fprintf(out, " ± %s", lo_number_real((double)report->influence_error[cell], 2).text);
+        if (row->error != NULL && !isnan(row->error[c])) {
+            (void)fprintf(out, " ± %s", lo_number_real((double)row->error[c], 2).text);
         }
         (void)fputs("</b><span>", out);
         write_class(page, train->label[of]);
@@ -1154,7 +1160,21 @@ static lo_status write_influence_row(const struct page *page, int64_t row, int64
     if (shown == 0) {
         (void)fputs("<li>none</li>\n", out);
     }
-    (void)fputs("</ul>\n</div>\n", out);
+    (void)fputs("</ul>\n", out);
+    return LO_OK;
+}
+
+static lo_status write_picture_row(const struct page *page, const struct picture_row *row, lo_error *err)
+{
+    FILE *out = page->out;
+    (void)fputs("<div class=\"influence\">\n<ul class=\"pictures\"><li>", out);
+    LO_TRY(write_picture(page, row->examples, row->at, err));
+    (void)fputs("<b>", out);
+    write_class(page, row->examples->label[row->at]);
+    (void)fprintf(out, "</b><span>%s #%" PRId64 "</span></li></ul>\n", row->kind,
+                  row->examples->index[row->at]);
+    LO_TRY(write_training_pictures(page, row, err));
+    (void)fputs("</div>\n", out);
     return LO_OK;
 }
 
@@ -1181,8 +1201,90 @@ static lo_status write_influence(const struct page *page, lo_error *err)
         out);
     for (int64_t r = 0; r < rows; r++) {
         if (report->influence_test[r] >= 0 && report->influence_test[r] < report->data->test.count) {
-            LO_TRY(write_influence_row(page, r, columns, err));
+            const int64_t cell = r * report->influence_k;
+            const struct picture_row row = {&report->data->test,
+                                            report->influence_test[r],
+                                            "test",
+                                            columns,
+                                            report->influence_index + cell,
+                                            report->influence_value + cell,
+                                            report->influence_error != NULL ? report->influence_error + cell
+                                                                            : NULL};
+            LO_TRY(write_picture_row(page, &row, err));
         }
+    }
+    (void)fputs("</section>\n", out);
+    return LO_OK;
+}
+
+/* ---- attribution ---- */
+
+static void write_attribution_methods(const struct page *page)
+{
+    const lo_report_attribution *a = &page->report->attribution;
+    FILE *out = page->out;
+    (void)fputs(
+        "<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Method</th><th scope=\"col\"></th><th "
+        "scope=\"col\">Parameters</th><th scope=\"col\">Penalty</th><th scope=\"col\">Gradient of the "
+        "fit</th><th "
+        "scope=\"col\">Largest gradient without one</th><th scope=\"col\">Core "
+        "seconds</th></tr></thead>\n<tbody>\n",
+        out);
+    for (int i = 0; i < a->methods; i++) {
+        const lo_report_method *m = &a->method[i];
+        (void)fprintf(out, "<tr><td><code>%s</code></td><td>", m->name);
+        lo_html_text(out, m->description);
+        (void)fprintf(out, "</td><td>%s</td><td>%g</td>", lo_number_count(m->parameters).text, m->penalty);
+        const double norms[2] = {m->fit_gradient, m->largest_gradient};
+        for (int k = 0; k < 2; k++) {
+            if (isnan(norms[k])) {
+                (void)fputs(k == 0 ? "<td>closed form</td>" : "<td></td>", out);
+            } else {
+                (void)fprintf(out, "<td>%.1e</td>", norms[k]);
+            }
+        }
+        (void)fprintf(out, "<td>%.1f</td></tr>\n", m->core_seconds);
+    }
+    (void)fputs("</tbody></table></div>\n", out);
+}
+
+static lo_status write_attribution(const struct page *page, lo_error *err)
+{
+    const lo_report_attribution *a = &page->report->attribution;
+    FILE *out = page->out;
+    if (a->methods == 0) {
+        return LO_OK;
+    }
+    (void)fputs("<section>\n<h2>Models without one example</h2>\n<p>What linear and kernel models of the "
+                "inputs would be "
+                "without a training example, by formula or refit: the change of an output that keeping the "
+                "example makes. "
+                "Nothing here is random.</p>\n",
+                out);
+    write_attribution_methods(page);
+    (void)fprintf(out,
+                  "<h3>Memorized</h3>\n<p>Of <code>%s</code>: the training examples whose own %s falls most "
+                  "when they are "
+                  "left out.</p>\n",
+                  a->method[a->methods - 1].name, a->output);
+    const struct picture_row own = {.columns = a->own, .index = a->own_index, .value = a->own_value};
+    LO_TRY(write_training_pictures(page, &own, err));
+    if (a->rows > 0) {
+        (void)fprintf(out,
+                      "<h3>The most helpful and the most harmful</h3>\n<p>For some %s examples: training "
+                      "examples that raise "
+                      "its %s most (<b style=\"color:var(--helps)\">+</b>), and that lower it most (<b "
+                      "style=\"color:var(--harms)\">&#8722;</b>).</p>\n",
+                      a->targets_are, a->output);
+    }
+    for (int64_t r = 0; r < a->rows; r++) {
+        const struct picture_row row = {.examples = a->targets,
+                                        .at = a->target[r],
+                                        .kind = a->targets_are,
+                                        .columns = 2 * a->k,
+                                        .index = a->index + r * 2 * a->k,
+                                        .value = a->value + r * 2 * a->k};
+        LO_TRY(write_picture_row(page, &row, err));
     }
     (void)fputs("</section>\n", out);
     return LO_OK;
@@ -1416,6 +1518,7 @@ static lo_status write_page(struct page *page, lo_error *err)
     LO_TRY(write_label_noise(page, err));
     LO_TRY(write_galleries(page, err));
     LO_TRY(write_influence(page, err));
+    LO_TRY(write_attribution(page, err));
     write_originals(page);
     LO_TRY(write_cost(page, err));
     write_methods(page);

@@ -39,6 +39,30 @@ typedef struct lo_report_original {
     const double *loss, *accuracy; /* [epochs], of the training; NaN after it diverged */
 } lo_report_original;
 
+/* A method of attribution, in a line. */
+typedef struct lo_report_method {
+    const char *name, *description;
+    int64_t parameters;
+    double penalty, core_seconds;
+    double fit_gradient;     /* norm of the gradient of the fit to all examples; NaN: a closed form */
+    double largest_gradient; /* of the models without one; NaN: no certificates */
+} lo_report_method;
+
+/* What attribution found: its methods, and of the last of them the training examples that do most to
+ * themselves and to some targets. */
+typedef struct lo_report_attribution {
+    int methods; /* 0: none */
+    lo_report_method *method;
+    char output[32];            /* "margin" */
+    int64_t own, *own_index;    /* [own]: position in data->train, -1 for none; the largest first */
+    float *own_value;           /* [own] */
+    const lo_examples *targets; /* whose positions target has */
+    const char *targets_are;    /* "test" */
+    int64_t rows, *target;      /* [rows] */
+    int64_t k, *index; /* [rows, 2, k]: those that raise the output most, then those that lower it most */
+    float *value;      /* [rows, 2, k] */
+} lo_report_attribution;
+
 typedef struct lo_report {
     const char *study;   /* its directory's name */
     const char *version; /* of leaveout */
@@ -68,6 +92,8 @@ typedef struct lo_report {
     const int64_t *influence_index; /* [rows, k]: position in data->train, -1 for none */
     const float *influence_value;   /* [rows, k], strongest first */
     const float *influence_error;   /* [rows, k] standard errors */
+
+    lo_report_attribution attribution;
 
     int64_t originals_planned; /* 0: the job has none */
     int64_t original_count, epochs;

@@ -14,7 +14,7 @@ flags="-g -O1 -std=c17 -D_GNU_SOURCE -fno-omit-frame-pointer -fsanitize=fuzzer,a
 libraries=$(pkg-config --cflags --libs hdf5-openmpi yaml-0.1 libpng libjpeg zlib) || { echo "skipped: no pkg-config for HDF5" && exit 77; }
 # shellcheck disable=SC2086  # several flags
 if ! clang $flags -I"$source" -I"$source/src" $(mpicc --showme:compile) \
-    -DH5_USE_110_API -o "$work/fuzz" "$source/tests/fuzz/fuzz_$name.c" "$source"/src/data/*.c "$source"/src/base/*.c \
+    -DH5_USE_110_API -o "$work/fuzz" "$source/tests/fuzz/fuzz_$name.c" "$source"/src/data/*.c "$source"/src/base/*.c "$source/src/nn/safetensors.c" \
     "$source/mpi/reader_hdf5.c" $libraries $(mpicc --showme:link) -lm 2>"$work/log"; then
     grep -q 'libclang_rt.fuzzer' "$work/log" && echo "skipped: clang has no libFuzzer (Debian: libclang-rt-14-dev)" && exit 77
     cat "$work/log"

@@ -255,6 +255,10 @@ static const value_case value_cases[] = {
     {"influence", "errors", "1", "'1'", "true or false"},
     {"influence", "errors", "'true'", "the quoted text 'true'", "true or false"},
     {"influence", "top", "-1", "'-1'", "a whole number, at least 0"},
+    {"attribution", "methods", "[alo, shapley]", "'shapley'", "ridge_loo kernel_ridge_loo alo certified_loo"},
+    {"attribution", "targets", "tests", "'tests' (nearest: test)", "test train none"},
+    {"attribution", "penalty", "-1", "'-1'", "a number, at least 0"},
+    {"attribution", "groups", "[-2]", "'-2'", "a list of whole numbers, each at least -1"},
     {"", "scores", "memorisation", "'memorisation' (nearest: memorization)", "memorization cscore"},
     {"", "scores", "[cscore, cscore]", "'cscore' twice", "each once"},
     {"", "scores", "{a: 1}", "a map", "each once"},
@@ -586,12 +590,13 @@ static void the_effective_job_reads_back(void **state)
 static void the_effective_job_writes_everything_out(void **state)
 {
     (void)state;
-    lo_job *job = parse_set(base, "originals={}");
+    static const char *const sections[] = {"originals={}", "attribution={}"};
+    lo_job *job = parse_with(base, sections, 2);
     char *text = lo_job_effective(job);
     lo_node root = {0};
     lo_error err = {0};
     assert_int_equal(lo_tree_parse(text, strlen(text), "effective", true, &root, &err), LO_OK);
-    assert_int_equal(root.count, 10);
+    assert_int_equal(root.count, 11);
     assert_non_null(strstr(text, "\ntrain:"));
     assert_non_null(strstr(text, "\n    weight_decay: 0.0005 "));
     assert_non_null(strstr(text, "\n  hidden: [512] "));
@@ -611,8 +616,8 @@ static void the_effective_job_writes_everything_out(void **state)
 /* ---- digests ---- */
 
 /* A change of each key, and the digests that it must change: Data, Recipe, Ensemble, Scores, Influence;
- * Originals, and those with the recipe's. Where a key applies only with another's value, needs gives that
- * one, or says which job to take. */
+ * Originals, Attribution, and those with the recipe's. Where a key applies only with another's value, needs
+ * gives that one, or says which job to take. */
 static const struct {
     const char *path, *other, *changes, *needs;
 } changes[] = {
@@ -677,6 +682,16 @@ static const struct {
     {"originals.seeds", "5", "", "originals={}"},
     {"originals.checkpoints", "[1, 2]", "O", "originals={}"},
     {"originals.log", "true", "O", "originals={}"},
+    {"attribution.methods", "[alo]", "", "attribution={}"},
+    {"attribution.targets", "train", "A", "attribution={}"},
+    {"attribution.top", "5", "A", "attribution={}"},
+    {"attribution.output", "correct", "A", "attribution={}"},
+    {"attribution.penalty", "1e-4", "A", "attribution={}"},
+    {"attribution.tolerance", "1e-8", "A", "attribution={}"},
+    {"attribution.kernel", "linear", "A", "attribution={}"},
+    {"attribution.gamma", "0.1", "A", "attribution={}"},
+    {"attribution.groups", "[0, -1, 1]", "A", "attribution={}"},
+    {"attribution.memory", "100", "", "attribution={}"},
 };
 
 static const char left_out[] =
@@ -685,7 +700,7 @@ static const char left_out[] =
 static void digests_change_with_their_keys(void **state)
 {
     (void)state;
-    static const char letters[LO_KEY_GROUPS] = {'-', 'D', 'R', 'E', 'S', 'I', 'O'};
+    static const char letters[LO_KEY_GROUPS] = {'-', 'D', 'R', 'E', 'S', 'I', 'O', 'A'};
     int seen = 0;
     for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
         const int k = lo_key_find(changes[i].path);
@@ -705,7 +720,8 @@ static void digests_change_with_their_keys(void **state)
             char lines[1024] = "";
             const int count = lo_job_differences(before, after, (lo_key_group)group, lines, sizeof(lines));
             const bool wanted = strchr(changes[i].changes, letters[group]) != NULL ||
-                                (group == LO_KEYS_ORIGINALS && strchr(changes[i].changes, 'R') != NULL);
+                                ((group == LO_KEYS_ORIGINALS || group == LO_KEYS_ATTRIBUTION) &&
+                                 strchr(changes[i].changes, 'R') != NULL);
             if (differ != wanted || (count > 0) != differ) {
                 fail_msg("%s: digest of group %c %s; %d differences", override, letters[group],
                          differ ? "changed" : "did not change", count);
@@ -1053,7 +1069,8 @@ static void the_example_jobs_are_valid(void **state)
         if (lo_job_read(files.gl_pathv[i], NULL, 0, &job, &err) != LO_OK) {
             fail_msg("%s", err.text);
         }
-        assert_true(lo_job_has(job, "ensemble") || lo_job_has(job, "originals"));
+        assert_true(lo_job_has(job, "ensemble") || lo_job_has(job, "originals") ||
+                    lo_job_has(job, "attribution"));
         lo_job_destroy(&job);
     }
     globfree(&files);

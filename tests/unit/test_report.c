@@ -542,6 +542,50 @@ static void test_missing_parts(void **state)
     free(s.pixel);
 }
 
+static void test_attribution(void **state)
+{
+    (void)state;
+    struct study s;
+    fill(&s, (lo_shape){1, 4, 4});
+    lo_report_method methods[2] = {
+        {"ridge_loo", "least <squares>", 850, 1e-3, 2.5, NAN, NAN},
+        {"certified_loo", "refits", 765, 1e-3, 70, 2e-13, 9e-10},
+    };
+    int64_t own_index[2] = {3, -1};
+    float own_value[2] = {1.25F, NAN};
+    int64_t target = 5;
+    int64_t index[4] = {0, 7, 2, -1};
+    float value[4] = {0.75F, 0.5F, -0.25F, NAN};
+    s.report.attribution = (lo_report_attribution){.methods = 2,
+                                                   .method = methods,
+                                                   .output = "margin",
+                                                   .own = 2,
+                                                   .own_index = own_index,
+                                                   .own_value = own_value,
+                                                   .targets = &s.data.test,
+                                                   .targets_are = "test",
+                                                   .rows = 1,
+                                                   .target = &target,
+                                                   .k = 2,
+                                                   .index = index,
+                                                   .value = value};
+    char *text = write_and_read(&s);
+    assert_has(text, "Models without one example");
+    assert_has(text, "least &lt;squares&gt;");
+    assert_has(text, "<td>closed form</td>");
+    assert_has(text, "<td>9.0e-10</td>");
+    assert_has(text, "Of <code>certified_loo</code>");
+    assert_has(text, "<b>+1.25</b>");
+    assert_has(text, "<b>+0.75</b>");
+    assert_has(text, "<b>\u22120.25</b>");
+    free(text);
+    s.report.attribution.methods = 0;
+    text = write_and_read(&s);
+    assert_lacks(text, "Models without one example");
+    free(text);
+    free(s.pixel);
+}
+
 static void test_strange_values(void **state)
 {
     (void)state;
@@ -837,6 +881,7 @@ int main(void)
         cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_mean_memorization_is_of_the_values),
         cmocka_unit_test(test_missing_parts),
+        cmocka_unit_test(test_attribution),
         cmocka_unit_test(test_strange_values),
         cmocka_unit_test(test_many_classes_and_large_pictures),
         cmocka_unit_test(test_where_nothing_can_be_written),

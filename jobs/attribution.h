@@ -1,0 +1,102 @@
+/* Methods of stage attribution: models whose versions without an example, or without a group, can be
+ * computed. A new method is one file that defines an lo_attribution_type, and one line in the list of
+ * attribution.c.
+ *
+ * Training examples are sharded over ranks in slabs of equal width; each rank leaves out its own, in blocks,
+ * and says what the models without them give on every target. */
+#ifndef LEAVEOUT_JOBS_ATTRIBUTION_H
+#define LEAVEOUT_JOBS_ATTRIBUTION_H
+
+#include "attribute/features.h"
+#include "attribute/left_out.h"
+#include "attribute/output.h"
+#include "attribute/sums.h"
+#include "base/tick.h"
+#include "jobs/study.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { LO_ATTRIBUTION_BLOCK = LO_ATTRIBUTE_GRAIN }; /* examples that are left out at a time, one by one */
+
+struct lo_softmax_fitted;
+
+/* What the methods are given. */
+typedef struct lo_attribution {
+    lo_study *study;
+    lo_features train, target; /* target.count 0: there are none */
+    const lo_examples *train_examples, *target_examples;
+    int64_t width, first, count; /* of slabs; this rank's training examples */
+    int32_t classes;
+    double penalty, tolerance, gamma;
+    bool rbf;
+    int64_t groups;
+    lo_left_out *group; /* [groups] */
+    double memory;      /* bytes a rank may take */
+    const lo_tick *tick;
+    const lo_reduction *reduction;            /* over the ranks */
+    struct lo_softmax_fitted *softmax_fitted; /* shared by the methods that need it */
+} lo_attribution;
+
+/* What a method found out about its own work, the same on all ranks at the end. */
+typedef struct lo_attribution_notes {
+    double fit_gradient; /* norm of the gradient of the fit to all examples; NaN: it is a closed form */
+    double worst;        /* largest norm of a gradient without an example (or a group); NaN: likewise */
+    double products;     /* with the Hessian, this rank; summed up for the file */
+    int64_t parameters;
+} lo_attribution_notes;
+
+typedef struct lo_attribution_type {
+    const char *name;        /* as in the job file: "ridge_loo" */
+    const char *description; /* one line */
+    const char *source;      /* publication */
+    bool logits;             /* class values are logits; else values fitted to one-hot labels */
+    bool certificate;        /* leave and leave_groups give gradient norms */
+
+    /* Local: bytes that the largest rank takes when there are `ranks`, without the values. */
+    double (*bytes)(const lo_attribution *a, int ranks);
+
+    /* Collective: fits the model to all training examples. *self goes to what follows; end releases it, after
+     * an error too. */
+    lo_status (*begin)(lo_attribution *a, void **self, lo_attribution_notes *notes, lo_error *err);
+    void (*end)(void *self);
+
+    /* The rest is local. Class values that the model fitted to all examples gives for targets: out [count,
+     * classes]. */
+    lo_status (*say_full)(void *self, int64_t first, int64_t count, double *out, lo_error *err);
+
+    /* Leaves out, each alone, the training examples [first, first + count) of this rank's slab, or the groups
+     * of these numbers; what follows is about these models. gradient [count] takes the certificates. */
+    lo_status (*leave)(void *self, int64_t first, int64_t count, double *gradient, lo_error *err);
+    lo_status (*leave_groups)(void *self, int64_t first, int64_t count, double *gradient, lo_error *err);
+
+    /* Class values on the examples left out: with them, and without; out [count, classes]. Not of groups. */
+    lo_status (*say_own)(void *self, double *with, double *without, lo_error *err);
+
+    /* Class values for targets: out [count, models, classes]. full [count, classes] is what say_full gives.
+     */
+    lo_status (*say)(void *self, int64_t first, int64_t count, const double *full, double *out,
+                     lo_error *err);
+} lo_attribution_type;
+
+int lo_attribution_count(void);
+const lo_attribution_type *lo_attribution_at(int i);
+const lo_attribution_type *lo_attribution_find(const char *name); /* NULL: none has it */
+
+extern const lo_attribution_type lo_attribution_ridge, lo_attribution_kernel_ridge, lo_attribution_alo,
+    lo_attribution_certified;
+
+/* Digest of what attribution.h5 depends on: its keys and its methods. */
+uint64_t lo_attribution_digest(const lo_job *job);
+
+/* Releases what the methods share. */
+void lo_softmax_fitted_destroy(struct lo_softmax_fitted **fitted);
+
+/* Local: the slab of `rank` when `total` things, in blocks of LO_ATTRIBUTE_GRAIN, are cut into slabs of equal
+ * width (but for the last ones). Returns the width. */
+int64_t lo_attribution_slab(int64_t total, int rank, int ranks, int64_t *first, int64_t *count);
+
+/* malloc'ed zeros, NULL without memory: at least one. */
+double *lo_attribution_numbers(int64_t count);
+
+#endif

@@ -1,0 +1,208 @@
+"""check_attribution.py equal STUDY STUDY...: the same attribution.h5 to rounding.
+check_attribution.py permuted STUDY STUDY ORDER: the second is of the data set with training example i at ORDER[i].
+check_attribution.py top STUDY STUDY: the second holds the strongest of the first's rows.
+check_attribution.py retrain STUDY DATA GROUPS: against plain refits of some examples and groups in numpy.
+check_attribution.py permute DATA TO ORDER: writes the data set with its training examples in another order."""
+import os
+import struct
+import sys
+
+import h5py
+import numpy as np
+
+NAMES = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
+PENALTY = 1e-3
+GAMMA = 0.02
+
+
+def check(condition, text):
+    if not condition:
+        sys.exit("FAILED: " + text)
+
+
+def datasets(study):
+    found = {}
+    with h5py.File(os.path.join(study, "attribution.h5")) as f:
+        f.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def near(a, b, name, tolerance=2e-6):
+    both = np.isfinite(a) & np.isfinite(b)
+    check((np.isfinite(a) == np.isfinite(b)).all(), f"{name}: not finite in other places")
+    scale = max(np.abs(a[both]).max(initial=0), 1e-6)
+    check(np.abs(a - b)[both].max(initial=0) <= tolerance * scale,
+          f"{name}: differ by {np.abs(a - b)[both].max()}, of {scale}")
+
+
+def equal(first, *others):
+    wanted = datasets(first)
+    for other in others:
+        found = datasets(other)
+        check(wanted.keys() == found.keys(), f"{other} has other datasets")
+        for name in wanted:
+            if "gradient_norm" in name:
+                check((found[name] <= 1e-9).all(), f"{other}: {name} above the tolerance")
+            elif wanted[name].dtype.kind == "i":
+                check((wanted[name] == found[name]).all(), f"{other}: {name} differs")
+            else:
+                near(wanted[name], found[name], f"{other}: {name}")
+
+
+def permuted(first, second, order):
+    order = np.loadtxt(order, dtype=int)
+    a, b = datasets(first), datasets(second)
+    for name in a:
+        if name.endswith("/value") and "group" not in name:
+            near(a[name], b[name][:, order], name)
+        elif "/self" in name:
+            near(a[name], b[name][order], name)
+        elif name.endswith("group/value"):
+            near(a[name], b[name], name)
+
+
+def top(dense, strongest):
+    a, b = datasets(dense), datasets(strongest)
+    for name in a:
+        if name.endswith("/value") and "group" not in name:
+            method = name[: -len("/value")]
+            index, value = b[method + "/top/index"], b[method + "/top/value"]
+            near(np.take_along_axis(a[name], index, 1), value, method + "/top")
+            size = -np.sort(-np.abs(a[name]), axis=1)[:, : index.shape[1]]
+            near(size, np.abs(value), method + "/top is the strongest")
+
+
+def idx(path):
+    raw = open(path, "rb").read()
+    rank = raw[3]
+    shape = struct.unpack(">" + "I" * rank, raw[4 : 4 + 4 * rank])
+    return np.frombuffer(raw, np.uint8, offset=4 + 4 * rank).reshape(shape)
+
+
+def permute(data, to, order):
+    os.makedirs(to, exist_ok=True)
+    count = len(idx(os.path.join(data, NAMES[1])))
+    places = np.random.RandomState(3).permutation(count)
+    np.savetxt(order, places, "%d")
+    for i, name in enumerate(NAMES):
+        raw = open(os.path.join(data, name), "rb").read()
+        values = idx(os.path.join(data, name)).copy()
+        if i < 2:
+            turned = np.empty_like(values)
+            turned[places] = values
+            values = turned
+        open(os.path.join(to, name), "wb").write(raw[: len(raw) - values.size] + values.tobytes())
+
+
+def margins(z, y):
+    own = z[np.arange(len(y)), y]
+    rest = z.copy()
+    rest[np.arange(len(y)), y] = -np.inf
+    largest = rest.max(1)
+    return own - largest - np.log(np.exp(rest - largest[:, None]).sum(1))
+
+
+def gaps(v, y):
+    own = v[np.arange(len(y)), y]
+    rest = v.copy()
+    rest[np.arange(len(y)), y] = -np.inf
+    return own - rest.max(1)
+
+
+class Softmax:
+    """All weights, the last class's intercept fixed at 0; n in the mean stays that of all examples."""
+
+    def __init__(self, x, y, classes, n):
+        self.x, self.y, self.classes, self.n = x, y, classes, n
+        self.d = x.shape[1]
+        self.penal = np.ones((classes, self.d))
+        self.penal[:, -1] = 0
+        self.free = np.arange(classes * self.d - 1)
+
+    def derivatives(self, w):
+        z = self.x @ w.T
+        p = np.exp(z - z.max(1, keepdims=True))
+        p /= p.sum(1, keepdims=True)
+        e = p.copy()
+        e[np.arange(len(self.y)), self.y] -= 1
+        gradient = (e.T @ self.x / self.n + PENALTY * self.penal * w).ravel()[self.free]
+        hessian = np.zeros((self.classes, self.d, self.classes, self.d))
+        for c in range(self.classes):
+            for k in range(self.classes):
+                r = p[:, c] * ((c == k) - p[:, k])
+                hessian[c, :, k, :] = (self.x * r[:, None]).T @ self.x / self.n
+        hessian = hessian.reshape(self.classes * self.d, -1) + np.diag(PENALTY * self.penal.ravel())
+        return gradient, hessian[np.ix_(self.free, self.free)]
+
+    def step(self, w):
+        gradient, hessian = self.derivatives(w)
+        moved = w.ravel().copy()
+        moved[self.free] -= np.linalg.solve(hessian, gradient)
+        return moved.reshape(w.shape), np.linalg.norm(gradient)
+
+    def fit(self, w):
+        for _ in range(60):
+            w, norm = self.step(w)
+            if norm < 1e-13:
+                break
+        return w
+
+
+def retrain(study, data, groups):
+    f = datasets(study)
+    images, labels, tests, wanted = (idx(os.path.join(data, name)) for name in NAMES)
+    x = images.reshape(len(images), -1).astype(float)
+    mean, deviation = x.mean(), x.std()
+    x = (x - mean) / deviation
+    t = (tests.reshape(len(tests), -1) - mean) / deviation
+    y, yt = labels.astype(int), wanted.astype(int)
+    n, classes = len(y), int(y.max()) + 1
+    xi, ti = np.c_[x, np.ones(n)], np.c_[t, np.ones(len(t))]
+    one_hot = np.eye(classes)[y]
+    member = np.loadtxt(groups, dtype=int)
+
+    def ridge(keep):
+        lam = n * PENALTY * np.diag(np.r_[np.ones(x.shape[1]), 0])
+        return np.linalg.solve(xi[keep].T @ xi[keep] + lam, xi[keep].T @ one_hot[keep])
+
+    def kernel(a, b):
+        return np.exp(-GAMMA * ((a[:, None, :] - b[None, :, :]) ** 2).sum(2))
+
+    k, kt = kernel(x, x), kernel(t, x)
+
+    def kernel_ridge(keep):
+        alpha = np.linalg.solve(k[np.ix_(keep, keep)] + n * PENALTY * np.eye(len(keep)), one_hot[keep])
+        return kt[:, keep] @ alpha, k[:, keep] @ alpha
+
+    everyone = np.arange(n)
+    softmax = Softmax(xi, y, classes, n)
+    full = softmax.fit(np.zeros((classes, xi.shape[1])))
+    full_ridge, (full_kernel, full_kernel_own) = ridge(everyone), kernel_ridge(everyone)
+    cases = [("value", i, np.delete(everyone, i)) for i in (0, n // 3, n - 1)]
+    cases += [("group/value", g, np.flatnonzero(member != g)) for g in range(2)]
+    for what, column, keep in cases:
+        w = ridge(keep)
+        near(gaps(ti @ full_ridge, yt) - gaps(ti @ w, yt), f["ridge_loo/" + what][:, column], f"ridge_loo {what} {column}", 1e-5)
+        test, own = kernel_ridge(keep)
+        near(gaps(full_kernel, yt) - gaps(test, yt), f["kernel_ridge_loo/" + what][:, column], f"kernel {what} {column}", 1e-5)
+        rest = Softmax(xi[keep], y[keep], classes, n)
+        refit, (step, _) = rest.fit(full), rest.step(full)
+        for method, weight in (("certified_loo", refit), ("alo", step)):
+            near(margins(ti @ full.T, yt) - margins(ti @ weight.T, yt), f[f"{method}/{what}"][:, column], f"{method} {what} {column}", 1e-5)
+        if what == "value":
+            i, one = column, slice(column, column + 1)
+            for method, out, a, b in (
+                ("certified_loo", margins, xi[one] @ full.T, xi[one] @ refit.T),
+                ("alo", margins, xi[one] @ full.T, xi[one] @ step.T),
+                ("ridge_loo", gaps, xi[one] @ full_ridge, xi[one] @ w),
+                ("kernel_ridge_loo", gaps, full_kernel_own[one], own[one]),
+            ):
+                near(out(a, y[one]) - out(b, y[one]), f[method + "/self"][one], f"{method} self {i}", 1e-5)
+                right = float(a.argmax() == y[i]) - float(b.argmax() == y[i])
+                check(f[method + "/self_correct"][i] == right, f"{method} self_correct {i}")
+            p = [np.exp(z - z.max()) / np.exp(z - z.max()).sum() for z in (xi[i] @ full.T, xi[i] @ refit.T)]
+            near(np.array([p[0][y[i]] - p[1][y[i]]]), f["certified_loo/self_probability"][one], f"probability {i}", 1e-5)
+    check((f["certified_loo/gradient_norm"] <= 1e-9).all(), "a gradient above the tolerance")
+
+
+globals()[sys.argv[1]](*sys.argv[2:])
