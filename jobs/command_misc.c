@@ -168,6 +168,16 @@ static const lo_option run_options[] = {{"study", "DIR", "the study's directory 
                                         SET_OPTION,
                                         {"join", NULL, "work beside a run that is already on this study"},
                                         END};
+static const lo_option import_options[] = {
+    {"study", "DIR", "the study's directory (required)"},
+    {"masks", "FILE", "npy [models, training examples], bool or 0 and 1: trained on it? (required)"},
+    {"train-correct", "FILE", "the same shape: right on it? (required)"},
+    {"test-correct", "FILE", "npy [models, test examples] (required)"},
+    {"train-margin", "FILE", "npy of floats: logit margins on the training examples"},
+    {"test-margin", "FILE", "the same on the test examples"},
+    {"labels", "FILE", "npy [training examples]: compared with the data's"},
+    SET_OPTION,
+    END};
 static const lo_option set_options[] = {SET_OPTION, END};
 static const lo_option plan_options[] = {
     {"ranks", "N", "ranks that will share the work (1)"}, SET_OPTION, END};
@@ -196,6 +206,8 @@ static const lo_option bench_options[] = {{"preset", "NAME", "one preset (defaul
 const lo_command lo_commands[] = {
     {"run", "JOB --study DIR", "run the job's stages; a study that exists is resumed", run_options, 1, 1,
      lo_command_run},
+    {"import", "JOB --study DIR", "take masks and outcomes of models trained elsewhere", import_options, 1, 1,
+     lo_command_import},
     {"check", "JOB", "read the job and its data, say what is wrong", set_options, 1, 1, lo_command_check},
     {"plan", "JOB --ranks N", "predict time, memory and disk from a short probe", plan_options, 1, 1,
      lo_command_plan},

@@ -158,8 +158,10 @@ static void print_plan(const lo_job *job, const lo_dataset *data, const lo_desig
     const int64_t n = data->train.count;
     const int64_t n_test = data->test.count;
     const double members = design->kind == LO_DESIGN_LEAVE_ONE_OUT ? (double)n : (double)n * design->ratio;
-    const double model_seconds = members * (double)lo_job_int(job, "train.epochs") / p->train_rate +
-                                 (double)(n + n_test) / p->evaluate_rate;
+    const double model_seconds = design->kind == LO_DESIGN_IMPORTED
+                                     ? 0
+                                     : members * (double)lo_job_int(job, "train.epochs") / p->train_rate +
+                                           (double)(n + n_test) / p->evaluate_rate;
     const double rounds = ceil((double)design->models / (double)ranks);
     const double wall = rounds * model_seconds;
     const double core = (double)design->models * model_seconds;

@@ -26,8 +26,9 @@ static void say_usage(lo_study *study)
 }
 
 /* What has to be published again is published, what is missing is computed. */
-static lo_status run_stages(lo_study *study, lo_error *err)
+static lo_status run_stages(lo_study *study, const void *self, lo_error *err)
 {
+    (void)self;
     LO_TRY(lo_stage_originals(study, err));
     LO_TRY(lo_stage_ensemble(study, err));
     if (study->left_to_others) {
@@ -62,8 +63,9 @@ static void leave_without_hdf5(int rank, lo_status status, const lo_error *err)
     MPI_Abort(MPI_COMM_WORLD, (int)status);
 }
 
-static lo_status with_study(const lo_study_options *options,
-                            lo_status (*work)(lo_study *study, lo_error *err), lo_error *err)
+lo_status lo_with_study(const lo_study_options *options,
+                        lo_status (*work)(lo_study *study, const void *self, lo_error *err), const void *self,
+                        lo_error *err)
 {
     lo_study study;
     lo_run_environment();
@@ -74,7 +76,7 @@ static lo_status with_study(const lo_study_options *options,
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     lo_status status = lo_study_open(options, &study, err);
     if (status == LO_OK) {
-        status = work(&study, err);
+        status = work(&study, self, err);
     }
     if (status == LO_OK && rank == 0 && !study.left_to_others) {
         (void)printf("report=%s/report.html\n", options->directory);
@@ -103,7 +105,7 @@ lo_status lo_command_run(const lo_command_line *line, lo_error *err)
     }
     /* Tasks of a job array are meant to work side by side. */
     options.join = lo_option_value(line, "join") != NULL || getenv("SLURM_ARRAY_TASK_ID") != NULL;
-    return with_study(&options, run_stages, err);
+    return lo_with_study(&options, run_stages, NULL, err);
 }
 
 typedef lo_status publisher(lo_study *study, lo_ledger *ledger, bool *damaged, lo_error *err);
@@ -133,7 +135,7 @@ static lo_status publish_stage(lo_study *study, lo_stage stage, lo_key_group key
     return status;
 }
 
-static lo_status report_stages(lo_study *study, lo_error *err)
+lo_status lo_publish_all(lo_study *study, lo_error *err)
 {
     int64_t done = 0;
     study->news = true; /* written again in any case */
@@ -152,6 +154,12 @@ static lo_status report_stages(lo_study *study, lo_error *err)
     return lo_stage_report(study, err);
 }
 
+static lo_status report_stages(lo_study *study, const void *self, lo_error *err)
+{
+    (void)self;
+    return lo_publish_all(study, err);
+}
+
 lo_status lo_command_report(const lo_command_line *line, lo_error *err)
 {
     char job[PATH_MAX];
@@ -161,5 +169,5 @@ lo_status lo_command_report(const lo_command_line *line, lo_error *err)
     lo_job *there = NULL;
     LO_TRY(lo_study_read_job(options.directory, &there, err));
     lo_job_destroy(&there);
-    return with_study(&options, report_stages, err);
+    return lo_with_study(&options, report_stages, NULL, err);
 }

@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "jobs/options.h"
+#include "jobs/study.h"
 
 typedef struct lo_command {
     const char *name;
@@ -18,6 +19,7 @@ typedef struct lo_command {
 extern const lo_command lo_commands[];
 
 lo_status lo_command_run(const lo_command_line *line, lo_error *err);
+lo_status lo_command_import(const lo_command_line *line, lo_error *err);
 lo_status lo_command_check(const lo_command_line *line, lo_error *err);
 lo_status lo_command_plan(const lo_command_line *line, lo_error *err);
 lo_status lo_command_submit(const lo_command_line *line, lo_error *err);
@@ -30,5 +32,14 @@ lo_status lo_command_verify(const lo_command_line *line, lo_error *err);
 lo_status lo_command_compact(const lo_command_line *line, lo_error *err);
 lo_status lo_command_bench(const lo_command_line *line, lo_error *err);
 lo_status lo_command_help(const lo_command_line *line, lo_error *err);
+
+/* What the commands on ranks share. Starts MPI, opens the study, does the work on all ranks, and ends both.
+ */
+lo_status lo_with_study(const lo_study_options *options,
+                        lo_status (*work)(lo_study *study, const void *self, lo_error *err), const void *self,
+                        lo_error *err);
+
+/* Collective. Publishes what the journals hold, and what is computed from it, and writes the report. */
+lo_status lo_publish_all(lo_study *study, lo_error *err);
 
 #endif

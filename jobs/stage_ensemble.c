@@ -78,6 +78,13 @@ static lo_status trainer_open(void *self, lo_error *err)
 {
     trainer *t = self;
     const lo_study *study = t->study;
+    if (study->design.kind == LO_DESIGN_IMPORTED) {
+        return lo_fail(
+            err, LO_USAGE,
+            "%s: models of an imported ensemble are missing, and it is not trained here: `leaveout "
+            "import` brings them",
+            study->run.study);
+    }
     t->outcome.n_train = study->data.train.count;
     t->outcome.n_test = study->data.test.count;
     t->members = calloc((size_t)t->outcome.n_train, sizeof(*t->members));
@@ -96,7 +103,7 @@ static lo_status check_kept(void *self, int64_t model, lo_error *err)
 {
     const trainer *t = self;
     char path[PATH_MAX];
-    if (model >= t->keep) {
+    if (model >= t->keep || t->study->design.kind == LO_DESIGN_IMPORTED) {
         return LO_OK;
     }
     lo_kept_model_path(t->study->run.study, model, path, sizeof(path));
@@ -355,6 +362,7 @@ static lo_status write_attributes(publication *p, lo_error *err)
     (void)snprintf(digest, sizeof(digest), "%016llx", (unsigned long long)p->ledger->digest);
     const char *design = s->design.kind == LO_DESIGN_RANDOM     ? "random"
                          : s->design.kind == LO_DESIGN_BALANCED ? "balanced"
+                         : s->design.kind == LO_DESIGN_IMPORTED ? "imported"
                                                                 : "leave_one_out";
     LO_TRY(lo_h5_int(h, "/", "format", LO_STUDY_FORMAT, err));
     LO_TRY(lo_h5_text(h, "/", "digest", digest, err));

@@ -420,6 +420,24 @@ static lo_status gather_influence(material *m, lo_error *err)
     return status;
 }
 
+/* Of an imported ensemble: the share of the training examples that its models were trained on, on average. */
+static lo_status mean_share(const lo_ensemble_file *file, double *share, lo_error *err)
+{
+    const int64_t bytes = (int64_t)lo_bit_bytes(file->n_train);
+    uint8_t *row = calloc((size_t)bytes + 1, 1);
+    lo_status status = row != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory for a mask");
+    int64_t members = 0;
+    for (int64_t r = 0; r < file->rows && status == LO_OK; r++) {
+        status = lo_h5_read(&file->reader, "/mask", LO_H5_U8, r, 1, row, err);
+        for (int64_t b = 0; b < bytes; b++) {
+            members += __builtin_popcount(row[b]);
+        }
+    }
+    free(row);
+    *share = (double)members / (double)file->rows / (double)file->n_train;
+    return status;
+}
+
 static lo_status gather_ensemble(material *m, lo_error *err)
 {
     lo_ensemble_file file;
@@ -435,7 +453,11 @@ static lo_status gather_ensemble(material *m, lo_error *err)
         r->models_done = file.rows;
         r->models_diverged = file.diverged;
         int64_t rows;
-        status = read_floats(&file.reader, "/test_accuracy", &m->test_accuracy, &rows, err);
+        if (m->study->design.kind == LO_DESIGN_IMPORTED) {
+            status = mean_share(&file, &r->ratio, err);
+        }
+        status = status != LO_OK ? status
+                                 : read_floats(&file.reader, "/test_accuracy", &m->test_accuracy, &rows, err);
         if (status == LO_OK) {
             status = read_floats(&file.reader, "/seconds", &m->seconds, &rows, err);
         }

@@ -207,6 +207,10 @@ lo_status lo_study_design(const lo_job *job, const lo_dataset *data, lo_design *
 {
     *left = NULL;
     const char *name = lo_job_text(job, "ensemble.design");
+    if (strcmp(name, "imported") == 0) {
+        *design = lo_design_imported(data->train.count, lo_job_int(job, "ensemble.models"));
+        return LO_OK;
+    }
     if (strcmp(name, "leave_one_out") != 0) {
         return lo_design_subsets(name, data->train.count, lo_job_int(job, "ensemble.models"),
                                  lo_job_real(job, "ensemble.ratio"), (uint64_t)lo_job_int(job, "seed"),

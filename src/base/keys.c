@@ -176,11 +176,11 @@ static const lo_key table[] = {
 
     SECTION("ensemble", OPTIONAL,
             .help = "Stage: trains many models, each on a part of the training examples."),
-    CHOICE("ensemble.design", "balanced", "random balanced leave_one_out", LO_KEYS_ENSEMBLE,
-           .help = "Who trains on what: random subsets, subsets balanced in blocks of models, or all but one "
-                   "example."),
+    CHOICE("ensemble.design", "balanced", "random balanced leave_one_out imported", LO_KEYS_ENSEMBLE,
+           .help = "Who trains on what: random subsets, subsets balanced in blocks of models, all but one "
+                   "example, or, made elsewhere, what leaveout import brings."),
     INT("ensemble.models", REQUIRED, 1, INFINITY, "models", LO_KEYS_ENSEMBLE, .grows = true,
-        .only = "ensemble.design random balanced",
+        .only = "ensemble.design random balanced imported",
         .help = "How many models. A finished study can be given more: the models it has are kept."),
     REAL("ensemble.ratio", "0.7", 0, 1, "share", LO_KEYS_ENSEMBLE, .open_low = true, .open_high = true,
          .only = "ensemble.design random balanced",

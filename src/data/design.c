@@ -170,6 +170,8 @@ static view view_make(const lo_design *design, int64_t model)
         v.left = within > 0 ? design->left[within - 1] : -1;
         break;
     }
+    case LO_DESIGN_IMPORTED:
+        break;
     }
     return v;
 }
@@ -226,6 +228,8 @@ static inline bool view_in(const view *v, int64_t example)
         return in_balanced(v, (uint64_t)example);
     case LO_DESIGN_LEAVE_ONE_OUT:
         return example != v->left;
+    case LO_DESIGN_IMPORTED:
+        break;
     }
     return false;
 }
@@ -283,4 +287,9 @@ uint64_t lo_design_model_seed(const lo_design *design, int64_t model)
         return (uint64_t)(model / (design->left_count + 1));
     }
     return (uint64_t)model;
+}
+
+lo_design lo_design_imported(int64_t n, int64_t models)
+{
+    return (lo_design){.kind = LO_DESIGN_IMPORTED, .n = n, .models = models, .block = 1};
 }

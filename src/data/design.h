@@ -9,7 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum lo_design_kind { LO_DESIGN_RANDOM, LO_DESIGN_BALANCED, LO_DESIGN_LEAVE_ONE_OUT } lo_design_kind;
+typedef enum lo_design_kind {
+    LO_DESIGN_RANDOM,
+    LO_DESIGN_BALANCED,
+    LO_DESIGN_LEAVE_ONE_OUT,
+    LO_DESIGN_IMPORTED /* models made elsewhere: their members are not computed, so here they have none */
+} lo_design_kind;
 
 typedef struct lo_design {
     lo_design_kind kind;
@@ -37,6 +42,9 @@ lo_status lo_design_subsets(const char *name, int64_t n, int64_t models, double 
  * twice, none, or seeds < 1. */
 lo_status lo_design_leave_one_out(int64_t n, const int64_t *left, int64_t left_count, int64_t seeds,
                                   lo_design *out, lo_error *err);
+
+/* n examples, so many models made elsewhere. */
+lo_design lo_design_imported(int64_t n, int64_t models);
 
 /* Is example i in model k? */
 bool lo_design_in(const lo_design *design, int64_t model, int64_t example);
