@@ -708,7 +708,7 @@ static void remove_checkpoints(const farm *f)
     (void)snprintf(prefix, sizeof(prefix), "%s-", lo_stage_name(f->work->stage));
     DIR *directory = opendir(path);
     for (struct dirent *e = NULL; directory != NULL && (e = readdir(directory)) != NULL;) {
-        if (strncmp(e->d_name, prefix, strlen(prefix)) == 0) {
+        if (strncmp(e->d_name, prefix, strlen(prefix)) == 0 && strstr(e->d_name, ".ckpt") != NULL) {
             (void)unlinkat(dirfd(directory), e->d_name, 0);
         }
     }

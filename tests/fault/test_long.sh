@@ -20,12 +20,15 @@ expect_whole() {
     [ -z "$(ls "$1/checkpoints")" ] || fail "left: $(ls "$1/checkpoints")"
 }
 
-# An attempt with this long before the time limit, less the 30 s that the program keeps to itself.
+# in_seconds SECONDS: the time limit of a job that has these, and the 30 s that the program keeps to itself.
+in_seconds() { awk -v now="$(date +%s.%N)" -v seconds="$1" 'BEGIN { printf "%.3f", now + 30 + seconds }'; }
+
+# An attempt with such a limit.
 seconds_for() { # SECONDS RANKS STUDY OPTION...: sets $code
     code=0
     local limit=$1 ranks=$2 directory=$3
     shift 3
-    LEAVEOUT_END_TIME=$(($(date +%s) + 31 + limit)) study "$ranks" "$directory" "${long[@]}" "$@" \
+    LEAVEOUT_END_TIME=$(in_seconds "$limit") study "$ranks" "$directory" "$@" \
         >"$work/out" 2>"$work/err" || code=$?
 }
 
@@ -35,14 +38,14 @@ attempts=0
 code=75
 while [ $code -eq 75 ]; do
     attempts=$((attempts + 1))
-    [ $attempts -le 25 ] || fail "not complete after 25 attempts"
-    seconds_for 2 $((1 + attempts % 3)) "$directory"
+    # Slow machines need many: the last one has all the time.
+    seconds_for $([ $attempts -le 6 ] && echo 2.4 || echo 9999) $((1 + attempts % 3)) "$directory" "${long[@]}"
     [ $code -eq 0 ] || expect_text "$work/out" 'event=end status=75 reason="stopped: no time left for another task"'
     [ $attempts -gt 1 ] || expect_text "$work/out" 'event=farmed .* saved=[12] '
     [ $attempts -gt 1 ] || [ -n "$(ls "$directory/checkpoints")" ] || fail "no checkpoint"
 done
 [ $code -eq 0 ] || fail "attempt $attempts ended with $code"
-[ $attempts -ge 3 ] || fail "$attempts attempts: no training was interrupted"
+[ $attempts -ge 2 ] || fail "no training was interrupted"
 expect_whole "$directory"
 # What a model took is the sum of its parts: it grows from attempt to attempt.
 "$LEAVEOUT_TOOLS/journal_records" "$directory" | awk '
@@ -51,6 +54,25 @@ expect_whole "$directory"
     $2 == "SAVED" || $2 == "DONE" { if (a[2] < part[$3]) bad = 1; part[$3] = a[2] }
     END { exit bad || n < 2 }' || fail "seconds of interrupted models are not sums"
 say "out of time $((attempts - 1)) times: equal"
+
+# An original with its log and the weights of some epochs, killed twice and out of time once.
+log=(--set ensemble=null --set scores=null --set influence=null --set train.epochs=1000 --set 'model.hidden=[512]'
+    --set 'originals={seeds: 2, checkpoints: [1, 400, 999], log: true}')
+expect_code 0 study 2 "$work/log" "${log[@]}"
+directory=$work/log-killed
+for ranks in 1 2; do
+    code=0
+    LEAVEOUT_FAULT=kill-saved:1 study $ranks "$directory" "${log[@]}" --set train.checkpoint_minutes=0.005 \
+        >"$work/out" 2>"$work/err" || code=$?
+    [ $code -eq 137 ] || fail "killed on $ranks ranks: code $code"
+done
+seconds_for 2 2 "$directory" "${log[@]}"
+expect_code 0 study 2 "$directory" "${log[@]}"
+expect_equal "$work/log" "$directory"
+expect_trained_once "$directory" 2
+diff -rq "$work/log/originals" "$directory/originals" || fail "other weights"
+diff -rq "$work/log/checkpoints" "$directory/checkpoints" || fail "other weights of epochs, or checkpoints left behind"
+say "originals with their logs: equal"
 
 # Killed when it has just saved the same training, four times: that is getting on, not killing its rank.
 directory=$work/killed
@@ -67,7 +89,7 @@ say "killed four times after a checkpoint: equal"
 # The scheduler's warning in the middle of trainings that cannot end in time; then damage: each of the checkpoints is
 # refused, by name, and its training begins again.
 directory=$work/damaged
-LEAVEOUT_END_TIME=$(($(date +%s) + 34)) study 2 "$directory" "${long[@]}" >"$work/out" 2>"$work/err" &
+LEAVEOUT_END_TIME=$(in_seconds 3.5) study 2 "$directory" "${long[@]}" >"$work/out" 2>"$work/err" &
 shell=$!
 begun() { "$LEAVEOUT_TOOLS/journal_records" "$directory" 2>/dev/null | grep -q START; }
 wait_for 20 begun
@@ -92,11 +114,11 @@ directory=$work/full
 mkdir -p "$directory/checkpoints"
 if mount -t tmpfs -o size=4k tmpfs "$directory/checkpoints" 2>/dev/null; then
     mounted+=("$directory/checkpoints")
-    expect_code 0 study 1 "$directory" "${long[@]}" --set train.checkpoint_minutes=0.006
+    expect_code 0 study 1 "$directory" "${long[@]}" --set ensemble.models=1 --set train.checkpoint_minutes=0.006
     expect_text "$work/err" 'warning: .*No space left on device; the training goes on without a checkpoint'
     [ "$(grep -c 'without a checkpoint' "$work/err")" -eq 1 ] || fail "not said once"
-    expect_whole "$directory"
-    say "no room for checkpoints: equal"
+    expect_trained_once "$directory" 1
+    say "no room for checkpoints: complete"
 fi
 
 # Two ranks stopped by `leaveout stop` while others' trainings are far from their end save themselves at once.
