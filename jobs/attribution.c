@@ -4,7 +4,8 @@
 #include <string.h>
 
 static const lo_attribution_type *const types[] = {&lo_attribution_ridge, &lo_attribution_kernel_ridge,
-                                                   &lo_attribution_alo, &lo_attribution_certified};
+                                                   &lo_attribution_ggn, &lo_attribution_alo,
+                                                   &lo_attribution_certified};
 
 int lo_attribution_count(void)
 {

@@ -28,7 +28,8 @@ typedef struct lo_attribution {
     const lo_examples *train_examples, *target_examples;
     int64_t width, first, count; /* of slabs; this rank's training examples */
     int32_t classes;
-    double penalty, tolerance, gamma;
+    double penalty, tolerance, gamma, damping;
+    bool spectrum;
     bool rbf;
     int64_t groups;
     lo_left_out *group; /* [groups] */
@@ -46,12 +47,29 @@ typedef struct lo_attribution_notes {
     int64_t parameters;
 } lo_attribution_notes;
 
+/* What a method that says everything at once fills in: see `direct`. */
+typedef struct lo_attribution_direct {
+    int64_t first, count;   /* this rank's targets */
+    lo_output output;       /* what value is about */
+    float *own[LO_OUTPUTS]; /* [own examples]: NaN where the method cannot say */
+    float *value;           /* [count, n] */
+    double damping;         /* what was used */
+    int64_t spectrum;       /* eigenvalues; 0: none */
+    double *eigenvalue;     /* [spectrum], ascending, on every rank; malloc'ed, the caller frees it */
+} lo_attribution_direct;
+
 typedef struct lo_attribution_type {
     const char *name;        /* as in the job file: "ridge_loo" */
     const char *description; /* one line */
     const char *source;      /* publication */
     bool logits;             /* class values are logits; else values fitted to one-hot labels */
     bool certificate;        /* leave and leave_groups give gradient norms */
+
+    /* Collective: of a method whose values are sums of products rather than models: the values of this rank's
+     * targets, and of its examples. A group's value is the sum of its examples'. NULL: what follows bytes is
+     * there instead. */
+    lo_status (*direct)(lo_attribution *a, lo_attribution_direct *out, lo_attribution_notes *notes,
+                        lo_error *err);
 
     /* Local: bytes that the largest rank takes when there are `ranks`, without the values. */
     double (*bytes)(const lo_attribution *a, int ranks);
@@ -84,10 +102,18 @@ const lo_attribution_type *lo_attribution_at(int i);
 const lo_attribution_type *lo_attribution_find(const char *name); /* NULL: none has it */
 
 extern const lo_attribution_type lo_attribution_ridge, lo_attribution_kernel_ridge, lo_attribution_alo,
-    lo_attribution_certified;
+    lo_attribution_certified, lo_attribution_ggn;
 
 /* Digest of what attribution.h5 depends on: its keys and its methods. */
 uint64_t lo_attribution_digest(const lo_job *job);
+
+/* Collective. Softmax regression on all examples, fitted once for all methods; *theta [parameters] is a's.
+ * The Hessian is then in *hessian [parameters, parameters], also a's: to be used at once, as the next call of
+ * any method spoils it. */
+struct lo_softmax;
+lo_status lo_softmax_fitted_hessian(lo_attribution *a, const struct lo_softmax **model, const double **theta,
+                                    const double **target_rows, double **hessian, double *gradient,
+                                    lo_error *err);
 
 /* Releases what the methods share. */
 void lo_softmax_fitted_destroy(struct lo_softmax_fitted **fitted);

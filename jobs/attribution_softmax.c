@@ -22,7 +22,9 @@ struct lo_softmax_fitted {
     lo_softmax model;
     int64_t p;
     double *rows, *target_rows; /* [n, d], [targets, d] */
-    double *theta, *probability, *inverse;
+    double *theta, *probability;
+    double *inverse; /* of the Hessian at the optimum, if `inverted`; else of no meaning */
+    bool inverted;
     lo_dense_preconditioner dense;
     lo_preconditioner preconditioner;
     lo_optimum optimum;
@@ -152,8 +154,7 @@ static lo_status fit(const lo_attribution *a, struct lo_softmax_fitted *f, lo_er
             : lo_fail(err, LO_INTERNAL,
                       "the softmax fit ended with a gradient of norm %.3g, too large for a tolerance of %.3g",
                       f->optimum.gradient, a->tolerance);
-    LO_TRY(lo_agree(comm, status, err));
-    return lo_agree(comm, factor_hessian(a, f, err), err);
+    return lo_agree(comm, status, err);
 }
 
 static lo_status make_fitted(lo_attribution *a, lo_error *err)
@@ -185,6 +186,23 @@ static lo_status make_fitted(lo_attribution *a, lo_error *err)
     return fit(a, f, err);
 }
 
+lo_status lo_softmax_fitted_hessian(lo_attribution *a, const struct lo_softmax **model, const double **theta,
+                                    const double **target_rows, double **hessian, double *gradient,
+                                    lo_error *err)
+{
+    if (a->softmax_fitted == NULL) {
+        LO_TRY(make_fitted(a, err));
+    }
+    struct lo_softmax_fitted *f = a->softmax_fitted;
+    *model = &f->model;
+    *theta = f->theta;
+    *target_rows = f->target_rows;
+    *hessian = f->inverse;
+    *gradient = f->optimum.gradient;
+    f->inverted = false;
+    return make_hessian(a, f, err);
+}
+
 /* ---- the methods
  * ---------------------------------------------------------------------------------------------------- */
 
@@ -205,6 +223,10 @@ static lo_status begin(lo_attribution *a, bool certified, void **self, lo_attrib
         LO_TRY(make_fitted(a, err));
     }
     struct lo_softmax_fitted *f = a->softmax_fitted;
+    if (!f->inverted) {
+        LO_TRY(lo_agree(a->study->run.comm, factor_hessian(a, f, err), err));
+        f->inverted = true;
+    }
     *m = (softmax_method){.a = a,
                           .fitted = f,
                           .notes = notes,

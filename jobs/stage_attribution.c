@@ -26,9 +26,11 @@ typedef struct result {
     float *own[LO_OUTPUTS];            /* [own] */
     float *value;                      /* [targets, own] */
     float *group_value;                /* [targets, own groups] */
+    lo_attribution_direct direct;      /* of methods that have it: then value is [own targets, n], likewise of
+                                        * groups */
     double *gradient, *group_gradient; /* [own], [own groups] */
     int own_set[LO_OUTPUTS + 1], gradient_set, value_set, index_set;
-    int group_set, group_gradient_set; /* datasets */
+    int spectrum_set, group_set, group_gradient_set; /* datasets */
 } result;
 
 typedef struct stage {
@@ -61,6 +63,7 @@ static void stage_free(stage *s)
         free(r->group_value);
         free(r->gradient);
         free(r->group_gradient);
+        free(r->direct.eigenvalue);
     }
 }
 
@@ -201,6 +204,8 @@ static lo_status describe(stage *s, lo_error *err)
                           .penalty = lo_job_real(job, "attribution.penalty"),
                           .tolerance = lo_job_real(job, "attribution.tolerance"),
                           .gamma = lo_job_real(job, "attribution.gamma"),
+                          .damping = lo_job_real(job, "attribution.damping"),
+                          .spectrum = lo_job_bool(job, "attribution.spectrum"),
                           .rbf = strcmp(lo_job_text(job, "attribution.kernel"), "rbf") == 0,
                           .memory = memory_of_rank(study),
                           .tick = &s->tick,
@@ -276,11 +281,34 @@ static lo_status size_up(const stage *s, lo_error *err)
 /* ---- computing
  * ------------------------------------------------------------------------------------------------------ */
 
+/* Rows of this rank's targets. */
+static lo_status allocate_direct(const stage *s, result *r, lo_error *err)
+{
+    lo_attribution_direct *direct = &r->direct;
+    bool there = true;
+    lo_shard(s->a.target.count, 1, s->study->run.rank, s->study->run.ranks, &direct->first, &direct->count);
+    direct->output = s->output;
+    for (int o = 0; o < LO_OUTPUTS; o++) {
+        r->own[o] = calloc((size_t)s->a.count + 1, sizeof(float));
+        direct->own[o] = r->own[o];
+        there = there && r->own[o] != NULL;
+    }
+    r->value = calloc((size_t)(direct->count * s->a.train.count) + 1, sizeof(float));
+    r->group_value = calloc((size_t)(direct->count * s->a.groups) + 1, sizeof(float));
+    direct->value = r->value;
+    return there && r->value != NULL && r->group_value != NULL
+               ? LO_OK
+               : lo_fail(err, LO_INTERNAL, "no memory for the results of %s", r->type->name);
+}
+
 static lo_status allocate(const stage *s, result *r, lo_error *err)
 {
     const size_t own = (size_t)s->a.count + 1;
     const size_t groups = (size_t)s->group_count + 1;
     const size_t targets = (size_t)s->a.target.count + 1;
+    if (r->type->direct != NULL) {
+        return allocate_direct(s, r, err);
+    }
     bool there = true;
     for (int o = 0; o < LO_OUTPUTS; o++) {
         r->own[o] = calloc(own, sizeof(float));
@@ -424,6 +452,43 @@ static lo_status check_certificates(const stage *s, const result *r, lo_error *e
     return LO_OK;
 }
 
+/* What a method took and found on all ranks. */
+static void add_up(const stage *s, result *r, double start)
+{
+    MPI_Comm comm = s->study->run.comm;
+    r->seconds = lo_clock_monotonic() - start;
+    MPI_Allreduce(MPI_IN_PLACE, &r->seconds, 1, MPI_DOUBLE, MPI_SUM, comm);
+    MPI_Allreduce(MPI_IN_PLACE, &r->notes.worst, 1, MPI_DOUBLE, MPI_MAX, comm);
+    MPI_Allreduce(MPI_IN_PLACE, &r->notes.products, 1, MPI_DOUBLE, MPI_SUM, comm);
+}
+
+/* To first order a group does what its examples do. */
+static void add_groups(const stage *s, result *r)
+{
+    const lo_attribution *a = &s->a;
+    for (int64_t t = 0; t < r->direct.count; t++) {
+        for (int64_t g = 0; g < a->groups; g++) {
+            double sum = 0;
+            for (int64_t i = 0; i < a->group[g].count; i++) {
+                sum += (double)r->value[t * a->train.count + a->group[g].member[i]];
+            }
+            r->group_value[t * a->groups + g] = (float)sum;
+        }
+    }
+}
+
+static lo_status compute_direct(stage *s, result *r, lo_error *err)
+{
+    const double start = lo_clock_monotonic();
+    LO_TRY(lo_agree(s->study->run.comm, allocate(s, r, err), err));
+    const lo_status status = r->type->direct(&s->a, &r->direct, &r->notes, err);
+    if (status == LO_OK) {
+        add_groups(s, r);
+    }
+    add_up(s, r, start);
+    return stopped(status, err);
+}
+
 static lo_status compute(stage *s, result *r, lo_error *err)
 {
     lo_run *run = &s->study->run;
@@ -455,10 +520,7 @@ static lo_status compute(stage *s, result *r, lo_error *err)
     r->type->end(self);
     free(w.full);
     free(w.without);
-    r->seconds = lo_clock_monotonic() - start;
-    MPI_Allreduce(MPI_IN_PLACE, &r->seconds, 1, MPI_DOUBLE, MPI_SUM, run->comm);
-    MPI_Allreduce(MPI_IN_PLACE, &r->notes.worst, 1, MPI_DOUBLE, MPI_MAX, run->comm);
-    MPI_Allreduce(MPI_IN_PLACE, &r->notes.products, 1, MPI_DOUBLE, MPI_SUM, run->comm);
+    add_up(s, r, start);
     return stopped(status, err);
 }
 
@@ -511,6 +573,13 @@ static lo_status add_method(stage *s, result *r, lo_h5 *h5, lo_error *err)
         LO_TRY(lo_h5_add(h5, path, LO_H5_F64, a->groups, 0, s->group_first, s->group_count,
                          &r->group_gradient_set, err));
     }
+    if (r->direct.spectrum > 0) {
+        int64_t first;
+        int64_t count;
+        lo_shard(r->direct.spectrum, 1, s->study->run.rank, s->study->run.ranks, &first, &count);
+        (void)snprintf(path, sizeof(path), "/%s/spectrum", name);
+        LO_TRY(lo_h5_add(h5, path, LO_H5_F64, r->direct.spectrum, 0, first, count, &r->spectrum_set, err));
+    }
     (void)snprintf(path, sizeof(path), "/%s", name);
     LO_TRY(lo_h5_text(h5, path, "description", r->type->description, err));
     LO_TRY(lo_h5_text(h5, path, "source", r->type->source, err));
@@ -520,7 +589,7 @@ static lo_status add_method(stage *s, result *r, lo_h5 *h5, lo_error *err)
                       s->output == LO_OUTPUT_MARGIN && r->type->logits ? "logits (natural)" : "share of 1",
                       err));
     LO_TRY(lo_h5_real(h5, path, "penalty", a->penalty, err));
-    LO_TRY(lo_h5_real(h5, path, "damping", 0, err));
+    LO_TRY(lo_h5_real(h5, path, "damping", r->direct.damping, err));
     LO_TRY(lo_h5_int(h5, path, "parameters", r->notes.parameters, err));
     LO_TRY(lo_h5_real(h5, path, "fit_gradient_norm", r->notes.fit_gradient, err));
     if (r->type->certificate) {
@@ -644,9 +713,21 @@ static int64_t exchange_round(const stage *s, exchange *x, const float *value, i
     return mine;
 }
 
-/* Writes a matrix [targets, total] that ranks hold by columns; with top > 0 the strongest of each row. */
-static lo_status write_rows(const stage *s, lo_h5 *h5, const float *value, int64_t total, int64_t top,
-                            int value_set, int index_set, lo_error *err)
+/* The same of rows that this rank holds already. */
+static int64_t own_round(exchange *x, const float *value, int64_t round)
+{
+    const int64_t left = x->count - round * x->block;
+    const int64_t mine = left < 0 ? 0 : left < x->block ? left : x->block;
+    if (mine > 0) {
+        memcpy(x->rows, value + round * x->block * x->total, (size_t)(mine * x->total) * sizeof(float));
+    }
+    return mine;
+}
+
+/* Writes a matrix [targets, total] that ranks hold by columns, or by rows; with top > 0 the strongest of each
+ * row. */
+static lo_status write_rows(const stage *s, lo_h5 *h5, bool by_rows, const float *value, int64_t total,
+                            int64_t top, int value_set, int index_set, lo_error *err)
 {
     exchange x;
     MPI_Comm comm = s->study->run.comm;
@@ -660,7 +741,7 @@ static lo_status write_rows(const stage *s, lo_h5 *h5, const float *value, int64
     int64_t rounds = (x.count + x.block - 1) / x.block;
     MPI_Allreduce(MPI_IN_PLACE, &rounds, 1, MPI_INT64_T, MPI_MAX, comm);
     for (int64_t round = 0; round < rounds && status == LO_OK; round++) {
-        const int64_t now = exchange_round(s, &x, value, round);
+        const int64_t now = by_rows ? own_round(&x, value, round) : exchange_round(s, &x, value, round);
         if (top > 0) {
             lo_strongest(x.rows, now, total, top, index, strong);
             status = lo_h5_write(h5, index_set, now, index, LO_OK, err);
@@ -675,9 +756,21 @@ static lo_status write_rows(const stage *s, lo_h5 *h5, const float *value, int64
     return status;
 }
 
+static lo_status write_spectrum(const stage *s, const result *r, lo_h5 *h5, lo_error *err)
+{
+    int64_t first;
+    int64_t count;
+    lo_shard(r->direct.spectrum, 1, s->study->run.rank, s->study->run.ranks, &first, &count);
+    return lo_h5_write(h5, r->spectrum_set, count, r->direct.eigenvalue + first, LO_OK, err);
+}
+
 static lo_status write_method(const stage *s, const result *r, lo_h5 *h5, lo_error *err)
 {
     const lo_attribution *a = &s->a;
+    const bool by_rows = r->type->direct != NULL;
+    if (r->direct.spectrum > 0) {
+        LO_TRY(write_spectrum(s, r, h5, err));
+    }
     LO_TRY(lo_h5_write(h5, r->own_set[LO_OUTPUTS], a->count, r->own[s->output], LO_OK, err));
     for (int o = 0; o < LO_OUTPUTS; o++) {
         LO_TRY(lo_h5_write(h5, r->own_set[o], a->count, r->own[o], LO_OK, err));
@@ -686,10 +779,10 @@ static lo_status write_method(const stage *s, const result *r, lo_h5 *h5, lo_err
         LO_TRY(lo_h5_write(h5, r->gradient_set, a->count, r->gradient, LO_OK, err));
     }
     if (a->target.count > 0) {
-        LO_TRY(write_rows(s, h5, r->value, a->train.count, s->top, r->value_set, r->index_set, err));
+        LO_TRY(write_rows(s, h5, by_rows, r->value, a->train.count, s->top, r->value_set, r->index_set, err));
     }
     if (a->groups > 0) {
-        LO_TRY(write_rows(s, h5, r->group_value, a->groups, 0, r->group_set, 0, err));
+        LO_TRY(write_rows(s, h5, by_rows, r->group_value, a->groups, 0, r->group_set, 0, err));
     }
     return a->groups > 0 && r->type->certificate
                ? lo_h5_write(h5, r->group_gradient_set, s->group_count, r->group_gradient, LO_OK, err)
@@ -761,7 +854,8 @@ static lo_status make(lo_study *study, const char *path, uint64_t digest, lo_err
         status = lo_agree(study->run.comm, size_up(&s, err), err);
     }
     for (int m = 0; m < s.methods && status == LO_OK; m++) {
-        status = compute(&s, &s.result[m], err);
+        result *r = &s.result[m];
+        status = r->type->direct != NULL ? compute_direct(&s, r, err) : compute(&s, r, err);
     }
     lo_softmax_fitted_destroy(&s.a.softmax_fitted);
     if (status == LO_OK) {

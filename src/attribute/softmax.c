@@ -110,6 +110,55 @@ void lo_softmax_place_block(const lo_softmax *model, const double *block, int64_
     }
 }
 
+/* ---- gradients
+ * --------------------------------------------------------------------------------------------------- */
+
+/* What the margin changes by with each logit: 1 for the label's, minus the others' shares of their own
+ * softmax. Returns the probability of the others. */
+static double margin_slope(const double *logit, int32_t classes, int32_t label, double *slope)
+{
+    double top = label == 0 ? logit[1] : logit[0];
+    for (int32_t c = 0; c < classes; c++) {
+        top = c != label && logit[c] > top ? logit[c] : top;
+    }
+    double sum = 0;
+    for (int32_t c = 0; c < classes; c++) {
+        slope[c] = c == label ? 0 : exp(logit[c] - top);
+        sum += slope[c];
+    }
+    for (int32_t c = 0; c < classes; c++) {
+        slope[c] = c == label ? 1 : -slope[c] / sum;
+    }
+    return 1 / (1 + exp(logit[label] - top - log(sum)));
+}
+
+lo_status lo_softmax_margin_gradients(const lo_softmax *model, const double *theta, const double *rows,
+                                      const int32_t *label, int64_t count, double *out, double *e,
+                                      lo_error *err)
+{
+    const lo_basis basis = lo_basis_make(model->classes);
+    const int64_t d = model->d;
+    const int64_t p = lo_softmax_parameters(model);
+    double *logit = room((count + 2) * model->classes);
+    if (logit == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for %lld gradients", (long long)count);
+    }
+    double *slope = logit + count * model->classes;
+    double *reduced = slope + model->classes;
+    const lo_status status = lo_softmax_logits(model, rows, count, theta, 1, logit, err);
+    for (int64_t i = 0; i < count && status == LO_OK; i++) {
+        e[i] = margin_slope(logit + i * model->classes, model->classes, label[i], slope);
+        lo_basis_reduce(&basis, slope, reduced);
+        for (int64_t k = 0; k < lo_softmax_outputs(model); k++) {
+            for (int64_t f = 0; f < d; f++) {
+                out[i * p + k * d + f] = reduced[k] * rows[i * d + f];
+            }
+        }
+    }
+    free(logit);
+    return status;
+}
+
 /* ---- approximate leave-one-out
  * ----------------------------------------------------------------------------------- */
 

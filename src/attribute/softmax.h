@@ -79,11 +79,11 @@ typedef struct lo_optimum {
 } lo_optimum;
 
 /* Newton's method with conjugate gradients for `problems` objectives at once, each without its own left-out
- * examples (NULL: none is), from theta [problems, parameters], where the results go. A step that raises the
- * objective is halved. The problems share the passes over the examples; each is solved as if alone. Ends at
- * the tolerance or where one of the bounds does: result [problems] says which. Cost, per product and problem:
- * 4 count d K flops and the preconditioner's. Memory: problems (count classes + 7 parameters) doubles.
- * Errors: LO_INTERNAL without memory, what the tick returns. */
+ * examples (NULL: none is), from theta [problems, parameters], where the results go. A step that
+ * lowers the objective too little (Armijo) is halved. The problems share the passes over the examples; each
+ * is solved as if alone. Ends at the tolerance or where one of the bounds does: result [problems] says which.
+ * Cost, per product and problem: 4 count d K flops and the preconditioner's. Memory: problems (count classes
+ * + 7 parameters) doubles. Errors: LO_INTERNAL without memory, what the tick returns. */
 lo_status lo_softmax_minimize(const lo_softmax *model, const lo_newton *newton, const lo_left_out *left_out,
                               int64_t problems, double *theta, lo_optimum *result, lo_error *err);
 
@@ -109,6 +109,16 @@ lo_status lo_softmax_hessian_block(const lo_softmax *model, const double *probab
 /* Puts a block at (k, l) and (l, k) of a matrix [parameters, parameters]. */
 void lo_softmax_place_block(const lo_softmax *model, const double *block, int64_t k, int64_t l,
                             double *matrix);
+
+/* ---- gradients
+ * --------------------------------------------------------------------------------------------------- */
+
+/* Gradients of the margins phi of rows with these labels, by the parameters: out [count, parameters]. With e
+ * the probability of all other classes, e[i], that of the label's probability is (1 - e) e times it, that of
+ * the loss -e times it. Exact where e underflows in 1 - p. */
+lo_status lo_softmax_margin_gradients(const lo_softmax *model, const double *theta, const double *rows,
+                                      const int32_t *label, int64_t count, double *out, double *e,
+                                      lo_error *err);
 
 /* ---- approximate leave-one-out
  * ----------------------------------------------------------------------------------- */

@@ -17,8 +17,8 @@ typedef struct problem {
     double *probability;                            /* [n, classes] */
     double objective, norm;                         /* where theta is */
     double scale;                                   /* of the step that was tried; 0: none was */
-    double before, norm_before;                     /* the step */
-    double target, slope;                           /* of the inner residual; residual . preconditioned */
+    double before, decline; /* the step: the objective, and its slope along the step */
+    double target, slope;   /* of the inner residual; residual . preconditioned */
     int32_t steps, products, halvings, inner;
 } problem;
 
@@ -272,10 +272,11 @@ static void take_step(const search *s, problem *q, double scale)
 static bool go_on(const search *s, problem *q, bool *wants_step)
 {
     enum { HALVINGS = 40 };
-    const double slack = 1e-13 * (1 + fabs(q->before));
+    const double rounding = 1e-13 * (1 + fabs(q->before));
     *wants_step = false;
+    /* Armijo's condition: a step that only just lowers the objective may go back and forth for ever. */
     if (q->scale > 0 && s->newton->steps > 1 &&
-        !(q->objective <= q->before + slack || q->norm <= q->norm_before)) {
+        !(q->objective <= q->before + 1e-4 * q->scale * q->decline + rounding)) {
         take_step(s, q, -q->scale / 2);
         q->scale /= 2;
         return ++q->halvings < HALVINGS;
@@ -309,7 +310,7 @@ static lo_status run_search(const search *s, int64_t problems, lo_error *err)
         for (int64_t b = 0; b < stepping; b++) {
             problem *q = list[b];
             q->before = q->objective;
-            q->norm_before = q->norm;
+            q->decline = dot(q->gradient, q->step, s->p);
             q->scale = 1;
             q->halvings = 0;
             q->steps++;

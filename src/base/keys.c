@@ -226,7 +226,7 @@ static const lo_key table[] = {
                 "Stage: what each training example does to models that can be had without it, by formula or "
                 "by a refit with a certificate. Needs no ensemble."),
     OTHER(LO_KEY_NAMES, "attribution.methods", "[certified_loo]", LO_KEYS_ATTRIBUTION,
-          .choices = "ridge_loo kernel_ridge_loo alo certified_loo", .grows = true,
+          .choices = "ridge_loo kernel_ridge_loo alo certified_loo ggn", .grows = true,
           .help = "Which methods (see leaveout methods): linear and kernel models of the scaled inputs."),
     CHOICE("attribution.targets", "test", "test train none", LO_KEYS_ATTRIBUTION,
            .help =
@@ -256,6 +256,10 @@ static const lo_key table[] = {
             "their order; -1: none."),
     INT("attribution.memory", "0", 0, INFINITY, "MiB", LO_KEYS_NONE,
         .help = "Memory that a rank may take; 0: four fifths of its share of the node's."),
+    REAL("attribution.damping", "0", 0, INFINITY, "", LO_KEYS_ATTRIBUTION,
+         .help = "ggn: added to the curvature's diagonal; raised, and the file says to what, where that is singular."),
+    OTHER(LO_KEY_BOOL, "attribution.spectrum", "false", LO_KEYS_ATTRIBUTION,
+          .help = "ggn: store the eigenvalues of the curvature too; they take longer than all the rest."),
 };
 
 enum { KEYS = sizeof(table) / sizeof(table[0]) };

@@ -32,7 +32,8 @@ void lo_batch_norm_finish(lo_batch_norm *norm, const lo_network *network, double
 void lo_batch_norm_recall(lo_batch_norm *norm, const lo_network *network);
 
 /* Backward: from the sums of dz and of dz (y - mean), in sum and square, over `count` values, to the
- * gradients of gamma and beta, pull and drift. */
+ * gradients of gamma and beta, pull and drift. After evaluation count is infinite: the values have no part
+ * in the statistics, and dy is scale dz. */
 void lo_batch_norm_turn(lo_batch_norm *norm, const lo_network *network, double count);
 
 #endif

@@ -214,6 +214,9 @@ size_t lo_convolution_scratch(const lo_convolution *c, const lo_kernels *kernels
             size = needed > size ? needed : size;
         }
         size += c->planar ? LO_LANES + lo_padded_image(c->height, c->width) : 0;
+        /* Or the gradients of the patches, and dy with a whole number of LO_LANES of rows. */
+        const size_t rows = lo_padded(out_pixels(c)), back = rows * (taps_of(c) * c->in + c->out_columns);
+        size = c->planar && back > size ? back : size;
     }
     return size;
 }
@@ -468,10 +471,56 @@ void lo_convolution_gradient(const lo_convolution *c, const lo_pass *pass, const
     }
 }
 
+/* Adds the gradients of a plane's patches at tap t, [out pixels], to those of the plane. */
+static void add_planar_tap(const lo_convolution *c, size_t t, const float *patches, float *plane)
+{
+    for (size_t i = 0; i < c->out_height; i++, patches += c->out_width) {
+        const size_t r = i * c->stride + t / c->kernel; /* in the padded image */
+        for (size_t j = 0; j < c->out_width && r >= c->padding && r < c->height + c->padding; j++) {
+            const size_t q = j * c->stride + t % c->kernel;
+            if (q >= c->padding && q < c->width + c->padding) {
+                plane[(r - c->padding) * c->width + q - c->padding] += patches[j];
+            }
+        }
+    }
+}
+
+/* The gradient of one image of the network's input, [in, height, width]; without groups. */
+static void planar_back(const lo_convolution *c, const lo_pass *pass, const lo_network *network,
+                        const float *dy, float *dx)
+{
+    const size_t pixels = out_pixels(c), step = lo_padded(pixels), rows = c->in * taps_of(c);
+    float *patches = pass->scratch, *padded = patches + rows * step;
+    memcpy(padded, dy, pixels * c->out_columns * sizeof(float));
+    memset(padded + pixels * c->out_columns, 0, (step - pixels) * c->out_columns * sizeof(float));
+    const lo_gemm product = {.m = rows,
+                             .n = step,
+                             .k = c->out_columns,
+                             .a = network->weights + c->weight,
+                             .a_row = c->out_columns,
+                             .a_column = 1,
+                             .b = padded,
+                             .b_row = 1,
+                             .b_column = c->out_columns,
+                             .c = patches,
+                             .c_row = step};
+    pass->kernels->gemm(&product);
+    memset(dx, 0, c->x_size * sizeof(float));
+    for (size_t k = 0; k < rows; k++) {
+        add_planar_tap(c, k % taps_of(c), patches + k * step, dx + k / taps_of(c) * c->height * c->width);
+    }
+}
+
 void lo_convolution_back(const lo_convolution *c, const lo_pass *pass, const lo_network *network,
                          const float *dy, size_t from, size_t images, float *dx)
 {
     const lo_kernels *kernels = pass->kernels;
+    for (size_t n = from; n < from + images && c->planar; n++) {
+        planar_back(c, pass, network, dy + n * out_pixels(c) * c->out_columns, dx + n * c->x_size);
+    }
+    if (c->planar) {
+        return;
+    }
     dy += from * out_pixels(c) * c->out_columns;
     dx += from * c->x_size;
     if (c->way == LO_BY_WINOGRAD) {

@@ -10,7 +10,7 @@ typedef enum lo_way { LO_BY_WINOGRAD, LO_BY_PRODUCT, LO_BY_PATCHES } lo_way;
 
 typedef struct lo_convolution {
     lo_way way;
-    bool planar; /* its input is the network's, [channels, height, width], and nobody asks for its gradient */
+    bool planar; /* its input is the network's, [channels, height, width]; without groups */
     size_t kernel, stride, padding, groups;
     size_t height, width, in, in_columns; /* columns: channels as they lie in memory, padded */
     size_t out_height, out_width, out, out_columns;

@@ -26,6 +26,17 @@ typedef struct lo_memory {
 float *lo_memory_floats(lo_memory *memory, size_t count);
 void *lo_memory_bytes(lo_memory *memory, size_t count, size_t size);
 
+/* Who wants the gradients of parameters of one example at a time, in a backward pass in evaluation mode. A
+ * layer that owns parameters then computes those of one example after the other, each time calls take, and
+ * computes the gradients of its inputs for the whole batch as ever. */
+typedef struct lo_each {
+    /* The layer's parameter gradients of example n of the batch are where those of a batch are, but for that
+     * of its first parameter, its weight, where weight_square is not NULL: the sum of its squares instead. */
+    lo_status (*take)(void *self, const lo_layer *layer, size_t n, const double *weight_square);
+    void *self;
+    bool squares; /* squared norms are enough: a layer need not form the gradient of its weight */
+} lo_each;
+
 /* What a pass over a batch has at hand. */
 typedef struct lo_pass {
     const lo_kernels *kernels;
@@ -34,6 +45,7 @@ typedef struct lo_pass {
     float *scratch;
     const lo_tick *tick;
     const struct lo_draw *draw;
+    const lo_each *each; /* backward: NULL in training, and where the batch's gradient is wanted */
 } lo_pass;
 
 /* What random numbers of a step are keyed by. */
@@ -52,8 +64,9 @@ typedef struct lo_layer_type {
     size_t (*scratch)(const lo_layer *layer, const lo_kernels *kernels);
     /* y from the layer's inputs x[layer->inputs]. */
     lo_status (*forward)(lo_layer *layer, const lo_pass *pass, const float *const x[], float *y);
-    /* After forward with the same x and y, in training mode: writes the gradients of the layer's parameters,
-     * which a frozen layer may leave out, and of each x[i] whose dx[i] is not NULL. dy is lost. */
+    /* After forward with the same x and y, in the same mode: writes the gradients of the layer's parameters,
+     * which a frozen layer may leave out, or hands out those of each example (see lo_each), and writes those
+     * of each x[i] whose dx[i] is not NULL. dy is lost. */
     lo_status (*backward)(lo_layer *layer, const lo_pass *pass, const float *const x[], const float *y,
                           float *dy, float *const dx[]);
     /* Floating point operations of one step on one example; with_dx: the gradient of x is needed too. Counted

@@ -1,5 +1,6 @@
 #include "nn/batch_norm.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { PIECE = 1 << 16 }; /* values between two ticks, and while they are in the cache */
@@ -55,23 +56,40 @@ static lo_status forward(lo_layer *self, const lo_pass *pass, const float *const
     return LO_OK;
 }
 
+/* dy made dz, and the parameters' gradients, of rows from .. to - 1. */
+static lo_status parameter_gradients(batch_norm *layer, const lo_pass *pass, const float *x, const float *y,
+                                     float *dy, size_t from, size_t to)
+{
+    const size_t columns = layer->norm.columns, piece = piece_of(layer);
+    const lo_norm norm = lo_batch_norm_view(&layer->norm);
+    lo_batch_norm_clear(&layer->norm);
+    for (size_t r = from; r < to; r += piece) {
+        const size_t rows = to - r < piece ? to - r : piece, at = r * columns;
+        if (layer->relu) {
+            pass->kernels->relu_backward(dy + at, y + at, rows * columns);
+        }
+        pass->kernels->norm_sums(&norm, dy + at, x + at, rows, columns, layer->norm.sum, layer->norm.square);
+        LO_TRY(lo_tick_call(pass->tick));
+    }
+    lo_batch_norm_turn(&layer->norm, layer->base.network,
+                       pass->training ? (double)(to - from) : (double)INFINITY);
+    return LO_OK;
+}
+
 static lo_status backward(lo_layer *self, const lo_pass *pass, const float *const x[], const float *y,
                           float *dy, float *const dx[])
 {
     batch_norm *layer = (batch_norm *)self;
     const size_t count = rows_of(self, pass), columns = layer->norm.columns, piece = piece_of(layer);
     const lo_norm norm = lo_batch_norm_view(&layer->norm);
-    lo_batch_norm_clear(&layer->norm);
-    for (size_t r = 0; r < count; r += piece) {
-        const size_t rows = count - r < piece ? count - r : piece, at = r * columns;
-        if (layer->relu) {
-            pass->kernels->relu_backward(dy + at, y + at, rows * columns);
+    const bool each = pass->each != NULL && !self->frozen;
+    const size_t rows_at_once = each ? count / pass->examples : count;
+    for (size_t r = 0; r < count; r += rows_at_once) {
+        LO_TRY(parameter_gradients(layer, pass, x[0], y, dy, r, r + rows_at_once));
+        if (each) {
+            LO_TRY(pass->each->take(pass->each->self, self, r / rows_at_once, NULL));
         }
-        pass->kernels->norm_sums(&norm, dy + at, x[0] + at, rows, columns, layer->norm.sum,
-                                 layer->norm.square);
-        LO_TRY(lo_tick_call(pass->tick));
     }
-    lo_batch_norm_turn(&layer->norm, self->network, (double)count);
     for (size_t r = 0; r < count && dx[0] != NULL; r += piece) {
         const size_t rows = count - r < piece ? count - r : piece, at = r * columns;
         pass->kernels->norm_backward(&norm, dy + at, x[0] + at, rows, columns, dx[0] + at);

@@ -125,16 +125,19 @@ static lo_status forward(lo_layer *self, const lo_pass *pass, const float *const
     return LO_OK;
 }
 
-/* The two sums of batch normalization's gradient, where dout is made dz on the way. */
-static lo_status sum_gradients(conv *layer, const lo_pass *pass, const float *out, float *dout)
+/* The two sums of batch normalization's gradient over images from .. to - 1, where dout is made dz on the
+ * way. */
+static lo_status sum_gradients(conv *layer, const lo_pass *pass, const float *out, float *dout, size_t from,
+                               size_t to)
 {
     const size_t places = places_of(layer), columns = layer->conv.out_columns;
     const lo_norm norm = lo_batch_norm_view(&layer->norm);
     double *sum = layer->norm.sum, *product = layer->norm.square;
     size_t images = 0;
-    for (size_t n = 0; n < pass->examples; n += images) {
+    lo_batch_norm_clear(&layer->norm);
+    for (size_t n = from; n < to; n += images) {
         images = layer->pool ? POOLED_IMAGES : layer->conv.images;
-        images = pass->examples - n < images ? pass->examples - n : images;
+        images = to - n < images ? to - n : images;
         const size_t rows = images * places, at = n * places * columns;
         if (layer->pool) {
             pass->kernels->norm_pool_sums(&norm, dout + at, layer->top + at, rows, columns, sum, product);
@@ -166,39 +169,75 @@ static void norm_gradient(const conv *layer, const lo_pass *pass, const float *d
     }
 }
 
+/* The gradients of the parameters but the norm's of images from .. to - 1, added to those of the images
+ * before unless they are the first. */
+static void parameter_gradients(const conv *layer, const lo_pass *pass, const float *x, const float *dy,
+                                size_t from, size_t to, bool first)
+{
+    const size_t pixels = pixels_of(layer), columns = layer->conv.out_columns;
+    lo_convolution_gradient(&layer->conv, pass, layer->base.network, x, dy, from, to - from);
+    if (layer->has_bias) {
+        pass->kernels->column_sums(dy + from * pixels * columns, (to - from) * pixels, columns,
+                                   layer->base.network->gradient + layer->bias, !first);
+    }
+}
+
+/* Backward up to the gradient dy of the convolution, for images from .. to - 1 as a batch. */
+static lo_status backward_to_convolution(conv *layer, const lo_pass *pass, const float *out, float *dout,
+                                         size_t from, size_t to)
+{
+    const size_t pixels = pixels_of(layer), size = pixels * layer->conv.out_columns;
+    if (layer->has_norm) {
+        LO_TRY(sum_gradients(layer, pass, out, dout, from, to));
+        lo_batch_norm_turn(&layer->norm, layer->base.network,
+                           pass->training ? (double)((to - from) * pixels) : (double)INFINITY);
+    } else if (layer->relu) {
+        pass->kernels->relu_backward(dout + from * size, out + from * size, (to - from) * size);
+    }
+    return LO_OK;
+}
+
+/* Hands out the parameters' gradients of one example after the other. */
+static lo_status each_gradient(conv *layer, const lo_pass *pass, const float *x, const float *out,
+                               float *dout)
+{
+    const lo_network *network = layer->base.network;
+    for (size_t n = 0; n < pass->examples; n++) {
+        LO_TRY(backward_to_convolution(layer, pass, out, dout, n, n + 1));
+        if (layer->has_norm) {
+            norm_gradient(layer, pass, dout, n, n + 1);
+        }
+        lo_convolution_turn(&layer->conv, pass, network, false);
+        parameter_gradients(layer, pass, x, layer->has_norm ? layer->y : dout, n, n + 1, true);
+        lo_convolution_finish(&layer->conv, pass, network);
+        LO_TRY(pass->each->take(pass->each->self, &layer->base, n, NULL));
+    }
+    return LO_OK;
+}
+
 static lo_status backward(lo_layer *self, const lo_pass *pass, const float *const x[], const float *out,
                           float *dout, float *const dx[])
 {
     conv *layer = (conv *)self;
-    const lo_kernels *kernels = pass->kernels;
     const size_t pixels = pixels_of(layer), columns = layer->conv.out_columns;
-    if (layer->has_norm) {
-        lo_batch_norm_clear(&layer->norm);
-        LO_TRY(sum_gradients(layer, pass, out, dout));
-        lo_batch_norm_turn(&layer->norm, self->network, (double)(pass->examples * pixels));
-    } else if (layer->relu) {
-        kernels->relu_backward(dout, out, pass->examples * pixels * columns);
-    }
+    const bool each = pass->each != NULL && !self->frozen;
+    LO_TRY(each ? each_gradient(layer, pass, x[0], out, dout)
+                : backward_to_convolution(layer, pass, out, dout, 0, pass->examples));
     if (self->inputs > 1 && dx[1] != NULL) {
         memcpy(dx[1], dout, pass->examples * pixels * columns * sizeof(float));
     }
-    if (self->frozen && dx[0] == NULL) {
+    if ((self->frozen || each) && dx[0] == NULL) {
         return LO_OK;
     }
     lo_convolution_turn(&layer->conv, pass, self->network, dx[0] != NULL);
     for (size_t n = 0; n < pass->examples; n = piece_end(layer, pass, n)) {
-        const size_t images = piece_end(layer, pass, n) - n, at = n * pixels * columns;
-        float *dy = dout;
-        if (layer->has_norm) {
-            dy = layer->y;
+        const size_t images = piece_end(layer, pass, n) - n;
+        const float *dy = layer->has_norm ? layer->y : dout;
+        if (layer->has_norm && !each) {
             norm_gradient(layer, pass, dout, n, n + images);
         }
-        if (!self->frozen) {
-            lo_convolution_gradient(&layer->conv, pass, self->network, x[0], dy, n, images);
-        }
-        if (!self->frozen && layer->has_bias) {
-            kernels->column_sums(dy + at, images * pixels, columns, self->network->gradient + layer->bias,
-                                 n > 0);
+        if (!self->frozen && !each) {
+            parameter_gradients(layer, pass, x[0], dy, n, n + images, n == 0);
         }
         LO_TRY(lo_tick_call(pass->tick));
         if (dx[0] != NULL) {
@@ -206,7 +245,7 @@ static lo_status backward(lo_layer *self, const lo_pass *pass, const float *cons
             LO_TRY(lo_tick_call(pass->tick));
         }
     }
-    if (!self->frozen) {
+    if (!self->frozen && !each) {
         lo_convolution_finish(&layer->conv, pass, self->network);
     }
     return LO_OK;

@@ -64,8 +64,9 @@ static lo_status backward(lo_layer *self, const lo_pass *pass, const float *cons
     (void)y;
     const float *mask = ((const dropout *)self)->mask;
     const size_t count = pass->examples * lo_layer_out_size(self);
+    const bool keeps_all = !pass->training || self->network->keeps_all;
     for (size_t i = 0; i < count && dx[0] != NULL; i++) {
-        dx[0][i] = self->network->keeps_all ? dy[i] : mask[i] * dy[i];
+        dx[0][i] = keeps_all ? dy[i] : mask[i] * dy[i];
     }
     return LO_OK;
 }

@@ -50,6 +50,10 @@ static lo_status backward(lo_layer *self, const lo_pass *pass, const float *cons
 {
     (void)x;
     (void)y;
+    if (self->value[0] == 0 && dx[0] != NULL) {
+        memcpy(dx[0], dy, pass->examples * lo_layer_out_size(self) * sizeof(float));
+        return LO_OK;
+    }
     for (size_t n = 0; n < pass->examples && dx[0] != NULL; n++) {
         to_image(self->in, dy + n * lo_layer_out_size(self), dx[0] + n * image_size(self->in));
     }
@@ -88,13 +92,13 @@ static lo_status image_forward(lo_layer *self, const lo_pass *pass, const float 
 static lo_status image_backward(lo_layer *self, const lo_pass *pass, const float *const x[], const float *y,
                                 float *dy, float *const dx[])
 {
-    (void)self;
-    (void)pass;
     (void)x;
     (void)y;
-    (void)dy;
-    (void)dx;
-    return LO_OK; /* nobody asks for the gradient of the network's input */
+    const size_t size = lo_network_input_size(self->network);
+    for (size_t n = 0; n < pass->examples && dx[0] != NULL; n++) {
+        to_vector(self->in, dy + n * image_size(self->in), dx[0] + n * size);
+    }
+    return LO_OK;
 }
 
 static const lo_layer_type image = {"image", NULL, NULL, image_forward, image_backward, flops};

@@ -62,14 +62,21 @@ static lo_status backward(lo_layer *self, const lo_pass *pass, const float *cons
     layer_norm *layer = (layer_norm *)self;
     const lo_layer_norm norm = view(layer);
     float *gradient = self->network->gradient;
-    const size_t count = pass->examples * places_of(self), piece = PIECE / norm.columns + 1;
-    memset(gradient + layer->weight, 0, norm.columns * sizeof(float));
-    memset(gradient + layer->bias, 0, norm.columns * sizeof(float));
+    const bool each = pass->each != NULL && !self->frozen;
+    const size_t places = places_of(self), count = pass->examples * places;
+    const size_t piece = each ? places : PIECE / norm.columns + 1;
     for (size_t r = 0; r < count; r += piece) {
         const size_t at = r * norm.columns;
+        if (r == 0 || each) {
+            memset(gradient + layer->weight, 0, norm.columns * sizeof(float));
+            memset(gradient + layer->bias, 0, norm.columns * sizeof(float));
+        }
         pass->kernels->layer_norm_backward(
             &norm, x[0] + at, layer->moment + 2 * r, dy + at, count - r < piece ? count - r : piece,
             dx[0] != NULL ? dx[0] + at : NULL, gradient + layer->weight, gradient + layer->bias);
+        if (each) {
+            LO_TRY(pass->each->take(pass->each->self, self, r / places, NULL));
+        }
         LO_TRY(lo_tick_call(pass->tick));
     }
     return LO_OK;

@@ -70,6 +70,26 @@ static void parameter_gradients(const linear *layer, const lo_kernels *kernels, 
     kernels->column_sums(dy, rows, layer->columns, gradient + layer->bias, accumulate);
 }
 
+/* The same for one example after the other. The weight's gradient of a vector is the outer product of x and
+ * dy, whose squared norm is that of x times that of dy (Goodfellow, 2015, arXiv 1510.01799). */
+static lo_status each_gradient(const linear *layer, const lo_pass *pass, const float *x, const float *dy)
+{
+    const lo_kernels *kernels = pass->kernels;
+    const size_t step = lo_padded(layer->inputs) * layer->places, columns = layer->columns * layer->places;
+    for (size_t n = 0; n < pass->examples; n++, x += step, dy += columns) {
+        double square = 0;
+        const bool spared = pass->each->squares && layer->places == 1;
+        if (spared) {
+            square = kernels->square_sum(x, step) * kernels->square_sum(dy, columns);
+            kernels->column_sums(dy, 1, columns, layer->base.network->gradient + layer->bias, false);
+        } else {
+            parameter_gradients(layer, kernels, x, dy, layer->places, false);
+        }
+        LO_TRY(pass->each->take(pass->each->self, &layer->base, n, spared ? &square : NULL));
+    }
+    return LO_OK;
+}
+
 /* dx = dy W'. */
 static void input_gradient(const linear *layer, const lo_kernels *kernels, const float *dy, float *dx,
                            size_t rows)
@@ -100,7 +120,7 @@ static lo_status backward(lo_layer *self, const lo_pass *pass, const float *cons
         if (layer->relu) {
             pass->kernels->relu_backward(dy + n * columns, y + n * columns, rows * columns);
         }
-        if (!self->frozen) {
+        if (!self->frozen && pass->each == NULL) {
             parameter_gradients(layer, pass->kernels, x[0] + n * step, dy + n * columns, rows, n > 0);
             LO_TRY(lo_tick_call(pass->tick));
         }
@@ -109,7 +129,7 @@ static lo_status backward(lo_layer *self, const lo_pass *pass, const float *cons
             LO_TRY(lo_tick_call(pass->tick));
         }
     }
-    return LO_OK;
+    return self->frozen || pass->each == NULL ? LO_OK : each_gradient(layer, pass, x[0], dy);
 }
 
 static double flops(const lo_layer *self, bool with_dx)

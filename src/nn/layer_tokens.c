@@ -38,8 +38,15 @@ static lo_status backward(lo_layer *self, const lo_pass *pass, const float *cons
     const tokens *layer = (const tokens *)self;
     const size_t size = layer->count * layer->columns, rest = size - layer->columns;
     float *gradient = self->network->gradient;
-    pass->kernels->column_sums(dy, pass->examples, size, gradient + layer->position, false);
-    memcpy(gradient + layer->class_token, gradient + layer->position, layer->columns * sizeof(float));
+    const bool each = pass->each != NULL && !self->frozen;
+    const size_t examples = each ? 1 : pass->examples; /* whose gradients are summed */
+    for (size_t n = 0; n < pass->examples; n += examples) {
+        pass->kernels->column_sums(dy + n * size, examples, size, gradient + layer->position, false);
+        memcpy(gradient + layer->class_token, gradient + layer->position, layer->columns * sizeof(float));
+        if (each) {
+            LO_TRY(pass->each->take(pass->each->self, self, n, NULL));
+        }
+    }
     for (size_t n = 0; n < pass->examples && dx[0] != NULL; n++) {
         memcpy(dx[0] + n * rest, dy + n * size + layer->columns, rest * sizeof(float));
     }

@@ -1,5 +1,6 @@
 #include "nn/network.h"
 
+#include "base/job.h"
 #include "base/random.h"
 
 #include <stdio.h>
@@ -234,7 +235,7 @@ static size_t plan_slopes(lo_network *network)
             network->flow[network->layer[i]->value[k]].last = i;
         }
     }
-    for (int v = network->layer_count; v > 0; v--) {
+    for (int v = network->layer_count; v >= 0; v--) {
         lo_flow *flow = &network->flow[v];
         flow->place = free_place(network, v);
         size = flow->place + flow->size > size ? flow->place + flow->size : size;
@@ -348,6 +349,11 @@ float *lo_network_logit_slope(lo_network *network)
     return slope_of(network, network->layer_count);
 }
 
+const float *lo_network_input_slope(const lo_network *network)
+{
+    return network->slopes + network->capacity * network->flow[0].place;
+}
+
 static void inputs_of(const lo_network *network, const lo_layer *layer, const float *x[])
 {
     for (int k = 0; k < layer->inputs; k++) {
@@ -357,7 +363,12 @@ static void inputs_of(const lo_network *network, const lo_layer *layer, const fl
 
 lo_status lo_network_forward(lo_network *network, size_t examples, bool training, const lo_tick *tick)
 {
-    const lo_pass pass = {network->kernels, examples, training, network->scratch, tick, &network->draw};
+    const lo_pass pass = {.kernels = network->kernels,
+                          .examples = examples,
+                          .training = training,
+                          .scratch = network->scratch,
+                          .tick = tick,
+                          .draw = &network->draw};
     for (int i = 0; i < network->layer_count; i++) {
         lo_layer *layer = network->layer[i];
         const float *x[LO_LAYER_INPUTS];
@@ -373,7 +384,7 @@ static void find_learning(lo_network *network)
 {
     lo_flow *flow = network->flow;
     for (int v = 0; v <= network->layer_count; v++) {
-        flow[v].learns = false;
+        flow[v].learns = v == 0 && network->input_learns;
     }
     for (int k = 0; k < network->parameter_count; k++) {
         const int i = network->parameter[k].layer;
@@ -416,17 +427,26 @@ static lo_status layer_backward(lo_network *network, int i, const lo_pass *pass)
     return LO_OK;
 }
 
-lo_status lo_network_backward(lo_network *network, size_t examples, const lo_tick *tick)
+static lo_status backward(lo_network *network, const lo_pass *pass)
 {
-    const lo_pass pass = {network->kernels, examples, true, network->scratch, tick, &network->draw};
     find_learning(network);
     for (int i = network->layer_count - 1; i >= 0; i--) {
         if (network->flow[i + 1].learns) {
-            LO_TRY(layer_backward(network, i, &pass));
-            LO_TRY(lo_tick_call(tick));
+            LO_TRY(layer_backward(network, i, pass));
+            LO_TRY(lo_tick_call(pass->tick));
         }
     }
     return LO_OK;
+}
+
+lo_status lo_network_backward(lo_network *network, size_t examples, const lo_tick *tick)
+{
+    return backward(network, &(lo_pass){.kernels = network->kernels,
+                                        .examples = examples,
+                                        .training = true,
+                                        .scratch = network->scratch,
+                                        .tick = tick,
+                                        .draw = &network->draw});
 }
 
 /* ---- what does not learn
@@ -502,6 +522,46 @@ void lo_network_hold(lo_network *network)
     }
 }
 
+/* No gradient where masks hold elements of the layer's parameters. */
+static void clear_held(lo_network *network, const lo_layer *layer)
+{
+    for (int k = 0; k < network->parameter_count; k++) {
+        const lo_parameter *p = &network->parameter[k];
+        for (size_t i = 0; network->layer[p->layer] == layer && i < p->held; i++) {
+            network->gradient[p->hold[i].place] = 0;
+        }
+    }
+}
+
+static lo_status take_unheld(void *self, const lo_layer *layer, size_t n, const double *weight_square)
+{
+    const lo_each *each = self;
+    /* The network is the one that is going backward, and not constant. */
+    clear_held((lo_network *)(uintptr_t)layer->network, layer);
+    return each->take(each->self, layer, n, weight_square);
+}
+
+static bool has_held(const lo_network *network)
+{
+    bool held = false;
+    for (int k = 0; k < network->parameter_count; k++) {
+        held = held || network->parameter[k].held > 0;
+    }
+    return held;
+}
+
+lo_status lo_network_backward_fixed(lo_network *network, size_t examples, const lo_each *each,
+                                    const lo_tick *tick)
+{
+    lo_each unheld = {.self = (void *)(uintptr_t)each, .take = take_unheld};
+    return backward(network, &(lo_pass){.kernels = network->kernels,
+                                        .examples = examples,
+                                        .scratch = network->scratch,
+                                        .tick = tick,
+                                        .draw = &network->draw,
+                                        .each = each != NULL && has_held(network) ? &unheld : each});
+}
+
 void lo_network_release(lo_network *network, float *const *arrays, int count)
 {
     for (int k = 0; k < network->parameter_count; k++) {
@@ -569,11 +629,16 @@ const lo_parameter *lo_network_find(const lo_network *network, const char *name)
 
 void lo_network_get(const lo_network *network, const lo_parameter *parameter, lo_values what, float *values)
 {
-    const float *from = parameter->statistic   ? network->statistics
-                        : what == LO_GRADIENTS ? network->gradient
-                                               : network->weights;
-    for (size_t i = 0; i < count_of(parameter); i++) {
-        values[i] = from[place_of(parameter, i)];
+    const lo_parameter *p = parameter;
+    const float *from = p->offset + (p->statistic           ? network->statistics
+                                     : what == LO_GRADIENTS ? network->gradient
+                                                            : network->weights);
+    for (size_t o = 0; o < p->out; o++) {
+        for (size_t i = 0; i < p->in; i++) {
+            for (size_t t = 0; t < p->taps; t++) {
+                *values++ = from[o * p->out_step + i * p->in_step + t * p->tap_step];
+            }
+        }
     }
 }
 
@@ -582,5 +647,82 @@ void lo_network_set(lo_network *network, const lo_parameter *parameter, const fl
     float *to = parameter->statistic ? network->statistics : network->weights;
     for (size_t i = 0; i < count_of(parameter); i++) {
         to[place_of(parameter, i)] = values[i];
+    }
+}
+
+/* ---- values
+ * ---------------------------------------------------------------------------------------------------- */
+
+static int number_of_type(const lo_network *network, int layer)
+{
+    int number = 1;
+    for (int i = 0; i < layer; i++) {
+        number += network->layer[i]->type == network->layer[layer]->type ? 1 : 0;
+    }
+    return number;
+}
+
+void lo_network_value_name(const lo_network *network, int value, char buffer[LO_NAME_SIZE])
+{
+    const int last = network->layer_count;
+    if (value == 0 || value == last) {
+        (void)snprintf(buffer, LO_NAME_SIZE, "%s", value == 0 ? "input" : "logits");
+        return;
+    }
+    for (int k = 0; k < network->parameter_count; k++) { /* the layer's first parameter is NAME.weight */
+        if (network->parameter[k].layer == value - 1) {
+            const char *name = network->parameter[k].name, *dot = strrchr(name, '.');
+            const bool prefixed = dot != NULL && strcmp(dot, ".weight") == 0;
+            const int length = (int)(prefixed ? (size_t)(dot - name) : strlen(name));
+            (void)snprintf(buffer, LO_NAME_SIZE, "%.*s", length, name);
+            return;
+        }
+    }
+    (void)snprintf(buffer, LO_NAME_SIZE, "%s%d", network->layer[value - 1]->type->name,
+                   number_of_type(network, value - 1));
+}
+
+lo_status lo_network_value(const lo_network *network, const char *name, int *value, lo_error *err)
+{
+    char own[LO_NAME_SIZE], near[LO_NAME_SIZE];
+    size_t length = 1;
+    for (int v = 0; v <= network->layer_count; v++) {
+        lo_network_value_name(network, v, own);
+        length += strlen(own) + 1;
+        if (strcmp(own, name) == 0) {
+            *value = v;
+            return LO_OK;
+        }
+    }
+    char *known = calloc(length, 1);
+    if (known == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for the names of a network's values");
+    }
+    for (int v = 0, at = 0; v <= network->layer_count; v++) {
+        lo_network_value_name(network, v, own);
+        at += snprintf(known + at, length - (size_t)at, "%s%s", v > 0 ? " " : "", own);
+    }
+    const char *nearest = lo_nearest(name, known, near, sizeof(near));
+    const lo_status status =
+        nearest != NULL ? lo_fail(err, LO_USAGE, "the network has no value %s (nearest: %s)", name, nearest)
+                        : lo_fail(err, LO_USAGE, "the network has no value %s; it has %s", name, known);
+    free(known);
+    return status;
+}
+
+void lo_network_take(const lo_network *network, int value, size_t n, float *to)
+{
+    const lo_shape shape = lo_network_shape_of(network, value);
+    const size_t places = (size_t)shape.height * (size_t)shape.width, channels = (size_t)shape.channels;
+    const lo_flow *flow = &network->flow[value];
+    const float *from = flow->activation + n * flow->size;
+    if (value == 0) {
+        memcpy(to, from, lo_shape_size(shape) * sizeof(float));
+        return;
+    }
+    for (size_t c = 0; c < channels; c++) {
+        for (size_t p = 0; p < places; p++) {
+            to[c * places + p] = from[p * lo_padded(channels) + c];
+        }
     }
 }

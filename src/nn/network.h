@@ -63,8 +63,9 @@ struct lo_network {
     float *slopes;                  /* the gradients of the values, each while it is needed */
     float *addend[LO_LAYER_INPUTS]; /* gradients to be added to what other layers wrote */
     float *scratch;
-    bool keeps_all; /* dropout is the identity */
-    lo_draw draw;   /* set it before a forward pass in training mode where there is dropout */
+    bool input_learns; /* the gradient of value 0 is asked for */
+    bool keeps_all;    /* dropout is the identity */
+    lo_draw draw;      /* set it before a forward pass in training mode where there is dropout */
 };
 
 /* An empty network for images of `input`; flat: it sees them as vectors. NULL without memory. */
@@ -123,6 +124,27 @@ const float *lo_network_logits(const lo_network *network);
 lo_status lo_network_forward(lo_network *network, size_t examples, bool training, const lo_tick *tick);
 float *lo_network_logit_slope(lo_network *network);
 lo_status lo_network_backward(lo_network *network, size_t examples, const lo_tick *tick);
+
+/* The same after a forward pass in evaluation mode, where the network is a map of each example alone: batch
+ * normalization with the running statistics, no dropout. each NULL: the gradients of the batch, as in
+ * training; else those of each example (see lo_each), with what masks hold set to 0. Frozen layers are passed
+ * over. What the forward pass left is lost: another backward pass needs another one. */
+lo_status lo_network_backward_fixed(lo_network *network, size_t examples, const lo_each *each,
+                                    const lo_tick *tick);
+
+/* The gradient of the input, laid out as lo_network_input, after lo_network_backward_fixed where input_learns
+ * was set. */
+const float *lo_network_input_slope(const lo_network *network);
+
+/* Values by name, for features: "input"; "logits", the last; the others are named after the layer that makes
+ * them: the name of its parameters (conv1, layer1.0.conv2, class_token), or its type and number (sum2,
+ * max_pool1). Convolutions have batch normalization, ReLU and 2x2 pooling in them where these follow. */
+void lo_network_value_name(const lo_network *network, int value, char buffer[LO_NAME_SIZE]);
+/* Errors: LO_USAGE for an unknown name, with the nearest one. */
+lo_status lo_network_value(const lo_network *network, const char *name, int *value, lo_error *err);
+
+/* Copies a value of example n of the last forward pass: [channels, height, width]. */
+void lo_network_take(const lo_network *network, int value, size_t n, float *to);
 
 /* Dropout becomes the identity, for comparisons. */
 void lo_network_without_dropout(lo_network *network);

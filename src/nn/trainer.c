@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "nn/augment.h"
 #include "nn/batch.h"
+#include "nn/float_mode.h"
 #include "nn/loss.h"
 #include "nn/optimizer.h"
 #include "nn/order.h"
@@ -17,9 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
 
 /* Evaluation takes at least this many examples at a time, however small the recipe's batch is. */
 enum { EVALUATION_BATCH = 64, EXAMPLES_A_TICK = 64 };
@@ -45,37 +43,6 @@ struct lo_trainer {
     lo_observer observer;
     lo_logging logging;
 };
-
-/* Weights that decay towards zero would otherwise reach denormal numbers, which are many times slower. The
- * setting holds while a trainer computes, and is put back for the caller. */
-typedef uint64_t float_mode;
-
-static float_mode flush_denormals(void)
-{
-#if defined(__x86_64__)
-    const unsigned before = _mm_getcsr();
-    _mm_setcsr(before | 0x8040U); /* flush to zero, denormals are zero */
-    return before;
-#elif defined(__aarch64__)
-    uint64_t before;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
-    __asm__ volatile("msr fpcr, %0" : : "r"(before | (UINT64_C(1) << 24)));
-    return before;
-#else
-    return 0;
-#endif
-}
-
-static void restore_floats(float_mode before)
-{
-#if defined(__x86_64__)
-    _mm_setcsr((unsigned)before);
-#elif defined(__aarch64__)
-    __asm__ volatile("msr fpcr, %0" : : "r"(before));
-#else
-    (void)before;
-#endif
-}
 
 static void reserve(lo_trainer *trainer, lo_memory *memory)
 {
@@ -262,9 +229,9 @@ static lo_status step(lo_trainer *trainer, const uint32_t *rows, size_t count, d
 lo_status lo_trainer_step(lo_trainer *trainer, const uint32_t *rows, size_t count, double lr,
                           const lo_tick *tick, double *loss, int64_t *correct)
 {
-    const float_mode mode = flush_denormals();
+    const lo_float_mode mode = lo_flush_denormals();
     const lo_status status = step(trainer, rows, count, lr, tick, loss, correct);
-    restore_floats(mode);
+    lo_restore_floats(mode);
     return status;
 }
 
@@ -538,7 +505,7 @@ static lo_status each_batch(lo_trainer *trainer, const lo_examples *examples, co
                             logits_sink *sink, void *self)
 {
     lo_status status = LO_OK;
-    const float_mode mode = flush_denormals();
+    const lo_float_mode mode = lo_flush_denormals();
     for (int64_t first = 0; first < examples->count && status == LO_OK; first += (int64_t)trainer->capacity) {
         const int64_t left = examples->count - first;
         const size_t count = left < (int64_t)trainer->capacity ? (size_t)left : trainer->capacity;
@@ -556,7 +523,7 @@ static lo_status each_batch(lo_trainer *trainer, const lo_examples *examples, co
             sink(self, trainer, first, count);
         }
     }
-    restore_floats(mode);
+    lo_restore_floats(mode);
     return status;
 }
 

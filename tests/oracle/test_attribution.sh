@@ -15,7 +15,8 @@ cat >"$job" <<END
 data: {format: idx, path: $work/data}
 model: {preset: linear}
 attribution:
-  methods: [ridge_loo, kernel_ridge_loo, alo, certified_loo]
+  methods: [ridge_loo, kernel_ridge_loo, alo, certified_loo, ggn]
+  spectrum: true
   gamma: 0.02
   groups: $work/groups
 END
@@ -59,6 +60,8 @@ expect_text "$work/err" 'however many there are'
 expect_code 2 study 1 "$work/bad" --set attribution.memory=3 --set attribution.targets=none --set attribution.groups=null \
     --set 'attribution.methods=[kernel_ridge_loo]'
 expect_text "$work/err" '[0-9]+ ranks with as much would do'
+expect_code 2 study 2 "$work/bad" --set attribution.output=correct --set 'attribution.methods=[ggn]'
+expect_text "$work/err" 'ggn needs an output that has a gradient'
 expect_code 2 study 2 "$work/bad" --set 'attribution.groups=[0, 1]'
 expect_text "$work/err" 'attribution.groups: found 2 numbers'
 [ ! -e "$work/bad/attribution.h5" ] || fail "a refused study has results"

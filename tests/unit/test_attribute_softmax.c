@@ -300,6 +300,29 @@ static void leaving_a_group_out_is_retraining_without_it(void **state)
     drop(f);
 }
 
+/* Large features and a small penalty: whole Newton steps overshoot. */
+static void far_optima_are_found(void **state)
+{
+    (void)state;
+    attribute_data data = attribute_data_create(60, 20, 4);
+    for (int64_t i = 0; i < data.n; i++) {
+        for (int64_t f = 0; f < data.d - 1; f++) {
+            data.rows[i * data.d + f] *= 20 + 10 * (double)(f % 3);
+        }
+    }
+    const double penalties[] = {1e-1, 1e-3, 1e-5};
+    for (int t = 0; t < 3; t++) {
+        const lo_softmax model = {data.n, data.d, 4, penalties[t], data.rows, data.label};
+        double *theta = numbers(lo_softmax_parameters(&model));
+        lo_optimum optimum;
+        lo_error err = {{0}};
+        assert_int_equal(lo_softmax_fit(&model, 1e-10, NULL, theta, &optimum, &err), LO_OK);
+        assert_true(optimum.gradient <= 1e-10);
+        free(theta);
+    }
+    attribute_data_destroy(&data);
+}
+
 static int countdown;
 
 static lo_status stop_soon(void *self)
@@ -356,6 +379,7 @@ int main(void)
         cmocka_unit_test(certified_equals_retraining_and_alo_is_near),
         cmocka_unit_test(alo_is_one_newton_step),
         cmocka_unit_test(leaving_a_group_out_is_retraining_without_it),
+        cmocka_unit_test(far_optima_are_found),
         cmocka_unit_test(a_tick_stops_it),
         cmocka_unit_test(problems_do_not_see_each_other),
     };

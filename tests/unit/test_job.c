@@ -255,7 +255,7 @@ static const value_case value_cases[] = {
     {"influence", "errors", "1", "'1'", "true or false"},
     {"influence", "errors", "'true'", "the quoted text 'true'", "true or false"},
     {"influence", "top", "-1", "'-1'", "a whole number, at least 0"},
-    {"attribution", "methods", "[alo, shapley]", "'shapley'", "ridge_loo kernel_ridge_loo alo certified_loo"},
+    {"attribution", "methods", "[alo, shapley]", "'shapley'", "ridge_loo kernel_ridge_loo alo certified_loo ggn"},
     {"attribution", "targets", "tests", "'tests' (nearest: test)", "test train none"},
     {"attribution", "penalty", "-1", "'-1'", "a number, at least 0"},
     {"attribution", "groups", "[-2]", "'-2'", "a list of whole numbers, each at least -1"},
@@ -692,6 +692,8 @@ static const struct {
     {"attribution.gamma", "0.1", "A", "attribution={}"},
     {"attribution.groups", "[0, -1, 1]", "A", "attribution={}"},
     {"attribution.memory", "100", "", "attribution={}"},
+    {"attribution.damping", "0.1", "A", "attribution={}"},
+    {"attribution.spectrum", "true", "A", "attribution={}"},
 };
 
 static const char left_out[] =
