@@ -525,6 +525,18 @@ static lo_status published_holds_all(const char *directory, const char *name, co
     return status;
 }
 
+/* A void record is named by its place, which compacting moves: its task must be done again before. */
+static lo_status no_task_is_void(const char *directory, const stage *s, lo_error *err)
+{
+    return s->ledger.voids == 0 || s->left == 0
+               ? LO_OK
+               : lo_fail(
+                     err, LO_STOPPED,
+                     "%s: records of stage %s were damaged, and what they held is not computed again yet; "
+                     "compact it after `leaveout run`",
+                     directory, lo_stage_name(s->ledger.stage));
+}
+
 /* Rewrites the journals of a study that nobody else works on. */
 static lo_status compact(const char *directory, const lo_attempt *self, lo_error *err)
 {
@@ -537,6 +549,12 @@ static lo_status compact(const char *directory, const lo_attempt *self, lo_error
                 lo_fail(err, LO_STOPPED, "%s: attempt %d works on this study; compact it when it is done",
                         directory, v.attempt[i].number);
         }
+    }
+    if (status == LO_OK) {
+        status = no_task_is_void(directory, &v.models, err);
+    }
+    if (status == LO_OK) {
+        status = no_task_is_void(directory, &v.originals, err);
     }
     if (status == LO_OK) {
         status = published_holds_all(directory, "ensemble.h5", "/model", &v.models, err);

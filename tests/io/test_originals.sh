@@ -115,8 +115,11 @@ directory=$work/ranks-3
 largest=$(ls -S "$directory"/journal/*.jnl | head -n 1)
 printf 'x' | dd of="$largest" bs=1 seek=$(($(stat -c %s "$largest") - 4000)) conv=notrunc status=none
 rm "$directory/training.h5"
-expect_code 0 study 2 "$directory"
+expect_code 65 "$LEAVEOUT" report "$directory"
 expect_text "$work/err" 'checksum.*original [012] will be trained again'
+expect_code 75 "$LEAVEOUT" compact "$directory"
+expect_text "$work/err" 'records of stage originals were damaged'
+expect_code 0 study 2 "$directory"
 expect_same "$work/one" "$directory"
 say "lost and damaged files and records: trained again, equal"
 
