@@ -1,7 +1,7 @@
 #!/bin/bash
 # Trainings that outlast their job: out of time before one is finished, stopped, killed after a checkpoint. Each goes on
 # from where it was saved, on another number of ranks too; every model is finished once and has the bits of an undisturbed
-# run. A damaged checkpoint, and a disk that takes none, cost time only. About 40 seconds.
+# run. A damaged checkpoint, and a disk that takes none, cost time only. About a minute.
 . "$(dirname "$0")/../lib.sh"
 make_job "$job"
 long=(--set train.epochs=15000 --set ensemble.models=3) # 2.5 s a model
@@ -108,6 +108,34 @@ expect_text "$work/err" "warning: ${files[0]}: is damaged: its checksum does not
 expect_text "$work/err" "warning: ${files[1]}: is cut short; the training begins again"
 expect_whole "$directory"
 say "stopped by a signal, checkpoints damaged: equal"
+
+# The batch script, with stand-ins for Slurm: a job that is stopped again and again before any training is finished is
+# queued again as long as trainings get further.
+mkdir "$work/bin"
+cat >"$work/bin/srun" <<'END'
+#!/bin/bash
+while [[ $1 == --* ]]; do shift; done
+exec "$@"
+END
+cat >"$work/bin/scontrol" <<'END'
+#!/bin/bash
+kill $PPID # requeueing ends the script
+END
+chmod +x "$work"/bin/*
+one=(--set train.epochs=30000 --set ensemble.models=1)
+expect_code 0 study 1 "$work/one" "${one[@]}"
+directory=$work/batch
+for ((restart = 0; restart < 20; restart++)); do
+    code=0
+    PATH=$work/bin:$PATH SLURM_JOB_ID=12 SLURM_RESTART_COUNT=$restart \
+        SLURM_JOB_END_TIME=$(in_seconds $([ $restart -lt 5 ] && echo 2 || echo 999)) \
+        bash "$LEAVEOUT_SOURCE/slurm/leaveout.sbatch" "$job" "$directory" "${one[@]}" >"$work/out" 2>"$work/err" || code=$?
+    [ $code -eq 143 ] || break
+done
+[ $code -eq 0 ] || fail "start $restart of the batch script ended with $code"
+expect_equal "$work/one" "$directory"
+expect_text "$directory/log/requeue.log" '^job=12 restart=[0-9]+ code=75 done=0 saved=1 reason="no time left for another task"$'
+say "started $((restart + 1)) times by the batch script: equal"
 
 # A disk that is full just there: said once a rank, and all goes on.
 directory=$work/full
