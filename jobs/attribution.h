@@ -107,13 +107,18 @@ extern const lo_attribution_type lo_attribution_ridge, lo_attribution_kernel_rid
 /* Digest of what attribution.h5 depends on: its keys and its methods. */
 uint64_t lo_attribution_digest(const lo_job *job);
 
-/* Collective. Softmax regression on all examples, fitted once for all methods; *theta [parameters] is a's.
- * The Hessian is then in *hessian [parameters, parameters], also a's: to be used at once, as the next call of
- * any method spoils it. */
-struct lo_softmax;
-lo_status lo_softmax_fitted_hessian(lo_attribution *a, const struct lo_softmax **model, const double **theta,
-                                    const double **target_rows, double **hessian, double *gradient,
-                                    lo_error *err);
+/* Collective. Softmax regression on all examples, fitted once for all methods. What it points to is a's. */
+typedef struct lo_softmax_fit_view {
+    const struct lo_softmax *model;
+    const double *theta;       /* [parameters] */
+    const double *target_rows; /* [targets, d] */
+    double gradient;           /* norm of the objective's gradient */
+} lo_softmax_fit_view;
+lo_status lo_softmax_fitted(lo_attribution *a, lo_softmax_fit_view *out, lo_error *err);
+
+/* Collective, after that: its Hessian [parameters, parameters], on every rank, a's too: to be used at once,
+ * as the next method spoils it. */
+lo_status lo_softmax_fitted_hessian(lo_attribution *a, double **hessian, lo_error *err);
 
 /* Releases what the methods share. */
 void lo_softmax_fitted_destroy(struct lo_softmax_fitted **fitted);

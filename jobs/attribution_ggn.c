@@ -16,9 +16,9 @@ enum { TILE = 256, TRIES = 16 };
 
 typedef struct ggn {
     const lo_attribution *a;
-    const lo_softmax *model;
-    const double *theta, *target_rows;
-    double *hessian; /* [p, p], on every rank */
+    lo_softmax_fit_view fit;
+    const lo_softmax *model; /* fit.model */
+    double *hessian;         /* [p, p], on every rank */
     int64_t p;
     lo_grid grid;
     lo_grid_matrix matrix, factor;
@@ -118,9 +118,10 @@ static lo_status find_own(const ggn *g, lo_attribution_direct *out, lo_error *er
         const int64_t left = a->count - first;
         const int64_t now = left < 0 ? 0 : left < TILE ? left : TILE;
         const int64_t at = a->first + first;
-        status = now > 0 ? lo_softmax_margin_gradients(g->model, g->theta, g->model->rows + at * g->model->d,
-                                                       g->model->label + at, now, slab, e, err)
-                         : LO_OK;
+        status = now > 0
+                     ? lo_softmax_margin_gradients(g->model, g->fit.theta, g->model->rows + at * g->model->d,
+                                                   g->model->label + at, now, slab, e, err)
+                     : LO_OK;
         memset(slab + now * g->p, 0, (size_t)((TILE - now) * g->p) * sizeof(*slab));
         if (status == LO_OK) {
             status = lo_tick_call(a->tick);
@@ -158,7 +159,7 @@ static lo_status multiply(const ggn *g, const lo_attribution_direct *out, const 
                            : lo_fail(err, LO_INTERNAL, "no memory for tiles of gradients");
     for (int64_t first = 0; first < n && status == LO_OK && out->count > 0; first += TILE) {
         const int64_t now = n - first < TILE ? n - first : TILE;
-        status = lo_softmax_margin_gradients(g->model, g->theta, g->model->rows + first * g->model->d,
+        status = lo_softmax_margin_gradients(g->model, g->fit.theta, g->model->rows + first * g->model->d,
                                              g->model->label + first, now, tile, e, err);
         if (status != LO_OK) {
             break;
@@ -187,7 +188,7 @@ static lo_status find_values(ggn *g, lo_attribution_direct *out, lo_error *err)
         slab != NULL && scale != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory for gradients");
     if (status == LO_OK && out->count > 0) {
         status =
-            lo_softmax_margin_gradients(g->model, g->theta, g->target_rows + out->first * g->model->d,
+            lo_softmax_margin_gradients(g->model, g->fit.theta, g->fit.target_rows + out->first * g->model->d,
                                         a->target_examples->label + out->first, out->count, slab, scale, err);
     }
     status = lo_agree(a->study->run.comm, status, err);
@@ -223,12 +224,13 @@ static lo_status direct(lo_attribution *a, lo_attribution_direct *out, lo_attrib
             "optimum");
     }
     LO_TRY(lo_agree(a->study->run.comm, status, err));
-    *notes = (lo_attribution_notes){(double)NAN, (double)NAN, 0, 0};
-    LO_TRY(lo_softmax_fitted_hessian(a, &g.model, &g.theta, &g.target_rows, &g.hessian, &notes->fit_gradient,
-                                     err));
+    LO_TRY(lo_softmax_fitted(a, &g.fit, err));
+    g.model = g.fit.model;
     g.p = lo_softmax_parameters(g.model);
-    notes->parameters = g.p;
+    *notes = (lo_attribution_notes){g.fit.gradient, (double)NAN, 0, g.p};
     say_part(&g, "fit");
+    LO_TRY(lo_softmax_fitted_hessian(a, &g.hessian, err));
+    say_part(&g, "hessian");
     status = factor(&g, out, err);
     if (status == LO_OK && a->target.count > 0) {
         status = find_values(&g, out, err);

@@ -15,7 +15,7 @@ enum { TILE = 256 };
 
 /* Gradient norms at which the fit is handed from the cheap preconditioner to the whole Hessian's, and ends.
  */
-#define FIT_COARSE 1e-5
+#define FIT_COARSE 1e-3
 #define FIT_FINE   1e-12
 
 struct lo_softmax_fitted {
@@ -186,19 +186,20 @@ static lo_status make_fitted(lo_attribution *a, lo_error *err)
     return fit(a, f, err);
 }
 
-lo_status lo_softmax_fitted_hessian(lo_attribution *a, const struct lo_softmax **model, const double **theta,
-                                    const double **target_rows, double **hessian, double *gradient,
-                                    lo_error *err)
+lo_status lo_softmax_fitted(lo_attribution *a, lo_softmax_fit_view *out, lo_error *err)
 {
     if (a->softmax_fitted == NULL) {
         LO_TRY(make_fitted(a, err));
     }
+    const struct lo_softmax_fitted *f = a->softmax_fitted;
+    *out = (lo_softmax_fit_view){&f->model, f->theta, f->target_rows, f->optimum.gradient};
+    return LO_OK;
+}
+
+lo_status lo_softmax_fitted_hessian(lo_attribution *a, double **hessian, lo_error *err)
+{
     struct lo_softmax_fitted *f = a->softmax_fitted;
-    *model = &f->model;
-    *theta = f->theta;
-    *target_rows = f->target_rows;
     *hessian = f->inverse;
-    *gradient = f->optimum.gradient;
     f->inverted = false;
     return make_hessian(a, f, err);
 }
@@ -219,9 +220,8 @@ static lo_status begin(lo_attribution *a, bool certified, void **self, lo_attrib
             "regression may have no optimum");
     }
     LO_TRY(lo_agree(a->study->run.comm, status, err));
-    if (a->softmax_fitted == NULL) {
-        LO_TRY(make_fitted(a, err));
-    }
+    lo_softmax_fit_view view;
+    LO_TRY(lo_softmax_fitted(a, &view, err));
     struct lo_softmax_fitted *f = a->softmax_fitted;
     if (!f->inverted) {
         LO_TRY(lo_agree(a->study->run.comm, factor_hessian(a, f, err), err));

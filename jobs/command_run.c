@@ -86,10 +86,14 @@ lo_status lo_with_study(const lo_study_options *options,
         leave_without_hdf5(rank, status, err);
     }
     (void)H5close();
-    MPI_Finalize();
-    if (rank != 0) {
-        err->text[0] = '\0'; /* one voice */
+    /* One voice, and before any rank can leave: mpirun kills the others when one ends with another code than
+     * 0. */
+    if (rank == 0 && status != LO_OK) {
+        (void)fprintf(stderr, "leaveout: %s\n", err->text);
     }
+    err->text[0] = '\0';
+    MPI_Barrier(MPI_COMM_WORLD);
+    MPI_Finalize();
     return status;
 }
 

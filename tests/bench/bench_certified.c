@@ -74,7 +74,7 @@ static void fit(bench *b, const lo_preconditioner *preconditioner)
     lo_error err = {{0}};
     lo_optimum optimum;
     const double start = lo_clock_monotonic();
-    must(lo_softmax_fit(&b->model, 1e-5, NULL, b->theta, &optimum, &err), &err);
+    must(lo_softmax_fit(&b->model, 1e-3, NULL, b->theta, &optimum, &err), &err);
     (void)printf("fit_s=%.2f steps=%d products=%d ", lo_clock_monotonic() - start, optimum.steps,
                  optimum.products);
     factor(b);
