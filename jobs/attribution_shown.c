@@ -20,6 +20,7 @@ void lo_attribution_shown_free(lo_report_attribution *shown)
     free(shown->value);
     free(shown->own_index);
     free(shown->own_value);
+    free(shown->eigenvalue);
     *shown = (lo_report_attribution){0};
 }
 
@@ -210,6 +211,13 @@ lo_status lo_attribution_show(const lo_study *study, lo_report_attribution *out,
     }
     out->targets = strcmp(text, "train") == 0 ? &study->data.train : &study->data.test;
     out->targets_are = strcmp(text, "train") == 0 ? "training" : "test";
+    if (status == LO_OK && lo_h5_has(&reader, "/ggn/spectrum")) {
+        status = lo_h5_read_all(&reader, "/ggn/spectrum", LO_H5_F64, (void **)&out->eigenvalue,
+                                &out->eigenvalues, NULL, err);
+        if (status == LO_OK) {
+            status = lo_h5_get_real(&reader, "/ggn", "damping", &out->damping, err);
+        }
+    }
     if (status == LO_OK && out->methods > 0) {
         const char *method = out->method[out->methods - 1].name;
         (void)snprintf(path, sizeof(path), "/%s", method);

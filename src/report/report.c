@@ -1248,6 +1248,38 @@ static void write_attribution_methods(const struct page *page)
     (void)fputs("</tbody></table></div>\n", out);
 }
 
+/* Eigenvalues of the curvature, the largest first, both axes logarithmic; of many a choice. */
+static void draw_spectrum(const struct page *page)
+{
+    enum { POINTS = 400 };
+    const lo_report_attribution *a = &page->report->attribution;
+    const int64_t count = a->eigenvalues;
+    lo_figure figure = lo_figure_begin();
+    axis(&figure, "x", "eigenvalue's rank");
+    axis(&figure, "y", "eigenvalue");
+    if (figure.script != NULL) {
+        (void)fputs("set logscale xy\n$spectrum << EOD\n", figure.script);
+        for (int64_t i = 1, last = 0; i <= POINTS; i++) {
+            const int64_t rank = (int64_t)(pow((double)count, (double)i / POINTS) + 0.5);
+            const double value = a->eigenvalue[count - rank];
+            if (rank > last && value > 0) {
+                (void)fprintf(figure.script, "%" PRId64 " %.6g\n", rank, value);
+            }
+            last = rank;
+        }
+        (void)fputs("EOD\nplot $spectrum using 1:2 with linespoints pointtype 7 pointsize 0.2 linecolor rgb "
+                    "'" LO_FIGURE_FIRST "'\n",
+                    figure.script);
+    }
+    begin_plot(page, "Spectrum of the curvature", "");
+    end_plot(page, &figure);
+    (void)fprintf(page->out,
+                  "The %s eigenvalues of <code>ggn</code>'s curvature, penalty included, from %.3g down to "
+                  "%.3g; a damping of "
+                  "%.3g was added to each.</figcaption></figure>\n",
+                  lo_number_count(count).text, a->eigenvalue[count - 1], a->eigenvalue[0], a->damping);
+}
+
 static lo_status write_attribution(const struct page *page, lo_error *err)
 {
     const lo_report_attribution *a = &page->report->attribution;
@@ -1262,6 +1294,9 @@ static lo_status write_attribution(const struct page *page, lo_error *err)
                 "Nothing here is random.</p>\n",
                 out);
     write_attribution_methods(page);
+    if (a->eigenvalues > 0) {
+        draw_spectrum(page);
+    }
     (void)fprintf(out,
                   "<h3>Memorized</h3>\n<p>Of <code>%s</code>: the training examples whose own %s falls most "
                   "when they are "

@@ -59,8 +59,11 @@ typedef struct lo_report_attribution {
     const lo_examples *targets; /* whose positions target has */
     const char *targets_are;    /* "test" */
     int64_t rows, *target;      /* [rows] */
-    int64_t k, *index; /* [rows, 2, k]: those that raise the output most, then those that lower it most */
-    float *value;      /* [rows, 2, k] */
+    int64_t k, *index;   /* [rows, 2, k]: those that raise the output most, then those that lower it most */
+    float *value;        /* [rows, 2, k] */
+    int64_t eigenvalues; /* of the curvature; 0: not stored */
+    double *eigenvalue;  /* [eigenvalues], ascending */
+    double damping;      /* what ggn added to them */
 } lo_report_attribution;
 
 typedef struct lo_report {

@@ -578,6 +578,14 @@ static void test_attribution(void **state)
     assert_has(text, "<b>+1.25</b>");
     assert_has(text, "<b>+0.75</b>");
     assert_has(text, "<b>\u22120.25</b>");
+    assert_lacks(text, "eigenvalues of");
+    free(text);
+    double eigenvalue[9] = {-1e-18, 1e-3, 1e-3, 1e-3, 0.5, 1, 2, 3, 40};
+    s.report.attribution.eigenvalues = 9;
+    s.report.attribution.eigenvalue = eigenvalue;
+    text = write_and_read(&s);
+    assert_has(text,
+               "The 9 eigenvalues of <code>ggn</code>'s curvature, penalty included, from 40 down to -1e-18");
     free(text);
     s.report.attribution.methods = 0;
     text = write_and_read(&s);
