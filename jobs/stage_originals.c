@@ -29,6 +29,7 @@ typedef struct trainer {
     char *payload;
     lo_original original;
     int64_t reached; /* epochs that the training has finished */
+    double said;     /* monotonic: when the last line about an epoch was printed */
     lo_checkpoint checkpoint;
 } trainer;
 
@@ -49,10 +50,26 @@ static bool is_checkpoint(const lo_job *job, int64_t epochs)
     return false;
 }
 
+/* A training may take an hour: rank 0's shows how far it is. */
+static void say_epoch(trainer *t, int64_t epochs)
+{
+    enum { SECONDS_BETWEEN = 10 };
+    const lo_original *o = &t->original;
+    const double now = lo_clock_monotonic();
+    if (now - t->said >= SECONDS_BETWEEN) {
+        t->said = now;
+        lo_run_say(&t->study->run,
+                   "event=epoch stage=originals seed=%llu epoch=%lld of=%lld loss=%.4f accuracy=%.4f",
+                   (unsigned long long)o->seed, (long long)epochs, (long long)o->epochs,
+                   o->log.loss[epochs - 1], o->log.accuracy[epochs - 1]);
+    }
+}
+
 static lo_status after_epoch(void *self, int64_t epochs, lo_error *err)
 {
     trainer *t = self;
     t->reached = epochs;
+    say_epoch(t, epochs);
     return is_checkpoint(t->study->job, epochs) ? save(t, epochs, err) : LO_OK;
 }
 
@@ -80,6 +97,7 @@ static lo_status train_original(void *self, int64_t seed, const lo_tick *tick, l
     lo_training training = {0};
     o->seed = (uint64_t)seed;
     t->reached = 0;
+    t->said = start;
     lo_trainer_observe(t->net, &observer);
     LO_TRY(lo_trainer_run(t->net, o->seed, t->members, o->n, tick, &training, err));
     /* What a training that diverged did not reach has its weights too: NaN, like those at the end. */
