@@ -63,6 +63,9 @@ lo_status lo_command_methods(const lo_command_line *line, lo_error *err)
     for (int i = 0; i < lo_score_count(); i++) {
         (void)printf("score %s %s\n", lo_score_at(i)->name, lo_score_at(i)->description);
     }
+    for (int i = 0; i < lo_attribution_count(); i++) {
+        (void)printf("attribution %s %s\n", lo_attribution_at(i)->name, lo_attribution_at(i)->description);
+    }
     return LO_OK;
 }
 
@@ -74,9 +77,6 @@ static lo_status precision_option(const lo_command_line *line, lo_precision *out
         return lo_fail(err, LO_USAGE, "bench: --precision: found '%s'; allowed are f32, bf16, auto", name);
     }
     *out = best ? (lo_bf16_pays() ? LO_BF16 : LO_F32) : lo_precision_named(name != NULL ? name : "f32");
-    for (int i = 0; i < lo_attribution_count(); i++) {
-        (void)printf("attribution %s %s\n", lo_attribution_at(i)->name, lo_attribution_at(i)->description);
-    }
     return LO_OK;
 }
 
@@ -218,7 +218,7 @@ const lo_command lo_commands[] = {
     {"report", "DIR", "publish what is done and write report.html again", none, 1, 1, lo_command_report},
     {"export", "DIR scores|influence|models", "results as csv or npy", export_options, 2, 2,
      lo_command_export},
-    {"methods", "", "every preset, reader and score", none, 0, 0, lo_command_methods},
+    {"methods", "", "every preset, reader, score and attribution method", none, 0, 0, lo_command_methods},
     {"verify", "DIR", "checksums and completeness of a study", none, 1, 1, lo_command_verify},
     {"compact", "DIR", "drop journal payloads that ensemble.h5 holds", none, 1, 1, lo_command_compact},
     {"bench", "train", "training throughput here", bench_options, 1, 1, lo_command_bench},

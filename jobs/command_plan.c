@@ -1,5 +1,6 @@
 /* leaveout plan: what a job will take, from a short training of one model here. */
 #include "base/clock.h"
+#include "jobs/attribution.h"
 #include "jobs/commands.h"
 #include "jobs/original.h"
 #include "jobs/outcome.h"
@@ -11,6 +12,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct probe {
     double train_rate, evaluate_rate; /* examples a second, one rank */
@@ -219,6 +221,28 @@ static void print_plan(const lo_job *job, const lo_dataset *data, const lo_desig
     }
 }
 
+/* What attribution takes: it refuses by itself what does not fit. */
+static void print_attribution(const lo_job *job, const lo_dataset *data, int64_t ranks)
+{
+    const char *targets = lo_job_text(job, "attribution.targets");
+    lo_inputs inputs;
+    lo_attribution a = {.train = lo_features_of_inputs(&inputs, data, &data->train),
+                        .target = {.count = strcmp(targets, "none") == 0    ? 0
+                                            : strcmp(targets, "train") == 0 ? data->train.count
+                                                                            : data->test.count},
+                        .classes = data->classes,
+                        .spectrum = lo_job_bool(job, "attribution.spectrum")};
+    a.target.size = a.train.size;
+    const double values = (double)a.target.count * (double)a.train.count * sizeof(float);
+    for (int i = 0; i < lo_attribution_count(); i++) {
+        const lo_attribution_type *type = lo_attribution_at(i);
+        if (lo_job_lists(job, "attribution.methods", type->name)) {
+            (void)printf("stage=attribution method=%s memory_mb_per_rank=%.1f\n", type->name,
+                         megabytes(type->bytes(&a, (int)ranks) + values / (double)ranks));
+        }
+    }
+}
+
 lo_status lo_command_plan(const lo_command_line *line, lo_error *err)
 {
     int64_t ranks;
@@ -226,8 +250,11 @@ lo_status lo_command_plan(const lo_command_line *line, lo_error *err)
     probe p = {0};
     LO_TRY(lo_option_int(line, "ranks", 1, 1 << 24, 1, &ranks, err));
     lo_status status = lo_preview_open(line, &v, err);
+    if (status == LO_OK && lo_job_has(v.job, "attribution")) {
+        print_attribution(v.job, &v.data, ranks);
+    }
     if (status == LO_OK && !lo_job_has(v.job, "ensemble") && !lo_job_has(v.job, "originals")) {
-        (void)printf("the job has no stage that costs anything (no ensemble or originals section)\n");
+        (void)printf("the job has no stage that trains anything (no ensemble or originals section)\n");
     } else if (status == LO_OK) {
         status = probe_training(v.job, &v.data, &p, err);
         if (status == LO_OK && lo_job_has(v.job, "influence") && v.data.test.count > 0) {

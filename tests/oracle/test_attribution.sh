@@ -37,6 +37,11 @@ expect_code 0 study 2 "$work/top" --set attribution.top=5
 check top "$work/s1" "$work/top"
 say "permuted examples have permuted values; the strongest are the strongest"
 
+expect_code 0 "$LEAVEOUT" methods
+[ "$(grep -c '^attribution ' "$work/out")" -eq 5 ] || fail "leaveout methods"
+expect_code 0 "$LEAVEOUT" plan "$job" --ranks 2
+expect_text "$work/out" 'stage=attribution method=certified_loo memory_mb_per_rank=[0-9.]+'
+
 # A second run has nothing to do; another penalty is another job; another method is computed.
 expect_code 0 study 1 "$work/s1"
 expect_no_text "$work/out" 'event=published file=attribution'
