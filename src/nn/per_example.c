@@ -477,6 +477,7 @@ static lo_status take_dots(collector *self, const chosen *c, size_t n, const dou
         own[k] += dot(gradient_of(self, c),
                       d->direction + k * self->of->network->weight_size + c->parameter->offset,
                       lo_padded(c->parameter->size));
+        LO_TRY(lo_tick_call(self->tick));
     }
     return LO_OK;
 }
@@ -488,9 +489,10 @@ static size_t place(const lo_parameter *p, size_t o, size_t i, size_t t)
 }
 
 /* A vector laid out as the network's weights. */
-static void lay_out(const lo_per_example *self, const float *vector, float *to)
+static lo_status lay_out(const lo_per_example *self, const float *vector, float *to, const lo_tick *tick)
 {
     for (int j = 0; j < self->count; j++) {
+        LO_TRY(lo_tick_call(tick));
         const lo_parameter *p = self->list[j].parameter;
         const float *from = vector + self->list[j].start;
         for (size_t o = 0; o < p->out; o++) {
@@ -501,6 +503,7 @@ static void lay_out(const lo_per_example *self, const float *vector, float *to)
             }
         }
     }
+    return LO_OK;
 }
 
 lo_status lo_per_example_dots(lo_per_example *self, const lo_example_list *list, const lo_output *output,
@@ -513,15 +516,16 @@ lo_status lo_per_example_dots(lo_per_example *self, const lo_example_list *list,
     if (laid == NULL) {
         return lo_fail(err, LO_INTERNAL, "no memory for %zu directions", directions);
     }
-    for (size_t k = 0; k < directions; k++) {
-        lay_out(self, direction + k * self->size, laid + k * step);
+    lo_status status = LO_OK;
+    for (size_t k = 0; k < directions && status == LO_OK; k++) {
+        status = lay_out(self, direction + k * self->size, laid + k * step, tick);
     }
     memset(to, 0, (size_t)list->count * directions * sizeof(*to));
     dots d = {.base = {.of = self, .take = take_dots, .tick = tick, .err = err},
               .direction = laid,
               .directions = directions,
               .dots = to};
-    const lo_status status = go_through(&d.base, list, output);
+    status = status == LO_OK ? go_through(&d.base, list, output) : status;
     free(laid);
     return status;
 }
@@ -557,10 +561,11 @@ static lo_status take_sum(collector *self, const chosen *c, size_t n, const doub
 }
 
 /* The block's sums as a vector. */
-static void take_block(const sums *s, double *to)
+static lo_status take_block(const sums *s, double *to)
 {
     const lo_per_example *self = s->base.of;
     for (int j = 0; j < self->count; j++) {
+        LO_TRY(lo_tick_call(s->base.tick));
         const lo_parameter *p = self->list[j].parameter;
         for (size_t o = 0; o < p->out; o++) {
             for (size_t i = 0; i < p->in; i++) {
@@ -570,6 +575,7 @@ static void take_block(const sums *s, double *to)
             }
         }
     }
+    return LO_OK;
 }
 
 static lo_status each_block(sums *s, const lo_example_list *list, const lo_output *output)
@@ -586,7 +592,7 @@ static lo_status each_block(sums *s, const lo_example_list *list, const lo_outpu
         memset(s->block, 0, self->network->weight_size * sizeof(*s->block));
         LO_TRY(go_through(&s->base, &block, output));
         LO_TRY(lo_pairwise_next(s->sum, &term, s->base.err));
-        take_block(s, term);
+        LO_TRY(take_block(s, term));
         lo_pairwise_take(s->sum);
         LO_TRY(lo_tick_call(s->base.tick));
     }

@@ -140,13 +140,13 @@ void lo_projection_row(const lo_projection *projection, uint64_t number, float *
 {
     const lo_random random = stream_of(projection);
     const float scale = lo_projection_scale(projection);
+    uint32_t bits[4] = {0};
     for (size_t j = 0; j < projection->dimension; j++) {
-        row[j] = 0;
-        if (projection->kind == LO_PROJECT_DENSE) {
-            uint32_t bits[4];
+        if (j % BITS == 0) {
             lo_random_u32x4(random, number, j / BITS, bits);
-            row[j] = (bits[j % BITS / 32] >> j % 32 & 1U) != 0 ? -scale : scale;
         }
+        row[j] = (bits[j % BITS / 32] >> j % 32 & 1U) != 0 ? -scale : scale;
+        row[j] = projection->kind == LO_PROJECT_DENSE ? row[j] : 0;
     }
     for (size_t e = 0; projection->kind == LO_PROJECT_SPARSE && e < projection->entries; e++) {
         float sign;

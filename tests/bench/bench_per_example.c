@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { BATCH = 64, KINDS = 6, MOST_ROUNDS = 64 };
+enum { BATCH = 64, KINDS = 10, MOST_ROUNDS = 64 };
 
 typedef struct bench {
     lo_network *network;
@@ -24,8 +24,8 @@ typedef struct bench {
     lo_per_example *per;
     lo_example_list list, batch; /* batch: what is projected */
     lo_projection projection;
-    double *squares, *dots;
-    float *direction, *projected;
+    double *squares, *dots, *channels;
+    float *direction, *projected, *inputs;
 } bench;
 
 static double now(void)
@@ -99,12 +99,22 @@ static void make(bench *b, const char *preset, int32_t channels, int32_t side, i
         (lo_projection){.kind = LO_PROJECT_DENSE, .seed = 1, .dimension = dimension, .entries = 4};
     b->squares = must(calloc((size_t)examples, sizeof(double)));
     b->dots = must(calloc((size_t)examples, sizeof(double)));
+    b->channels = must(calloc((size_t)examples * lo_per_example_channels(b->per), sizeof(double)));
+    const size_t last = lo_shape_size(lo_network_shape_of(b->network, b->network->layer_count - 1));
+    b->inputs = must(calloc((size_t)examples * (size > last ? size : last), sizeof(float)));
     b->direction = must(calloc(lo_per_example_size(b->per), sizeof(float)));
     b->projected = must(calloc(BATCH * dimension + 1, sizeof(float)));
 }
 
-static const char *const names[KINDS] = {"forward+backward", "squared_norms",    "inner_products",
-                                         "sums_of_squares",  "dense_projection", "sparse_projection"};
+static lo_status drop(void *self, int64_t number, const float *vector)
+{
+    *(double *)self += (double)vector[0] + (double)number;
+    return LO_OK;
+}
+
+static const char *const names[KINDS] = {
+    "forward+backward", "squared_norms",   "inner_products", "sums_of_squares",  "channel_sums",
+    "vectors",          "input_gradients", "features",       "dense_projection", "sparse_projection"};
 
 /* Seconds for all examples. */
 static double measure(bench *b, int kind)
@@ -114,7 +124,7 @@ static double measure(bench *b, int kind)
     double share = 1;
     const double start = now();
     switch (kind) {
-    case 0: /* inputs' gradients ask for all but the parameters'; so a pass of its own */
+    case 0:
         for (int64_t at = 0; at < b->list.count; at += BATCH) {
             const size_t left = (size_t)(b->list.count - at), count = left < BATCH ? left : BATCH;
             const size_t step = lo_network_logit_step(b->network);
@@ -140,8 +150,23 @@ static double measure(bench *b, int kind)
         lo_pairwise_destroy(&sum);
         break;
     }
+    case 4: {
+        const lo_channel_term term = {LO_TERM_ABSOLUTE, true};
+        check(lo_per_example_channel_sums(b->per, &b->list, &loss, term, b->channels, NULL, &err), &err);
+        break;
+    }
+    case 5:
+        check(lo_per_example_each_vector(b->per, &b->list, &loss, drop, b->dots, NULL, &err), &err);
+        break;
+    case 6:
+        check(lo_per_example_inputs(b->per, &b->list, &loss, b->inputs, NULL, &err), &err);
+        break;
+    case 7:
+        check(lo_per_example_features(b->per, &b->list, b->network->layer_count - 1, b->inputs, NULL, &err),
+              &err);
+        break;
     default:
-        b->projection.kind = kind == 4 ? LO_PROJECT_DENSE : LO_PROJECT_SPARSE;
+        b->projection.kind = kind == 8 ? LO_PROJECT_DENSE : LO_PROJECT_SPARSE;
         share = (double)b->batch.count / (double)b->list.count;
         check(lo_per_example_project(b->per, &b->batch, &loss, &b->projection, b->projected, NULL, &err),
               &err);
@@ -185,6 +210,8 @@ int main(int argc, char **argv)
     free((void *)(uintptr_t)b.dataset.train.label);
     free(b.squares);
     free(b.dots);
+    free(b.channels);
+    free(b.inputs);
     free(b.direction);
     free(b.projected);
     return 0;

@@ -157,7 +157,8 @@ static void check_sum(world *w, const float *vectors)
     for (int j = 0; j < lo_per_example_parameters(w->per); j++) {
         const lo_parameter *p = lo_per_example_parameter(w->per, j);
         const size_t count = p->out * p->in * p->taps, start = lo_per_example_start(w->per, j);
-        double difference = 0, whole = 0;
+        const double first = norm_of(vectors + start, count);
+        double difference = 0;
         lo_network_get(network, p, LO_GRADIENTS, unused);
         for (size_t i = 0; i < count; i++) {
             double sum = 0;
@@ -165,9 +166,8 @@ static void check_sum(world *w, const float *vectors)
                 sum += (double)vectors[n * size + start + i];
             }
             difference += pow(sum - (double)unused[i], 2);
-            whole += norm_of(vectors + start, count) / (double)count;
         }
-        expect_near(w, p->name, 0, sqrt(difference), 0, 1e-5 * (whole + norm_of(unused, count)) + 1e-6);
+        expect_near(w, p->name, 0, sqrt(difference), 0, 1e-5 * (first + norm_of(unused, count)) + 1e-6);
     }
     free(unused);
 }
@@ -253,6 +253,8 @@ static void check_reductions(world *w, const lo_output *output, const float *vec
     const size_t size = lo_per_example_size(w->per), parts = (size_t)lo_per_example_parameters(w->per);
     const size_t channels = lo_per_example_channels(w->per);
     const lo_random random = lo_random_make(8, LO_FOR_TEST);
+    /* In bfloat16 a gradient that is formed has rounded factors, a norm that is found without it has not. */
+    const double relative = w->network->kernels->precision == LO_F32 ? 2e-5 : 1e-2;
     double total[EXAMPLES], dots[EXAMPLES * DIRECTIONS];
     double *by = calloc(EXAMPLES * parts, sizeof(double)),
            *sums = calloc(EXAMPLES * channels, sizeof(double));
@@ -269,12 +271,12 @@ static void check_reductions(world *w, const lo_output *output, const float *vec
     for (size_t n = 0; n < EXAMPLES; n++) {
         const float *own = vectors + n * size;
         const double norm = norm_of(own, size);
-        expect_near(w, "squared norm", n, total[n], norm * norm, 2e-5 * norm * norm);
+        expect_near(w, "squared norm", n, total[n], norm * norm, relative * norm * norm);
         for (size_t j = 0; j < parts; j++) {
             const lo_parameter *p = lo_per_example_parameter(w->per, (int)j);
             const double part = norm_of(own + lo_per_example_start(w->per, (int)j), p->out * p->in * p->taps);
             expect_near(w, p->name, n, by[n * parts + j], part * part,
-                        2e-5 * part * part + 1e-7 * norm * norm);
+                        relative * part * part + 1e-7 * norm * norm);
         }
         for (size_t k = 0; k < DIRECTIONS; k++) {
             double dot = 0;
@@ -376,13 +378,16 @@ static void check_network(const lo_model_spec *spec, lo_shape shape, const lo_ke
     const lo_output loss = {.kind = LO_OUTPUT_LOSS}, margin = {.kind = LO_OUTPUT_MARGIN};
     float *vectors = vectors_of(&w, &loss);
     check_sum(&w, vectors);
-    check_differences(&w, vectors);
-    check_input(&w);
+    if (kernels == lo_kernels_at(LO_F32, 0)) { /* which the others are near; what is slow, once */
+        check_differences(&w, vectors);
+        check_input(&w);
+        check_projection(&w, &loss, vectors,
+                         &(lo_projection){.kind = LO_PROJECT_DENSE, .seed = 3, .dimension = 50});
+        check_projection(
+            &w, &loss, vectors,
+            &(lo_projection){.kind = LO_PROJECT_SPARSE, .seed = 3, .dimension = 50, .entries = 4});
+    }
     check_reductions(&w, &loss, vectors);
-    check_projection(&w, &loss, vectors,
-                     &(lo_projection){.kind = LO_PROJECT_DENSE, .seed = 3, .dimension = 50});
-    check_projection(&w, &loss, vectors,
-                     &(lo_projection){.kind = LO_PROJECT_SPARSE, .seed = 3, .dimension = 50, .entries = 4});
     float *margins = vectors_of(&w, &margin);
     /* The same bits alone and in other batches, of other sizes. */
     reserve(&w, kernels, 3);
@@ -449,6 +454,9 @@ static void test_networks(void **state)
     for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
         for (int level = 0; level < lo_kernels_count(LO_F32); level++) {
             check_network(&list[i].spec, list[i].shape, lo_kernels_at(LO_F32, level));
+        }
+        for (int level = 0; level < lo_kernels_count(LO_BF16); level++) {
+            check_network(&list[i].spec, list[i].shape, lo_kernels_at(LO_BF16, level));
         }
     }
 }
