@@ -4,7 +4,8 @@
  *     bench_per_example PRESET CHANNELS SIDE [EXAMPLES [ROUNDS [DIMENSION]]]
  *
  * One line each: name, seconds, how many such passes; medians over rounds in which all take turns, in the
- * thread's own time. DIMENSION (2048; 0: none): of projections, which go over one batch only. */
+ * thread's own time. DIMENSION (2048): of projections, which go over one batch only; 0: squared norms alone.
+ */
 #include "base/random.h"
 #include "nn/per_example.h"
 #include "nn/presets.h"
@@ -190,7 +191,7 @@ int main(int argc, char **argv)
         return 2;
     }
     make(&b, argv[1], atoi(argv[2]), atoi(argv[3]), examples, (size_t)dimension);
-    const int kinds = dimension > 0 ? KINDS : KINDS - 2;
+    const int kinds = dimension > 0 ? KINDS : 2;
     for (int round = -1; round < rounds; round++) { /* the first is thrown away */
         for (int kind = 0; kind < kinds; kind++) {
             const double taken = measure(&b, kind);
