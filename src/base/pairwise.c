@@ -44,12 +44,9 @@ void lo_pairwise_destroy(lo_pairwise **sum)
     *sum = NULL;
 }
 
-lo_status lo_pairwise_next(lo_pairwise *sum, double **term, lo_error *err)
+/* Zeros for a term. */
+static lo_status take_room(lo_pairwise *sum, lo_error *err)
 {
-    if (sum->next == sum->end) {
-        return lo_fail(err, LO_INTERNAL, "a sum of %lld terms was given more of them",
-                       (long long)(sum->end - sum->first));
-    }
     if (sum->room == NULL) {
         sum->room = sum->spares > 0 ? sum->spare[--sum->spares] : malloc(sum->size * sizeof(double) + 1);
     }
@@ -57,6 +54,16 @@ lo_status lo_pairwise_next(lo_pairwise *sum, double **term, lo_error *err)
         return lo_fail(err, LO_INTERNAL, "no memory for a sum of terms of %zu values", sum->size);
     }
     memset(sum->room, 0, sum->size * sizeof(double));
+    return LO_OK;
+}
+
+lo_status lo_pairwise_next(lo_pairwise *sum, double **term, lo_error *err)
+{
+    if (sum->next == sum->end) {
+        return lo_fail(err, LO_INTERNAL, "a sum of %lld terms was given more of them",
+                       (long long)(sum->end - sum->first));
+    }
+    LO_TRY(take_room(sum, err));
     *term = sum->room;
     return LO_OK;
 }
@@ -145,4 +152,21 @@ void lo_pairwise_join(int64_t terms, lo_node *nodes, int count, size_t size)
         }
         count = kept;
     }
+}
+
+lo_status lo_pairwise_total(lo_pairwise *sum, double **total, lo_error *err)
+{
+    lo_node nodes[LO_MOST_NODES];
+    if (sum->first != 0 || sum->next != sum->terms) {
+        return lo_fail(err, LO_INTERNAL, "a sum lacks terms");
+    }
+    if (sum->terms == 0) {
+        LO_TRY(take_room(sum, err));
+        *total = sum->room;
+        return LO_OK;
+    }
+    memcpy(nodes, sum->node, sizeof(nodes));
+    lo_pairwise_join(sum->terms, nodes, sum->nodes, sum->size);
+    *total = nodes[0].value;
+    return LO_OK;
 }

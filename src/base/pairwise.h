@@ -43,6 +43,10 @@ int lo_pairwise_nodes(lo_pairwise *sum, const lo_node **nodes);
 size_t lo_pairwise_size(const lo_pairwise *sum);
 int64_t lo_pairwise_terms(const lo_pairwise *sum);
 
+/* *total: the sum, where the run is all terms, which were given. It is the sum's; no term follows. Errors:
+ * LO_INTERNAL where terms lack, or without memory. */
+lo_status lo_pairwise_total(lo_pairwise *sum, double **total, lo_error *err);
+
 /* Levels and numbers of the nodes of a run, as lo_pairwise_nodes has them; values are NULL. */
 int lo_pairwise_plan(int64_t first, int64_t count, lo_node nodes[LO_MOST_NODES]);
 

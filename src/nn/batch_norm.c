@@ -103,3 +103,45 @@ void lo_batch_norm_turn(lo_batch_norm *norm, const lo_network *network, double c
         norm->drift[c] = (float)(-scale * norm->sum[c] / count - pull * (double)norm->mean[c]);
     }
 }
+
+void lo_batch_norm_reserve_tangents(lo_batch_norm *norm, lo_memory *memory)
+{
+    norm->zeros = lo_memory_floats(memory, norm->columns);
+    norm->unused = lo_memory_bytes(memory, norm->columns, sizeof(double));
+}
+
+lo_norm lo_batch_norm_tangent(lo_batch_norm *norm, const lo_network *along)
+{
+    for (size_t c = 0; c < norm->channels; c++) {
+        const double pull = (double)along->weights[norm->gamma + c] * norm->deviation[c];
+        norm->pull[c] = (float)pull;
+        norm->drift[c] = (float)((double)along->weights[norm->beta + c] - (double)norm->mean[c] * pull);
+    }
+    return lo_batch_norm_view(norm);
+}
+
+lo_norm lo_batch_norm_curve(const lo_batch_norm *norm)
+{
+    lo_norm view = lo_batch_norm_view(norm);
+    view.drift = norm->zeros;
+    return view;
+}
+
+lo_norm lo_batch_norm_plain(const lo_batch_norm *norm)
+{
+    lo_norm view = lo_batch_norm_view(norm);
+    view.pull = view.drift = norm->zeros;
+    return view;
+}
+
+void lo_batch_norm_curve_sums(lo_batch_norm *norm, const lo_kernels *kernels, const float *dz,
+                              const float *dz_dot, const float *y, const float *y_dot, size_t rows)
+{
+    lo_norm view = lo_batch_norm_view(norm);
+    kernels->norm_sums(&view, dz_dot, y, rows, norm->columns, norm->sum, norm->square);
+    if (y_dot == NULL) {
+        return;
+    }
+    view.mean = norm->zeros;
+    kernels->norm_sums(&view, dz, y_dot, rows, norm->columns, norm->unused, norm->square);
+}

@@ -11,6 +11,8 @@ typedef struct lo_batch_norm {
     double *sum, *square;                          /* [columns], to be filled by the kernels */
     double *deviation;                             /* [columns]: 1 / sqrt(variance + epsilon) */
     float *mean, *scale, *offset, *pull, *drift;   /* [columns] */
+    float *zeros;                                  /* [columns]; for derivatives along a direction, as: */
+    double *unused;                                /* [columns] */
 } lo_batch_norm;
 
 /* Adds NAME.weight, NAME.bias, NAME.running_mean and NAME.running_var; false without memory. */
@@ -35,5 +37,23 @@ void lo_batch_norm_recall(lo_batch_norm *norm, const lo_network *network);
  * gradients of gamma and beta, pull and drift. After evaluation count is infinite: the values have no part
  * in the statistics, and dy is scale dz. */
 void lo_batch_norm_turn(lo_batch_norm *norm, const lo_network *network, double count);
+
+/* Derivatives along a direction after lo_batch_norm_recall, where the standard deviation stays what it is: z
+ * = scale y + offset has the tangent scale y_dot + pull y + drift, of pull and drift that `along`'s gamma and
+ * beta give. */
+lo_norm lo_batch_norm_tangent(lo_batch_norm *norm, const lo_network *along);
+
+/* With that view: dy = scale dz + pull other, which becomes dy_dot from dz_dot and dz. */
+lo_norm lo_batch_norm_curve(const lo_batch_norm *norm);
+/* dy = scale dz. */
+lo_norm lo_batch_norm_plain(const lo_batch_norm *norm);
+
+/* Adds up, in sum and square, the tangents of the gradients of beta and gamma: dz_dot and dz_dot (y - mean) +
+ * dz y_dot (y_dot NULL: 0), over `rows` rows. lo_batch_norm_turn makes them gradients. */
+void lo_batch_norm_curve_sums(lo_batch_norm *norm, const lo_kernels *kernels, const float *dz,
+                              const float *dz_dot, const float *y, const float *y_dot, size_t rows);
+
+/* For these three: called when memory is reserved. */
+void lo_batch_norm_reserve_tangents(lo_batch_norm *norm, lo_memory *memory);
 
 #endif

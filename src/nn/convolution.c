@@ -190,6 +190,19 @@ void lo_convolution_reserve(lo_convolution *c, const lo_kernels *kernels, lo_mem
     }
 }
 
+void lo_convolution_reserve_along(const lo_convolution *c, const lo_kernels *kernels, lo_convolution *along,
+                                  lo_memory *memory)
+{
+    *along = *c;
+    if (c->way == LO_BY_WINOGRAD) {
+        along->filter = lo_memory_floats(memory, kernels->conv_filter_size(&c->conv));
+        along->turned = lo_memory_floats(memory, kernels->conv_filter_size(&c->conv));
+    } else if (c->groups > 1) {
+        along->filter = lo_memory_floats(memory, matrices_size(c));
+    }
+    along->gradient = NULL;
+}
+
 /* The convolution from `out` to `in` channels that carries the gradient back. */
 static lo_conv turned(const lo_convolution *c)
 {
@@ -421,14 +434,19 @@ static float *gradients_of(const lo_convolution *c, const lo_network *network)
 void lo_convolution_turn(const lo_convolution *c, const lo_pass *pass, const lo_network *network,
                          bool with_dx)
 {
-    const lo_kernels *kernels = pass->kernels;
     if (c->way == LO_BY_WINOGRAD) {
-        memset(c->gradient, 0, kernels->conv_filter_size(&c->conv) * sizeof(float));
-        if (with_dx) {
-            kernels->conv_filter_turned(&c->conv, network->weights + c->weight, c->turned, pass->scratch);
-        }
+        memset(c->gradient, 0, pass->kernels->conv_filter_size(&c->conv) * sizeof(float));
     } else {
         memset(gradients_of(c, network), 0, matrices_size(c) * sizeof(float));
+    }
+    lo_convolution_turn_along(c, pass, network, with_dx);
+}
+
+void lo_convolution_turn_along(const lo_convolution *c, const lo_pass *pass, const lo_network *network,
+                               bool with_dx)
+{
+    if (c->way == LO_BY_WINOGRAD && with_dx) {
+        pass->kernels->conv_filter_turned(&c->conv, network->weights + c->weight, c->turned, pass->scratch);
     }
 }
 

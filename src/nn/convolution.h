@@ -53,6 +53,14 @@ void lo_convolution_back(const lo_convolution *c, const lo_pass *pass, const lo_
                          const float *dy, size_t from, size_t images, float *dx);
 void lo_convolution_finish(const lo_convolution *c, const lo_pass *pass, const lo_network *network);
 
+/* For derivatives along a direction: the same convolution for a network with the direction in place of its
+ * weights, to be used between lo_convolution_prepare and, for its lo_convolution_back, _turn_along, which
+ * leaves gradients alone. */
+void lo_convolution_reserve_along(const lo_convolution *c, const lo_kernels *kernels, lo_convolution *along,
+                                  lo_memory *memory);
+void lo_convolution_turn_along(const lo_convolution *along, const lo_pass *pass, const lo_network *network,
+                               bool with_dx);
+
 /* Operations on one example: forward, and the gradient of the weight, and with_dx that of x. */
 double lo_convolution_flops(const lo_convolution *c, bool with_dx);
 

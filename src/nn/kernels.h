@@ -186,6 +186,16 @@ typedef struct lo_kernels {
     void (*max_pool_backward)(const lo_pool *pool, const float *x, const float *y, float *dy, float *dx);
     void (*mean_pool)(const lo_pool *pool, const float *x, float *y);
     void (*mean_pool_backward)(const lo_pool *pool, float *dy, float *dx);
+
+    /* Derivatives along a direction. top_dot [height/2, width/2, channels]: of y_dot, what stands where
+     * norm_pool found the window's maximum of y. One image. */
+    void (*norm_pool_tangent)(const lo_norm *norm, const float *y, const float *y_dot, size_t height,
+                              size_t width, size_t channels, float *top_dot);
+    /* The other way: dy is d of the window there and 0 elsewhere. One image. */
+    void (*norm_pool_spread)(const lo_norm *norm, const float *y, const float *d, size_t height, size_t width,
+                             size_t channels, float *dy);
+    /* y_dot: x_dot where the window's largest value of x is. One image. */
+    void (*max_pool_tangent)(const lo_pool *pool, const float *x, const float *x_dot, float *y_dot);
 } lo_kernels;
 
 /* The table of a precision in use: that of the best level that this processor runs, or of the one pinned by

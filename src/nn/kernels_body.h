@@ -88,4 +88,7 @@ const lo_kernels KERNELS = {
     .max_pool_backward = max_pool_backward,
     .mean_pool = mean_pool,
     .mean_pool_backward = mean_pool_backward,
+    .norm_pool_tangent = norm_pool_tangent,
+    .norm_pool_spread = norm_pool_spread,
+    .max_pool_tangent = max_pool_tangent,
 };

@@ -156,6 +156,61 @@ static void norm_pool_backward(const lo_norm *norm, const float *dout, float *y,
     }
 }
 
+/* Of the four values of a window, at `from` of images y and t, those of t where the largest normalized y is,
+ * the first of equal ones. */
+INLINE V window_pick(V scale, V offset, const float *y, const float *t, const size_t at[4])
+{
+    V z = fma_(scale, load(y + at[0]), offset), picked = load(t + at[0]);
+    for (int i = 1; i < 4; i++) {
+        const V next = fma_(scale, load(y + at[i]), offset);
+        picked = greater_(next, z, load(t + at[i]), picked);
+        z = max_(z, next);
+    }
+    return picked;
+}
+
+static void norm_pool_tangent(const lo_norm *norm, const float *y, const float *y_dot, size_t height,
+                              size_t width, size_t channels, float *top_dot)
+{
+    const size_t row = width * channels, at[4] = {0, channels, row, row + channels};
+    for (size_t i = 0; i + 2 <= height; i += 2) {
+        for (size_t j = 0; j + 2 <= width; j += 2, top_dot += channels) {
+            const size_t window = i * row + j * channels;
+            for (size_t c = 0; c < channels; c += VEC) {
+                store(top_dot + c, window_pick(load(norm->scale + c), load(norm->offset + c), y + window + c,
+                                               y_dot + window + c, at));
+            }
+        }
+    }
+}
+
+static void norm_pool_spread(const lo_norm *norm, const float *y, const float *d, size_t height, size_t width,
+                             size_t channels, float *dy)
+{
+    const size_t row = width * channels, at[4] = {0, channels, row, row + channels};
+    if (height % 2 == 1 || width % 2 == 1) {
+        memset(dy, 0, height * row * sizeof(float));
+    }
+    for (size_t i = 0; i + 2 <= height; i += 2) {
+        for (size_t j = 0; j + 2 <= width; j += 2, d += channels) {
+            const size_t window = i * row + j * channels;
+            for (size_t c = 0; c < channels; c += VEC) {
+                const V scale = load(norm->scale + c), offset = load(norm->offset + c);
+                V z[4] = {fma_(scale, load(y + window + c), offset)}, largest = z[0];
+                for (int k = 1; k < 4; k++) {
+                    z[k] = fma_(scale, load(y + window + at[k] + c), offset);
+                    largest = max_(largest, z[k]);
+                }
+                V left = load(d + c); /* until a place takes it */
+                for (int k = 0; k < 4; k++) {
+                    store(dy + window + at[k] + c, greater_(largest, z[k], all(0), left));
+                    left = greater_(largest, z[k], left, all(0));
+                }
+            }
+        }
+    }
+}
+
 /* ---- the rest
  * -------------------------------------------------------------------------------------------------- */
 

@@ -265,6 +265,21 @@ INLINE void window_max_backward(const lo_pool *pool, const window *w, const floa
     }
 }
 
+/* What t has where x is largest, the first of equal ones. */
+INLINE V window_max_pick(const lo_pool *pool, const window *w, const float *x, const float *t)
+{
+    V best = load(x + in_image(pool, w, w->r0, w->c0)), picked = load(t + in_image(pool, w, w->r0, w->c0));
+    for (size_t r = w->r0; r < w->r1; r++) {
+        for (size_t q = w->c0; q < w->c1; q++) {
+            const size_t at = in_image(pool, w, r, q);
+            const V next = load(x + at);
+            picked = greater_(next, best, load(t + at), picked);
+            best = greater_(next, best, next, best);
+        }
+    }
+    return picked;
+}
+
 INLINE V window_sum(const lo_pool *pool, const window *w, const float *x)
 {
     V sum = all(0);
@@ -286,10 +301,10 @@ INLINE void window_sum_backward(const lo_pool *pool, const window *w, V slope, f
     }
 }
 
-typedef enum pooling { MAX_FORWARD, MAX_BACKWARD, MEAN_FORWARD, MEAN_BACKWARD } pooling;
+typedef enum pooling { MAX_FORWARD, MAX_BACKWARD, MAX_TANGENT, MEAN_FORWARD, MEAN_BACKWARD } pooling;
 
 /* All windows of an image. x: the image; y: the windows' values (forward: written) or their gradients; top:
- * their values again. */
+ * their values again; for tangents that of the image. */
 INLINE void each_window(const pooling what, const lo_pool *pool, const float *x, const float *top, float *y,
                         float *dx)
 {
@@ -306,6 +321,8 @@ INLINE void each_window(const pooling what, const lo_pool *pool, const float *x,
                     store(y + w.c, window_max(pool, &w, x));
                 } else if (what == MAX_BACKWARD) {
                     window_max_backward(pool, &w, x, load(top + at + w.c), load(y + w.c), dx);
+                } else if (what == MAX_TANGENT) {
+                    store(y + w.c, window_max_pick(pool, &w, x, top));
                 } else if (what == MEAN_FORWARD) {
                     store(y + w.c, window_sum(pool, &w, x) * share);
                 } else {
@@ -325,6 +342,11 @@ static void max_pool_backward(const lo_pool *pool, const float *x, const float *
 {
     memset(dx, 0, pool->height * pool->width * pool->channels * sizeof(float));
     each_window(MAX_BACKWARD, pool, x, y, dy, dx);
+}
+
+static void max_pool_tangent(const lo_pool *pool, const float *x, const float *x_dot, float *y_dot)
+{
+    each_window(MAX_TANGENT, pool, x, x_dot, y_dot, NULL);
 }
 
 static void mean_pool(const lo_pool *pool, const float *x, float *y)

@@ -54,6 +54,32 @@ typedef struct lo_draw {
     const uint32_t *example; /* [examples]: which ones they are; NULL: 0, 1, ... */
 } lo_draw;
 
+/* What the derivative of backward along a direction takes: a layer's inputs and output, the gradient of the
+ * output, and the tangents (derivatives along the direction) of them all. x_dot[i] is NULL where it is zero.
+ */
+typedef struct lo_curve {
+    const float *const *x, *const *x_dot;
+    const float *y;
+    float *dy;            /* as backward takes it; made 0 where ReLU stopped it, else kept */
+    float *dy_dot;        /* lost */
+    float *const *dx_dot; /* written unless NULL */
+} lo_curve;
+
+/* Derivatives along a direction, of a layer in evaluation mode. `along` is the network with the direction in
+ * place of its weights. They come after forward in evaluation mode, and leave x, y and what forward has kept
+ * in the layer as they are. */
+typedef struct lo_layer_tangents {
+    /* The tangent of y (Wengert, CACM 7, 1964): what forward becomes when it is differentiated. */
+    lo_status (*tangent)(lo_layer *layer, const lo_pass *pass, const lo_network *along,
+                         const float *const x[], const float *const x_dot[], const float *y, float *y_dot);
+    /* The tangents of the gradients that backward writes, of the parameters in place of their gradients: the
+     * R-operator (Pearlmutter, Neural Computation 6, 1994). After tangent. NULL: backward of dy_dot, as of
+     * layers that are linear where ReLU or a maximum does not switch. */
+    lo_status (*curve)(lo_layer *layer, const lo_pass *pass, const lo_network *along, const lo_curve *curve);
+    /* As of the layer's type; what only these two need. NULL: nothing. */
+    void (*reserve)(lo_layer *layer, size_t capacity, lo_memory *memory);
+} lo_layer_tangents;
+
 typedef struct lo_layer_type {
     const char *name;
     /* Takes the layer's own memory for batches of up to `capacity` examples; called twice (counting, taking).
@@ -72,6 +98,7 @@ typedef struct lo_layer_type {
     /* Floating point operations of one step on one example; with_dx: the gradient of x is needed too. Counted
      * as the plain algorithm does them, one multiplication and one addition a weight. */
     double (*flops)(const lo_layer *layer, bool with_dx);
+    const lo_layer_tangents *tangents; /* NULL: nobody has worked them out */
 } lo_layer_type;
 
 /* What flows through a network are its values: value 0 is the network's input, value i + 1 what layer i

@@ -46,7 +46,18 @@ static double flops(const lo_layer *layer, bool with_dx)
     return 2.0 * (double)lo_shape_size(layer->in);
 }
 
-static const lo_layer_type type = {"average", NULL, NULL, forward, backward, flops};
+static lo_status tangent(lo_layer *layer, const lo_pass *pass, const lo_network *along,
+                         const float *const x[], const float *const x_dot[], const float *y, float *y_dot)
+{
+    (void)along;
+    (void)x;
+    (void)y;
+    return forward(layer, pass, x_dot, y_dot);
+}
+
+static const lo_layer_tangents tangents = {tangent, NULL, NULL};
+
+static const lo_layer_type type = {"average", NULL, NULL, forward, backward, flops, &tangents};
 
 lo_status lo_layer_add_average(lo_network *network, lo_error *err)
 {

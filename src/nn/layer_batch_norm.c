@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { PIECE = 1 << 16 }; /* values between two ticks, and while they are in the cache */
 
@@ -103,7 +104,62 @@ static double flops(const lo_layer *self, bool with_dx)
     return (with_dx ? 12.0 : 8.0) * (double)lo_shape_size(self->in);
 }
 
-static const lo_layer_type type = {"batch_norm", reserve, NULL, forward, backward, flops};
+static void reserve_tangents(lo_layer *self, size_t capacity, lo_memory *memory)
+{
+    (void)capacity;
+    lo_batch_norm_reserve_tangents(&((batch_norm *)self)->norm, memory);
+}
+
+static lo_status tangent(lo_layer *self, const lo_pass *pass, const lo_network *along, const float *const x[],
+                         const float *const x_dot[], const float *y, float *y_dot)
+{
+    batch_norm *layer = (batch_norm *)self;
+    const size_t count = rows_of(self, pass), columns = layer->norm.columns, piece = piece_of(layer);
+    const lo_norm norm = lo_batch_norm_tangent(&layer->norm, along);
+    for (size_t r = 0; r < count; r += piece) {
+        const size_t rows = count - r < piece ? count - r : piece, at = r * columns;
+        float *own = y_dot + at;
+        if (x_dot[0] == NULL) {
+            memset(own, 0, rows * columns * sizeof(float));
+        }
+        pass->kernels->norm_backward(&norm, x_dot[0] != NULL ? x_dot[0] + at : own, x[0] + at, rows, columns,
+                                     own);
+        if (layer->relu) {
+            pass->kernels->relu_backward(own, y + at, rows * columns);
+        }
+        LO_TRY(lo_tick_call(pass->tick));
+    }
+    return LO_OK;
+}
+
+static lo_status curve(lo_layer *self, const lo_pass *pass, const lo_network *along, const lo_curve *v)
+{
+    batch_norm *layer = (batch_norm *)self;
+    const lo_kernels *kernels = pass->kernels;
+    const size_t count = rows_of(self, pass), columns = layer->norm.columns, piece = piece_of(layer);
+    (void)lo_batch_norm_tangent(&layer->norm, along);
+    const lo_norm norm = lo_batch_norm_curve(&layer->norm);
+    lo_batch_norm_clear(&layer->norm);
+    for (size_t r = 0; r < count; r += piece) {
+        const size_t rows = count - r < piece ? count - r : piece, at = r * columns;
+        if (layer->relu) {
+            kernels->relu_backward(v->dy + at, v->y + at, rows * columns);
+            kernels->relu_backward(v->dy_dot + at, v->y + at, rows * columns);
+        }
+        lo_batch_norm_curve_sums(&layer->norm, kernels, v->dy + at, v->dy_dot + at, v->x[0] + at,
+                                 v->x_dot[0] != NULL ? v->x_dot[0] + at : NULL, rows);
+        if (v->dx_dot[0] != NULL) {
+            kernels->norm_backward(&norm, v->dy_dot + at, v->dy + at, rows, columns, v->dx_dot[0] + at);
+        }
+        LO_TRY(lo_tick_call(pass->tick));
+    }
+    lo_batch_norm_turn(&layer->norm, self->network, (double)INFINITY);
+    return LO_OK;
+}
+
+static const lo_layer_tangents tangents = {tangent, curve, reserve_tangents};
+
+static const lo_layer_type type = {"batch_norm", reserve, NULL, forward, backward, flops, &tangents};
 
 lo_status lo_layer_add_batch_norm(lo_network *network, bool relu, const char *name, lo_error *err)
 {

@@ -16,6 +16,13 @@ typedef struct conv {
     size_t bias; /* where it starts */
     float *y;    /* with normalization: [capacity, height, width, out], the convolution, then its gradient */
     float *top;  /* with pooling: [capacity, pooled, out], what won in each window */
+
+    /* For derivatives along a direction. */
+    lo_convolution along; /* with the direction's filter */
+    float *slope;         /* [capacity, height, width, out]: the gradient of y, which is kept */
+    float *y_dot;         /* with normalization: [capacity, out size], the tangent of y, or of top */
+    float *piece[2];      /* of images: [images, height, width, out] */
+    float *spare;         /* of images: [images, out size], or [images, in size] */
 } conv;
 
 static const lo_layer_type type;
@@ -152,20 +159,30 @@ static lo_status sum_gradients(conv *layer, const lo_pass *pass, const float *ou
     return LO_OK;
 }
 
-/* Turns y of images from .. to - 1 into its gradient. */
+/* Where the gradient of y goes: in its place, unless that is still needed. */
+static float *slope_of(const conv *layer)
+{
+    return layer->slope != NULL ? layer->slope : layer->y;
+}
+
+/* The gradient of y of images from .. to - 1. */
 static void norm_gradient(const conv *layer, const lo_pass *pass, const float *dout, size_t from, size_t to)
 {
     const lo_convolution *c = &layer->conv;
     const size_t columns = c->out_columns, size = pixels_of(layer) * columns;
     const lo_norm norm = lo_batch_norm_view(&layer->norm);
-    for (size_t n = from; n < to && layer->pool; n++) {
-        pass->kernels->norm_pool_backward(&norm, dout + n * places_of(layer) * columns, layer->y + n * size,
-                                          c->out_height, c->out_width, columns);
-    }
+    float *slope = slope_of(layer);
     if (!layer->pool) {
-        float *y = layer->y + from * size;
-        pass->kernels->norm_backward(&norm, dout + from * size, y, (to - from) * pixels_of(layer), columns,
-                                     y);
+        pass->kernels->norm_backward(&norm, dout + from * size, layer->y + from * size,
+                                     (to - from) * pixels_of(layer), columns, slope + from * size);
+        return;
+    }
+    if (slope != layer->y) {
+        memcpy(slope + from * size, layer->y + from * size, (to - from) * size * sizeof(float));
+    }
+    for (size_t n = from; n < to; n++) {
+        pass->kernels->norm_pool_backward(&norm, dout + n * places_of(layer) * columns, slope + n * size,
+                                          c->out_height, c->out_width, columns);
     }
 }
 
@@ -208,7 +225,7 @@ static lo_status each_gradient(conv *layer, const lo_pass *pass, const float *x,
             norm_gradient(layer, pass, dout, n, n + 1);
         }
         lo_convolution_turn(&layer->conv, pass, network, false);
-        parameter_gradients(layer, pass, x, layer->has_norm ? layer->y : dout, n, n + 1, true);
+        parameter_gradients(layer, pass, x, layer->has_norm ? slope_of(layer) : dout, n, n + 1, true);
         lo_convolution_finish(&layer->conv, pass, network);
         LO_TRY(pass->each->take(pass->each->self, &layer->base, n, NULL));
     }
@@ -232,7 +249,7 @@ static lo_status backward(lo_layer *self, const lo_pass *pass, const float *cons
     lo_convolution_turn(&layer->conv, pass, self->network, dx[0] != NULL);
     for (size_t n = 0; n < pass->examples; n = piece_end(layer, pass, n)) {
         const size_t images = piece_end(layer, pass, n) - n;
-        const float *dy = layer->has_norm ? layer->y : dout;
+        const float *dy = layer->has_norm ? slope_of(layer) : dout;
         if (layer->has_norm && !each) {
             norm_gradient(layer, pass, dout, n, n + images);
         }
@@ -256,7 +273,217 @@ static double flops(const lo_layer *self, bool with_dx)
     return lo_convolution_flops(&((const conv *)self)->conv, with_dx);
 }
 
-static const lo_layer_type type = {"conv", reserve, scratch, forward, backward, flops};
+/* ---- derivatives along a direction
+ * ------------------------------------------------------------------------------ */
+
+static void reserve_tangents(lo_layer *self, size_t capacity, lo_memory *memory)
+{
+    conv *layer = (conv *)self;
+    const lo_convolution *c = &layer->conv;
+    const size_t size = pixels_of(layer) * c->out_columns, out = lo_layer_out_size(self);
+    lo_convolution_reserve_along(c, self->network->kernels, &layer->along, memory);
+    if (layer->has_norm) {
+        layer->slope = lo_memory_floats(memory, capacity * size);
+        layer->y_dot = lo_memory_floats(memory, capacity * out);
+        lo_batch_norm_reserve_tangents(&layer->norm, memory);
+    }
+    for (int k = 0; k < 2; k++) {
+        layer->piece[k] = lo_memory_floats(memory, c->images * size);
+    }
+    layer->spare = lo_memory_floats(memory, c->images * (out > c->x_size ? out : c->x_size));
+}
+
+static void add(float *restrict sum, const float *restrict addend, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        sum[i] += addend[i];
+    }
+}
+
+/* The tangent of the convolution of images from .. from + images - 1, to y_dot, which is those images'. */
+static void convolution_tangent(const conv *layer, const lo_pass *pass, const lo_network *along,
+                                const float *x, const float *x_dot, size_t from, size_t images, float *y_dot)
+{
+    const lo_convolution *c = &layer->conv;
+    const size_t rows = images * pixels_of(layer);
+    float *own = x_dot != NULL ? layer->piece[1] : y_dot;
+    if (x_dot != NULL) {
+        lo_convolution_apply(c, pass, layer->base.network, x_dot + from * c->x_size, 0, images, y_dot);
+    }
+    if (layer->base.frozen) {
+        return;
+    }
+    lo_convolution_apply(&layer->along, pass, along, x + from * c->x_size, 0, images, own);
+    if (x_dot != NULL) {
+        add(y_dot, own, rows * c->out_columns);
+    }
+    if (layer->has_bias) {
+        pass->kernels->bias_relu(y_dot, along->weights + layer->bias, rows, c->out_columns, false);
+    }
+}
+
+/* The tangent of what comes after the convolution; y_dot, of images from .. from + images - 1, is the tangent
+ * of that. */
+static void norm_tangent(conv *layer, const lo_pass *pass, const lo_norm *norm, const float *other_dot,
+                         size_t from, size_t images, const float *y_dot, float *out_dot)
+{
+    const lo_convolution *c = &layer->conv;
+    const size_t size = pixels_of(layer) * c->out_columns, out = lo_layer_out_size(&layer->base);
+    const float *y = layer->pool ? layer->top : layer->y;
+    for (size_t n = 0; n < images && layer->pool; n++) {
+        pass->kernels->norm_pool_tangent(norm, layer->y + (from + n) * size, y_dot + n * size, c->out_height,
+                                         c->out_width, c->out_columns, layer->y_dot + (from + n) * out);
+    }
+    pass->kernels->norm_backward(norm, layer->y_dot + from * out, y + from * out, images * places_of(layer),
+                                 c->out_columns, out_dot + from * out);
+    if (other_dot != NULL) {
+        add(out_dot + from * out, other_dot + from * out, images * out);
+    }
+}
+
+static lo_status tangent(lo_layer *self, const lo_pass *pass, const lo_network *along, const float *const x[],
+                         const float *const x_dot[], const float *out, float *out_dot)
+{
+    conv *layer = (conv *)self;
+    const size_t size = lo_layer_out_size(self);
+    lo_norm norm = {0};
+    if (!self->frozen) {
+        lo_convolution_prepare(&layer->along, pass, along);
+    }
+    if (layer->has_norm) {
+        norm = lo_batch_norm_tangent(&layer->norm, along);
+    }
+    for (size_t n = 0; n < pass->examples; n = piece_end(layer, pass, n)) {
+        const size_t images = piece_end(layer, pass, n) - n;
+        float *y_dot = layer->pool ? layer->piece[0] : (layer->has_norm ? layer->y_dot : out_dot) + n * size;
+        if (x_dot[0] == NULL && self->frozen) {
+            memset(y_dot, 0, images * pixels_of(layer) * layer->conv.out_columns * sizeof(float));
+        }
+        convolution_tangent(layer, pass, along, x[0], x_dot[0], n, images, y_dot);
+        if (layer->has_norm) {
+            norm_tangent(layer, pass, &norm, self->inputs > 1 ? x_dot[1] : NULL, n, images, y_dot, out_dot);
+        }
+        if (layer->relu) {
+            pass->kernels->relu_backward(out_dot + n * size, out + n * size, images * size);
+        }
+        LO_TRY(lo_tick_call(pass->tick));
+    }
+    return LO_OK;
+}
+
+/* Masks by ReLU, and the sums of the tangents of the gradients of gamma and beta. */
+static lo_status curve_sums(conv *layer, const lo_pass *pass, const lo_curve *v)
+{
+    const size_t size = lo_layer_out_size(&layer->base);
+    const float *y = layer->pool ? layer->top : layer->y;
+    if (layer->has_norm) {
+        lo_batch_norm_clear(&layer->norm);
+    }
+    for (size_t n = 0; n < pass->examples; n = piece_end(layer, pass, n)) {
+        const size_t images = piece_end(layer, pass, n) - n, at = n * size;
+        if (layer->relu) {
+            pass->kernels->relu_backward(v->dy + at, v->y + at, images * size);
+            pass->kernels->relu_backward(v->dy_dot + at, v->y + at, images * size);
+        }
+        if (layer->has_norm) {
+            lo_batch_norm_curve_sums(&layer->norm, pass->kernels, v->dy + at, v->dy_dot + at, y + at,
+                                     layer->y_dot + at, images * places_of(layer));
+        }
+        LO_TRY(lo_tick_call(pass->tick));
+    }
+    return LO_OK;
+}
+
+/* From a gradient of the normalized images, or of their windows, to that of the convolution, in `to`: scale
+ * dz
+ * + pull other. dz is lost. */
+static void norm_curve(conv *layer, const lo_pass *pass, const lo_norm *norm, size_t from, size_t images,
+                       const float *dz, const float *other, float *windows, float *to)
+{
+    const lo_convolution *c = &layer->conv;
+    const size_t size = pixels_of(layer) * c->out_columns, out = lo_layer_out_size(&layer->base);
+    float *result = layer->pool ? windows : to;
+    pass->kernels->norm_backward(norm, dz, other, images * places_of(layer), c->out_columns, result);
+    for (size_t n = 0; n < images && layer->pool; n++) {
+        pass->kernels->norm_pool_spread(norm, layer->y + (from + n) * size, windows + n * out, c->out_height,
+                                        c->out_width, c->out_columns, to + n * size);
+    }
+}
+
+/* From the gradient dy of the convolution's images and its tangent dy_dot to those of its weight and input.
+ */
+static lo_status convolution_curve(conv *layer, const lo_pass *pass, const lo_network *along,
+                                   const lo_curve *v, size_t from, size_t images, const float *dy,
+                                   const float *dy_dot)
+{
+    const lo_convolution *c = &layer->conv;
+    const lo_network *network = layer->base.network;
+    const size_t at = from * c->x_size;
+    if (!layer->base.frozen) {
+        lo_convolution_gradient(c, pass, network, v->x[0] + at, dy_dot, 0, images);
+        LO_TRY(lo_tick_call(pass->tick));
+    }
+    if (!layer->base.frozen && v->x_dot[0] != NULL) {
+        lo_convolution_gradient(c, pass, network, v->x_dot[0] + at, dy, 0, images);
+        LO_TRY(lo_tick_call(pass->tick));
+    }
+    if (!layer->base.frozen && layer->has_bias) {
+        pass->kernels->column_sums(dy_dot, images * pixels_of(layer), c->out_columns,
+                                   network->gradient + layer->bias, from > 0);
+    }
+    if (v->dx_dot[0] == NULL) {
+        return LO_OK;
+    }
+    lo_convolution_back(c, pass, network, dy_dot, 0, images, v->dx_dot[0] + at);
+    LO_TRY(lo_tick_call(pass->tick));
+    if (!layer->base.frozen) {
+        lo_convolution_back(&layer->along, pass, along, dy, 0, images, layer->spare);
+        add(v->dx_dot[0] + at, layer->spare, images * c->x_size);
+        LO_TRY(lo_tick_call(pass->tick));
+    }
+    return LO_OK;
+}
+
+static lo_status curve(lo_layer *self, const lo_pass *pass, const lo_network *along, const lo_curve *v)
+{
+    conv *layer = (conv *)self;
+    const size_t size = lo_layer_out_size(self);
+    if (layer->has_norm) {
+        (void)lo_batch_norm_tangent(&layer->norm, along);
+    }
+    LO_TRY(curve_sums(layer, pass, v));
+    if (self->inputs > 1 && v->dx_dot[1] != NULL) {
+        memcpy(v->dx_dot[1], v->dy_dot, pass->examples * size * sizeof(float));
+    }
+    if (!self->frozen || v->dx_dot[0] != NULL) {
+        lo_convolution_turn(&layer->conv, pass, self->network, v->dx_dot[0] != NULL);
+        lo_convolution_turn_along(&layer->along, pass, along, v->dx_dot[0] != NULL);
+    }
+    const lo_norm bent = lo_batch_norm_curve(&layer->norm), plain = lo_batch_norm_plain(&layer->norm);
+    for (size_t n = 0; n < pass->examples && (!self->frozen || v->dx_dot[0] != NULL);
+         n = piece_end(layer, pass, n)) {
+        const size_t images = piece_end(layer, pass, n) - n;
+        float *dy = v->dy + n * size, *dy_dot = v->dy_dot + n * size;
+        if (layer->has_norm) {
+            norm_curve(layer, pass, &bent, n, images, dy_dot, dy, dy_dot, layer->piece[0]);
+            norm_curve(layer, pass, &plain, n, images, dy, dy, layer->spare, layer->piece[1]);
+            dy_dot = layer->piece[0];
+            dy = layer->piece[1];
+        }
+        LO_TRY(convolution_curve(layer, pass, along, v, n, images, dy, dy_dot));
+    }
+    if (layer->has_norm) {
+        lo_batch_norm_turn(&layer->norm, self->network, (double)INFINITY);
+    }
+    if (!self->frozen) {
+        lo_convolution_finish(&layer->conv, pass, self->network);
+    }
+    return LO_OK;
+}
+
+static const lo_layer_tangents tangents = {tangent, curve, reserve_tangents};
+
+static const lo_layer_type type = {"conv", reserve, scratch, forward, backward, flops, &tangents};
 
 static bool add_parameters(conv *layer, lo_network *network, const lo_conv_options *options, const char *name)
 {

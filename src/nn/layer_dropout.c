@@ -76,7 +76,20 @@ static double flops(const lo_layer *self, bool with_dx)
     return (with_dx ? 2.0 : 1.0) * (double)lo_shape_size(self->in);
 }
 
-static const lo_layer_type type = {"dropout", reserve, NULL, forward, backward, flops};
+/* In evaluation mode it is the identity. */
+static lo_status tangent(lo_layer *self, const lo_pass *pass, const lo_network *along, const float *const x[],
+                         const float *const x_dot[], const float *y, float *y_dot)
+{
+    (void)along;
+    (void)x;
+    (void)y;
+    memcpy(y_dot, x_dot[0], pass->examples * lo_layer_out_size(self) * sizeof(float));
+    return LO_OK;
+}
+
+static const lo_layer_tangents tangents = {tangent, NULL, NULL};
+
+static const lo_layer_type type = {"dropout", reserve, NULL, forward, backward, flops, &tangents};
 
 lo_status lo_layer_add_dropout(lo_network *network, double share, lo_error *err)
 {

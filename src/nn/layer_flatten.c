@@ -67,7 +67,18 @@ static double flops(const lo_layer *self, bool with_dx)
     return 0;
 }
 
-static const lo_layer_type flatten = {"flatten", NULL, NULL, forward, backward, flops};
+static lo_status tangent(lo_layer *self, const lo_pass *pass, const lo_network *along, const float *const x[],
+                         const float *const x_dot[], const float *y, float *y_dot)
+{
+    (void)along;
+    (void)x;
+    (void)y;
+    return self->type->forward(self, pass, x_dot, y_dot);
+}
+
+static const lo_layer_tangents tangents = {tangent, NULL, NULL};
+
+static const lo_layer_type flatten = {"flatten", NULL, NULL, forward, backward, flops, &tangents};
 
 lo_status lo_layer_add_flatten(lo_network *network, lo_error *err)
 {
@@ -101,7 +112,7 @@ static lo_status image_backward(lo_layer *self, const lo_pass *pass, const float
     return LO_OK;
 }
 
-static const lo_layer_type image = {"image", NULL, NULL, image_forward, image_backward, flops};
+static const lo_layer_type image = {"image", NULL, NULL, image_forward, image_backward, flops, &tangents};
 
 lo_status lo_layer_add_image(lo_network *network, lo_error *err)
 {

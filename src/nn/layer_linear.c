@@ -23,6 +23,25 @@ static size_t rows_a_piece(const linear *layer)
     return rows > least ? rows : least;
 }
 
+/* y (+)= x W of rows; W among `weights`. */
+static void apply(const linear *layer, const lo_kernels *kernels, const float *weights, const float *x,
+                  size_t rows, bool accumulate, float *y)
+{
+    const lo_gemm product = {.m = rows,
+                             .n = layer->columns,
+                             .k = layer->inputs,
+                             .a = x,
+                             .a_row = lo_padded(layer->inputs),
+                             .a_column = 1,
+                             .b = weights + layer->weight,
+                             .b_row = layer->columns,
+                             .b_column = 1,
+                             .c = y,
+                             .c_row = layer->columns,
+                             .accumulate = accumulate};
+    kernels->gemm(&product);
+}
+
 static lo_status forward(lo_layer *self, const lo_pass *pass, const float *const input[], float *y)
 {
     const linear *layer = (const linear *)self;
@@ -31,29 +50,17 @@ static lo_status forward(lo_layer *self, const lo_pass *pass, const float *const
     const size_t count = pass->examples * layer->places;
     for (size_t n = 0; n < count; n += piece, x += piece * step, y += piece * columns) {
         const size_t rows = count - n < piece ? count - n : piece;
-        const lo_gemm product = {.m = rows,
-                                 .n = columns,
-                                 .k = layer->inputs,
-                                 .a = x,
-                                 .a_row = step,
-                                 .a_column = 1,
-                                 .b = weights + layer->weight,
-                                 .b_row = columns,
-                                 .b_column = 1,
-                                 .c = y,
-                                 .c_row = columns};
-        pass->kernels->gemm(&product);
+        apply(layer, pass->kernels, weights, x, rows, false, y);
         pass->kernels->bias_relu(y, weights + layer->bias, rows, columns, layer->relu);
         LO_TRY(lo_tick_call(pass->tick));
     }
     return LO_OK;
 }
 
-/* dW (+)= x' dy and db (+)= the sums of dy. */
-static void parameter_gradients(const linear *layer, const lo_kernels *kernels, const float *x,
-                                const float *dy, size_t rows, bool accumulate)
+/* dW (+)= x' dy. */
+static void weight_gradient(const linear *layer, const lo_kernels *kernels, const float *x, const float *dy,
+                            size_t rows, bool accumulate)
 {
-    float *gradient = layer->base.network->gradient;
     const lo_gemm product = {.m = layer->inputs,
                              .n = layer->columns,
                              .k = rows,
@@ -63,11 +70,18 @@ static void parameter_gradients(const linear *layer, const lo_kernels *kernels, 
                              .b = dy,
                              .b_row = layer->columns,
                              .b_column = 1,
-                             .c = gradient + layer->weight,
+                             .c = layer->base.network->gradient + layer->weight,
                              .c_row = layer->columns,
                              .accumulate = accumulate};
     kernels->gemm(&product);
-    kernels->column_sums(dy, rows, layer->columns, gradient + layer->bias, accumulate);
+}
+
+/* That and db (+)= the sums of dy. */
+static void parameter_gradients(const linear *layer, const lo_kernels *kernels, const float *x,
+                                const float *dy, size_t rows, bool accumulate)
+{
+    weight_gradient(layer, kernels, x, dy, rows, accumulate);
+    kernels->column_sums(dy, rows, layer->columns, layer->base.network->gradient + layer->bias, accumulate);
 }
 
 /* The same for one example after the other. The weight's gradient of a vector is the outer product of x and
@@ -90,9 +104,9 @@ static lo_status each_gradient(const linear *layer, const lo_pass *pass, const f
     return LO_OK;
 }
 
-/* dx = dy W'. */
-static void input_gradient(const linear *layer, const lo_kernels *kernels, const float *dy, float *dx,
-                           size_t rows)
+/* dx (+)= dy W'; W among `weights`. */
+static void input_gradient(const linear *layer, const lo_kernels *kernels, const float *weights,
+                           const float *dy, size_t rows, bool accumulate, float *dx)
 {
     const size_t step = lo_padded(layer->inputs);
     const lo_gemm product = {.m = rows,
@@ -101,11 +115,12 @@ static void input_gradient(const linear *layer, const lo_kernels *kernels, const
                              .a = dy,
                              .a_row = layer->columns,
                              .a_column = 1,
-                             .b = layer->base.network->weights + layer->weight,
+                             .b = weights + layer->weight,
                              .b_row = 1,
                              .b_column = layer->columns,
                              .c = dx,
-                             .c_row = step};
+                             .c_row = step,
+                             .accumulate = accumulate};
     kernels->gemm(&product);
 }
 
@@ -125,7 +140,8 @@ static lo_status backward(lo_layer *self, const lo_pass *pass, const float *cons
             LO_TRY(lo_tick_call(pass->tick));
         }
         if (dx[0] != NULL) {
-            input_gradient(layer, pass->kernels, dy + n * columns, dx[0] + n * step, rows);
+            input_gradient(layer, pass->kernels, self->network->weights, dy + n * columns, rows, false,
+                           dx[0] + n * step);
             LO_TRY(lo_tick_call(pass->tick));
         }
     }
@@ -138,7 +154,71 @@ static double flops(const lo_layer *self, bool with_dx)
     return (with_dx ? 6.0 : 4.0) * places * self->in.channels * self->out.channels;
 }
 
-static const lo_layer_type type = {"linear", NULL, NULL, forward, backward, flops};
+/* x_dot W + x W_dot + b_dot. */
+static lo_status tangent(lo_layer *self, const lo_pass *pass, const lo_network *along, const float *const x[],
+                         const float *const x_dot[], const float *y, float *y_dot)
+{
+    const linear *layer = (const linear *)self;
+    const size_t step = lo_padded(layer->inputs), columns = layer->columns, piece = rows_a_piece(layer);
+    const size_t count = pass->examples * layer->places;
+    for (size_t n = 0; n < count; n += piece) {
+        const size_t rows = count - n < piece ? count - n : piece;
+        float *own = y_dot + n * columns;
+        if (!self->frozen) {
+            apply(layer, pass->kernels, along->weights, x[0] + n * step, rows, false, own);
+            pass->kernels->bias_relu(own, along->weights + layer->bias, rows, columns, false);
+            LO_TRY(lo_tick_call(pass->tick));
+        }
+        if (x_dot[0] != NULL) {
+            apply(layer, pass->kernels, self->network->weights, x_dot[0] + n * step, rows, !self->frozen,
+                  own);
+            LO_TRY(lo_tick_call(pass->tick));
+        }
+        if (layer->relu) {
+            pass->kernels->relu_backward(own, y + n * columns, rows * columns);
+        }
+    }
+    return LO_OK;
+}
+
+/* dW_dot = x' dy_dot + x_dot' dy, db_dot = the sums of dy_dot, dx_dot = dy_dot W' + dy W_dot'. */
+static lo_status curve(lo_layer *self, const lo_pass *pass, const lo_network *along, const lo_curve *v)
+{
+    const linear *layer = (const linear *)self;
+    const lo_kernels *kernels = pass->kernels;
+    const size_t step = lo_padded(layer->inputs), columns = layer->columns, piece = rows_a_piece(layer);
+    const size_t count = pass->examples * layer->places;
+    for (size_t n = 0; n < count; n += piece) {
+        const size_t rows = count - n < piece ? count - n : piece;
+        float *dy = v->dy + n * columns, *dy_dot = v->dy_dot + n * columns;
+        if (layer->relu) {
+            kernels->relu_backward(dy, v->y + n * columns, rows * columns);
+            kernels->relu_backward(dy_dot, v->y + n * columns, rows * columns);
+        }
+        if (!self->frozen) {
+            parameter_gradients(layer, kernels, v->x[0] + n * step, dy_dot, rows, n > 0);
+            LO_TRY(lo_tick_call(pass->tick));
+        }
+        if (!self->frozen && v->x_dot[0] != NULL) {
+            weight_gradient(layer, kernels, v->x_dot[0] + n * step, dy, rows, true);
+            LO_TRY(lo_tick_call(pass->tick));
+        }
+        if (v->dx_dot[0] != NULL) {
+            input_gradient(layer, kernels, self->network->weights, dy_dot, rows, false,
+                           v->dx_dot[0] + n * step);
+            LO_TRY(lo_tick_call(pass->tick));
+        }
+        if (v->dx_dot[0] != NULL && !self->frozen) {
+            input_gradient(layer, kernels, along->weights, dy, rows, true, v->dx_dot[0] + n * step);
+            LO_TRY(lo_tick_call(pass->tick));
+        }
+    }
+    return LO_OK;
+}
+
+static const lo_layer_tangents tangents = {tangent, curve, NULL};
+
+static const lo_layer_type type = {"linear", NULL, NULL, forward, backward, flops, &tangents};
 
 static void start(lo_start how, lo_parameter *weight, lo_parameter *bias)
 {

@@ -64,8 +64,38 @@ static lo_status mean_backward(lo_layer *self, const lo_pass *pass, const float 
     return LO_OK;
 }
 
-static const lo_layer_type max_type = {"max_pool", NULL, NULL, max_forward, max_backward, flops};
-static const lo_layer_type mean_type = {"mean_pool", NULL, NULL, mean_forward, mean_backward, flops};
+static lo_status max_tangent(lo_layer *self, const lo_pass *pass, const lo_network *along,
+                             const float *const x[], const float *const x_dot[], const float *y, float *y_dot)
+{
+    (void)along;
+    (void)y;
+    const pool *layer = (const pool *)self;
+    for (size_t n = 0; n < pass->examples; n++) {
+        const size_t in = n * in_size(layer);
+        pass->kernels->max_pool_tangent(&layer->pool, x[0] + in, x_dot[0] + in,
+                                        y_dot + n * lo_layer_out_size(self));
+        LO_TRY(lo_tick_call(pass->tick));
+    }
+    return LO_OK;
+}
+
+static lo_status mean_tangent(lo_layer *self, const lo_pass *pass, const lo_network *along,
+                              const float *const x[], const float *const x_dot[], const float *y,
+                              float *y_dot)
+{
+    (void)along;
+    (void)x;
+    (void)y;
+    return mean_forward(self, pass, x_dot, y_dot);
+}
+
+static const lo_layer_tangents max_tangents = {max_tangent, NULL, NULL};
+static const lo_layer_tangents mean_tangents = {mean_tangent, NULL, NULL};
+
+static const lo_layer_type max_type = {"max_pool",   NULL,  NULL,         max_forward,
+                                       max_backward, flops, &max_tangents};
+static const lo_layer_type mean_type = {"mean_pool",   NULL,  NULL,          mean_forward,
+                                        mean_backward, flops, &mean_tangents};
 
 static lo_status add(lo_network *network, const lo_layer_type *type, int32_t size, int32_t stride,
                      int32_t padding, lo_error *err)

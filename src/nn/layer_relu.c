@@ -28,7 +28,20 @@ static double flops(const lo_layer *self, bool with_dx)
     return (with_dx ? 2.0 : 1.0) * (double)lo_shape_size(self->in);
 }
 
-static const lo_layer_type type = {"relu", NULL, NULL, forward, backward, flops};
+static lo_status tangent(lo_layer *self, const lo_pass *pass, const lo_network *along, const float *const x[],
+                         const float *const x_dot[], const float *y, float *y_dot)
+{
+    (void)along;
+    (void)x;
+    const size_t count = pass->examples * lo_layer_out_size(self);
+    memcpy(y_dot, x_dot[0], count * sizeof(float));
+    pass->kernels->relu_backward(y_dot, y, count);
+    return LO_OK;
+}
+
+static const lo_layer_tangents tangents = {tangent, NULL, NULL};
+
+static const lo_layer_type type = {"relu", NULL, NULL, forward, backward, flops, &tangents};
 
 lo_status lo_layer_add_relu(lo_network *network, lo_error *err)
 {

@@ -41,7 +41,24 @@ static double flops(const lo_layer *self, bool with_dx)
     return (double)lo_shape_size(self->in);
 }
 
-static const lo_layer_type type = {"sum", NULL, NULL, forward, backward, flops};
+static lo_status tangent(lo_layer *self, const lo_pass *pass, const lo_network *along, const float *const x[],
+                         const float *const x_dot[], const float *y, float *y_dot)
+{
+    (void)along;
+    (void)x;
+    const size_t count = pass->examples * lo_layer_out_size(self);
+    for (size_t i = 0; i < count; i++) {
+        y_dot[i] = (x_dot[0] != NULL ? x_dot[0][i] : 0) + (x_dot[1] != NULL ? x_dot[1][i] : 0);
+    }
+    if (((const sum *)self)->relu) {
+        pass->kernels->relu_backward(y_dot, y, count);
+    }
+    return LO_OK;
+}
+
+static const lo_layer_tangents tangents = {tangent, NULL, NULL};
+
+static const lo_layer_type type = {"sum", NULL, NULL, forward, backward, flops, &tangents};
 
 lo_status lo_layer_add_sum(lo_network *network, int other, bool relu, lo_error *err)
 {

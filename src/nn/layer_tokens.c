@@ -13,20 +13,38 @@ typedef struct tokens {
     size_t class_token, position; /* where they start: [columns], [count, columns] */
 } tokens;
 
-static lo_status forward(lo_layer *self, const lo_pass *pass, const float *const x[], float *y)
+/* With the parameters among `weights`; x NULL: zeros. */
+static void put_tokens(const tokens *layer, const float *weights, size_t examples, const float *x, float *y)
 {
-    const tokens *layer = (const tokens *)self;
     const size_t size = layer->count * layer->columns, rest = size - layer->columns;
-    const float *token = self->network->weights + layer->class_token;
-    const float *position = self->network->weights + layer->position;
-    for (size_t n = 0; n < pass->examples; n++) {
+    const float *token = weights + layer->class_token, *position = weights + layer->position;
+    for (size_t n = 0; n < examples; n++) {
         float *own = y + n * size;
         memcpy(own, token, layer->columns * sizeof(float));
-        memcpy(own + layer->columns, x[0] + n * rest, rest * sizeof(float));
+        if (x != NULL) {
+            memcpy(own + layer->columns, x + n * rest, rest * sizeof(float));
+        } else {
+            memset(own + layer->columns, 0, rest * sizeof(float));
+        }
         for (size_t i = 0; i < size; i++) {
             own[i] += position[i];
         }
     }
+}
+
+static lo_status forward(lo_layer *self, const lo_pass *pass, const float *const x[], float *y)
+{
+    put_tokens((const tokens *)self, self->network->weights, pass->examples, x[0], y);
+    return LO_OK;
+}
+
+/* The layer is linear in x and the parameters together. */
+static lo_status tangent(lo_layer *self, const lo_pass *pass, const lo_network *along, const float *const x[],
+                         const float *const x_dot[], const float *y, float *y_dot)
+{
+    (void)x;
+    (void)y;
+    put_tokens((const tokens *)self, along->weights, pass->examples, x_dot[0], y_dot);
     return LO_OK;
 }
 
@@ -59,7 +77,9 @@ static double flops(const lo_layer *self, bool with_dx)
     return 2.0 * (double)lo_shape_size(self->out);
 }
 
-static const lo_layer_type type = {"tokens", NULL, NULL, forward, backward, flops};
+static const lo_layer_tangents tangents = {tangent, NULL, NULL};
+
+static const lo_layer_type type = {"tokens", NULL, NULL, forward, backward, flops, &tangents};
 
 lo_status lo_layer_add_tokens(lo_network *network, const char *class_name, const char *position_name,
                               lo_error *err)
@@ -117,7 +137,20 @@ static lo_status first_backward(lo_layer *self, const lo_pass *pass, const float
     return LO_OK;
 }
 
-static const lo_layer_type first_type = {"first_token", NULL, NULL, first_forward, first_backward, flops};
+static lo_status first_tangent(lo_layer *self, const lo_pass *pass, const lo_network *along,
+                               const float *const x[], const float *const x_dot[], const float *y,
+                               float *y_dot)
+{
+    (void)along;
+    (void)x;
+    (void)y;
+    return first_forward(self, pass, x_dot, y_dot);
+}
+
+static const lo_layer_tangents first_tangents = {first_tangent, NULL, NULL};
+
+static const lo_layer_type first_type = {"first_token",  NULL,  NULL,           first_forward,
+                                         first_backward, flops, &first_tangents};
 
 lo_status lo_layer_add_first_token(lo_network *network, lo_error *err)
 {

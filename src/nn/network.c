@@ -380,7 +380,7 @@ lo_status lo_network_forward(lo_network *network, size_t examples, bool training
 }
 
 /* Which values depend on a trained parameter: the others' gradients are not needed. */
-static void find_learning(lo_network *network)
+void lo_network_find_learning(lo_network *network)
 {
     lo_flow *flow = network->flow;
     for (int v = 0; v <= network->layer_count; v++) {
@@ -404,7 +404,8 @@ static void add(float *restrict sum, const float *restrict addend, size_t count)
     }
 }
 
-static lo_status layer_backward(lo_network *network, int i, const lo_pass *pass)
+static lo_status layer_backward(lo_network *network, int i, const lo_pass *pass, lo_backward_step *step,
+                                void *self)
 {
     lo_layer *layer = network->layer[i];
     const float *x[LO_LAYER_INPUTS];
@@ -416,8 +417,7 @@ static lo_status layer_backward(lo_network *network, int i, const lo_pass *pass)
                 : is_addend(network, i, k) ? network->addend[k]
                                            : slope_of(network, v);
     }
-    LO_TRY(
-        layer->type->backward(layer, pass, x, network->flow[i + 1].activation, slope_of(network, i + 1), dx));
+    LO_TRY(step(self, pass, i, x, network->flow[i + 1].activation, slope_of(network, i + 1), dx));
     for (int k = 0; k < layer->inputs; k++) {
         if (dx[k] != NULL && is_addend(network, i, k)) {
             const int v = layer->value[k];
@@ -427,16 +427,28 @@ static lo_status layer_backward(lo_network *network, int i, const lo_pass *pass)
     return LO_OK;
 }
 
-static lo_status backward(lo_network *network, const lo_pass *pass)
+lo_status lo_network_backward_by(lo_network *network, const lo_pass *pass, lo_backward_step *step, void *self)
 {
-    find_learning(network);
+    lo_network_find_learning(network);
     for (int i = network->layer_count - 1; i >= 0; i--) {
         if (network->flow[i + 1].learns) {
-            LO_TRY(layer_backward(network, i, pass));
+            LO_TRY(layer_backward(network, i, pass, step, self));
             LO_TRY(lo_tick_call(pass->tick));
         }
     }
     return LO_OK;
+}
+
+static lo_status backward_step(void *self, const lo_pass *pass, int i, const float *const x[], const float *y,
+                               float *dy, float *const dx[])
+{
+    lo_layer *layer = ((const lo_network *)self)->layer[i];
+    return layer->type->backward(layer, pass, x, y, dy, dx);
+}
+
+static lo_status backward(lo_network *network, const lo_pass *pass)
+{
+    return lo_network_backward_by(network, pass, backward_step, network);
 }
 
 lo_status lo_network_backward(lo_network *network, size_t examples, const lo_tick *tick)
@@ -518,6 +530,24 @@ void lo_network_hold(lo_network *network)
             struct lo_held *held = &p->hold[i];
             memcpy(&held->value, &network->weights[held->place], sizeof(float));
             network->gradient[held->place] = 0;
+        }
+    }
+}
+
+size_t lo_parameter_held(const lo_parameter *parameter, size_t i)
+{
+    return parameter->hold[i].place;
+}
+
+void lo_network_clear_untrained(const lo_network *network, float *vector)
+{
+    for (int k = 0; k < network->parameter_count; k++) {
+        const lo_parameter *p = &network->parameter[k];
+        if (p->frozen && !p->statistic) {
+            memset(vector + p->offset, 0, p->size * sizeof(float));
+        }
+        for (size_t i = 0; i < p->held; i++) {
+            vector[p->hold[i].place] = 0;
         }
     }
 }

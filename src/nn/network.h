@@ -63,6 +63,7 @@ struct lo_network {
     float *slopes;                  /* the gradients of the values, each while it is needed */
     float *addend[LO_LAYER_INPUTS]; /* gradients to be added to what other layers wrote */
     float *scratch;
+    bool multiplied;   /* a lo_product is at work in its layers */
     bool input_learns; /* the gradient of value 0 is asked for */
     bool keeps_all;    /* dropout is the identity */
     lo_draw draw;      /* set it before a forward pass in training mode where there is dropout */
@@ -145,6 +146,16 @@ lo_status lo_network_value(const lo_network *network, const char *name, int *val
 
 /* Copies a value of example n of the last forward pass: [channels, height, width]. */
 void lo_network_take(const lo_network *network, int value, size_t n, float *to);
+/* For passes backward of other kinds: calls `step` in place of the backward function of each layer i that
+ * leads to a trained parameter, from the last to the first; arguments as of lo_layer_type's. What it writes
+ * in place of gradients is passed on as gradients are. */
+typedef lo_status lo_backward_step(void *self, const lo_pass *pass, int i, const float *const x[],
+                                   const float *y, float *dy, float *const dx[]);
+lo_status lo_network_backward_by(lo_network *network, const lo_pass *pass, lo_backward_step *step,
+                                 void *self);
+
+/* Sets `learns` of the values. A backward pass does so itself. */
+void lo_network_find_learning(lo_network *network);
 
 /* Dropout becomes the identity, for comparisons. */
 void lo_network_without_dropout(lo_network *network);
@@ -159,6 +170,12 @@ lo_status lo_network_freeze(lo_network *network, const char *name, bool frozen, 
 /* The same for elements of a parameter: trained [out * in * taps], in PyTorch's order, is 0 for those that
  * are held; NULL holds none. Errors: also LO_INTERNAL without memory, where the last mask stays. */
 lo_status lo_network_mask(lo_network *network, const char *name, const uint8_t *trained, lo_error *err);
+
+/* Where element i < held of a parameter's mask lies among the weights. */
+size_t lo_parameter_held(const lo_parameter *parameter, size_t i);
+
+/* Sets to 0 the elements of a vector [weight_size], laid out as the weights, that are frozen or held. */
+void lo_network_clear_untrained(const lo_network *network, float *vector);
 
 /* For optimizers: before a step, what does not learn has no gradient; after it, held elements have the values
  * and the optimizer's arrays have zeros there that they had before. */
