@@ -28,6 +28,7 @@ set_tests_properties(slurm.submit slurm.stop slurm.step_dies slurm.node_lost slu
   slurm.head_node_lost PROPERTIES RESOURCE_LOCK slurm)
 add_shell_test(bench/claims.sh 2 "bench;mpi" 120)
 add_shell_test(bench/per_example.sh 1 bench 300)
+add_shell_test(bench/products.sh 1 bench 300)
 add_shell_test(fault/test_stop.sh 2 fault 300)
 add_shell_test(fault/test_long.sh 2 fault 300)
 add_shell_test(fault/test_give_up.sh 2 fault 300)

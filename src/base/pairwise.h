@@ -10,6 +10,7 @@
 #define LEAVEOUT_BASE_PAIRWISE_H
 
 #include "base/status.h"
+#include "base/tick.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -32,11 +33,11 @@ lo_status lo_pairwise_create(size_t size, int64_t terms, int64_t first, int64_t 
 void lo_pairwise_destroy(lo_pairwise **sum);
 
 /* *term: where the next term is to be put, zeros at first. Errors: LO_INTERNAL without memory, or when all
- * terms were given. */
-lo_status lo_pairwise_next(lo_pairwise *sum, double **term, lo_error *err);
+ * terms were given; what tick (which may be NULL) returned. */
+lo_status lo_pairwise_next(lo_pairwise *sum, const lo_tick *tick, double **term, lo_error *err);
 
-/* Takes in what was put there. */
-void lo_pairwise_take(lo_pairwise *sum);
+/* Takes in what was put there. Errors: what tick returned, after which the sum is of no use. */
+lo_status lo_pairwise_take(lo_pairwise *sum, const lo_tick *tick);
 
 /* The nodes of the run, once all of its terms were given: their number. The values are the sum's. */
 int lo_pairwise_nodes(lo_pairwise *sum, const lo_node **nodes);
@@ -44,14 +45,14 @@ size_t lo_pairwise_size(const lo_pairwise *sum);
 int64_t lo_pairwise_terms(const lo_pairwise *sum);
 
 /* *total: the sum, where the run is all terms, which were given. It is the sum's; no term follows. Errors:
- * LO_INTERNAL where terms lack, or without memory. */
-lo_status lo_pairwise_total(lo_pairwise *sum, double **total, lo_error *err);
+ * LO_INTERNAL where terms lack, or without memory; what tick returned. */
+lo_status lo_pairwise_total(lo_pairwise *sum, const lo_tick *tick, double **total, lo_error *err);
 
 /* Levels and numbers of the nodes of a run, as lo_pairwise_nodes has them; values are NULL. */
 int lo_pairwise_plan(int64_t first, int64_t count, lo_node nodes[LO_MOST_NODES]);
 
 /* Puts together the nodes of all runs, in the order of their terms: nodes[0].value becomes the sum; the other
- * values are lost. */
-void lo_pairwise_join(int64_t terms, lo_node *nodes, int count, size_t size);
+ * values are lost. Errors: what tick returned. */
+lo_status lo_pairwise_join(int64_t terms, lo_node *nodes, int count, size_t size, const lo_tick *tick);
 
 #endif

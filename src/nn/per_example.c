@@ -591,9 +591,9 @@ static lo_status each_block(sums *s, const lo_example_list *list, const lo_outpu
         s->base.origin = at;
         memset(s->block, 0, self->network->weight_size * sizeof(*s->block));
         LO_TRY(go_through(&s->base, &block, output));
-        LO_TRY(lo_pairwise_next(s->sum, &term, s->base.err));
+        LO_TRY(lo_pairwise_next(s->sum, s->base.tick, &term, s->base.err));
         LO_TRY(take_block(s, term));
-        lo_pairwise_take(s->sum);
+        LO_TRY(lo_pairwise_take(s->sum, s->base.tick));
         LO_TRY(lo_tick_call(s->base.tick));
     }
     return LO_OK;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_BLOCK = 256 };
+enum { DEFAULT_BLOCK = 256, VALUES_A_TICK = 1 << 20 };
 
 struct lo_product {
     lo_network *network;
@@ -181,13 +181,16 @@ static lo_status check_finite(const lo_network *network, lo_error *err)
     return LO_OK;
 }
 
-static lo_status check_vectors(const lo_vectors *vectors, size_t length, lo_error *err)
+static lo_status check_vectors(const lo_vectors *vectors, size_t length, const lo_tick *tick, lo_error *err)
 {
     if (vectors->count < 1 || vectors->length != length) {
         return lo_fail(err, LO_USAGE, "%d vectors of length %zu; it takes 1 or more of length %zu",
                        vectors->count, vectors->length, length);
     }
     for (size_t i = 0; i < (size_t)vectors->count * length; i++) {
+        if (i % VALUES_A_TICK == 0) {
+            LO_TRY(lo_tick_call(tick));
+        }
         if (!isfinite((float)vectors->values[i])) {
             return lo_fail(err, LO_USAGE, "value %zu of vector %zu is %g; finite float32 are taken",
                            i % length, i / length, vectors->values[i]);
@@ -502,7 +505,7 @@ static lo_status check(const work *w, lo_error *err)
         LO_TRY(check_vectors(v,
                              takes_directions(v->kind) ? (size_t)lo_network_parameters(network)
                                                        : (size_t)w->set->count * (size_t)network->classes,
-                             err));
+                             w->tick, err));
     }
     return check_finite(network, err);
 }
@@ -544,13 +547,13 @@ static lo_status add_blocks(const work *w, int64_t first, int64_t count, lo_pair
         const int64_t end =
             block + 1 < lo_product_blocks(w->set) ? (block + 1) * block_of(w->set) : w->set->count;
         double *term = NULL;
-        LO_TRY(lo_pairwise_next(sum, &term, err));
+        LO_TRY(lo_pairwise_next(sum, w->tick, &term, err));
         for (int64_t n = block * block_of(w->set); n < end;) {
             const size_t examples = (size_t)(end - n) < capacity ? (size_t)(end - n) : capacity;
             LO_TRY(add_batch(w, n, examples, term));
             n += (int64_t)examples;
         }
-        lo_pairwise_take(sum);
+        LO_TRY(lo_pairwise_take(sum, w->tick));
     }
     return LO_OK;
 }
@@ -626,7 +629,7 @@ lo_status lo_product_apply(lo_product *product, const lo_product_set *set, const
     const int64_t blocks = lo_product_blocks(set);
     LO_TRY(lo_pairwise_create(lo_product_size(product, vectors), blocks, 0, blocks, &sum, err));
     LO_TRY_GOTO(status, lo_product_terms(product, set, vectors, 0, blocks, tick, sum, err), done);
-    LO_TRY_GOTO(status, lo_pairwise_total(sum, &total, err), done);
+    LO_TRY_GOTO(status, lo_pairwise_total(sum, tick, &total, err), done);
     status = lo_product_finish(product, set, vectors, tick, total, out);
 done:
     lo_pairwise_destroy(&sum);
@@ -664,7 +667,7 @@ lo_status lo_product_tangents(lo_product *product, const lo_product_set *set, co
     const lo_vectors list = {.kind = LO_GAUSS_NEWTON, .count = vectors, .length = length, .values = values};
     work w = {.product = product, .set = set, .vectors = &list, .tick = tick};
     LO_TRY(check_set(network, set, false, err));
-    LO_TRY(check_vectors(&list, (size_t)lo_network_parameters(network), err));
+    LO_TRY(check_vectors(&list, (size_t)lo_network_parameters(network), tick, err));
     LO_TRY(check_finite(network, err));
     LO_TRY_GOTO(status, take_directions(&w, err), done);
     lo_network_find_learning(product->network);

@@ -1,13 +1,12 @@
 /* What products with the Hessian and Gauss-Newton matrices cost, in gradient evaluations:
  *
- *     bench_products [EXAMPLES [BATCH [ROUNDS [VECTORS]]]]        (1000 250 7 8)
+ *     bench_products PRESET CHANNELS SIDE [EXAMPLES [BATCH [ROUNDS [VECTORS]]]]        (1000 250 7 1)
  *
- * For mlp, cnn and resnet9 on made-up images 1x28x28 (resnet9: 3x32x32, 50 examples): the median
- * time of a gradient of the loss, in training's passes (a forward and a backward pass of each batch, as an
- * optimizer takes it), and how many times that a product takes: of one vector, and of each vector of a block.
- * The kinds take turns, round after round, so that what else the machine does meets them alike. Exit code 1
- * where a single product is above the limits: 4 of the Hessian's, 3 of Gauss-Newton's. */
-#include "base/clock.h"
+ * on made-up images. Prints the median seconds of a gradient of the loss (training's forward and backward
+ * pass of each batch, as an optimizer takes it), and a line for each product: its name, vectors, and how many
+ * such gradients one vector of them costs, which is a ratio of medians: of one vector and, with VECTORS above
+ * 1, of a block of so many. In the thread's own time; the kinds take turns, round after round, so that what
+ * else the machine does meets them alike. */
 #include "nn/batch.h"
 #include "nn/loss.h"
 #include "nn/presets.h"
@@ -16,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { CLASSES = 10, MOST_ROUNDS = 99 };
 
@@ -54,6 +54,14 @@ static void *room(size_t count, size_t size)
         fail("no memory");
     }
     return data;
+}
+
+/* The thread's own seconds. */
+static double own_time(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 static uint32_t noise(uint32_t *state)
@@ -153,7 +161,7 @@ static double seconds_of(bench *b, timed what)
                                 .examples = &b->data.train,
                                 .count = b->data.train.count,
                                 .block = b->data.train.count};
-    const double begun = lo_clock_monotonic();
+    const double begun = own_time();
     if (what == GRADIENT) {
         gradient(b);
     } else if (what == TANGENT) {
@@ -164,7 +172,7 @@ static double seconds_of(bench *b, timed what)
     if (status != LO_OK) {
         fail(err.text);
     }
-    const double seconds = lo_clock_monotonic() - begun;
+    const double seconds = own_time() - begun;
     return what == HESSIAN_BLOCK || what == GAUSS_NEWTON_BLOCK ? seconds / b->vectors : seconds;
 }
 
@@ -174,43 +182,44 @@ static int by_size(const void *a, const void *b)
     return x < y ? -1 : x > y ? 1 : 0;
 }
 
-static int measure(const char *preset, lo_shape shape, int64_t examples, size_t batch, int rounds,
-                   int vectors)
+static void measure(bench *b, int rounds)
 {
-    bench b;
+    static const char *const names[] = {"gradient", "hessian",      "gauss_newton",
+                                        "hessian",  "gauss_newton", "tangents"};
     static double seconds[TIMED][MOST_ROUNDS];
-    open_bench(&b, preset, shape, examples, batch, vectors);
     for (int r = -1; r < rounds; r++) { /* one round to warm up */
         for (int what = 0; what < TIMED; what++) {
-            seconds[what][r < 0 ? 0 : r] = seconds_of(&b, (timed)what);
+            const bool skipped = b->vectors == 1 && (what == HESSIAN_BLOCK || what == GAUSS_NEWTON_BLOCK);
+            seconds[what][r < 0 ? 0 : r] = skipped ? 0 : seconds_of(b, (timed)what);
         }
     }
     for (int what = 0; what < TIMED; what++) {
         qsort(seconds[what], (size_t)rounds, sizeof(double), by_size);
+        const double median = seconds[what][rounds / 2], unit = seconds[GRADIENT][rounds / 2];
+        if (what == GRADIENT) {
+            printf("gradient %.4f s\n", unit);
+        } else if (median > 0) {
+            const bool block = what == HESSIAN_BLOCK || what == GAUSS_NEWTON_BLOCK;
+            printf("%s %d %.2f\n", names[what], block ? b->vectors : 1, median / unit);
+        }
     }
-    const double unit = seconds[GRADIENT][rounds / 2];
-    const double h = seconds[HESSIAN][rounds / 2] / unit, g = seconds[GAUSS_NEWTON][rounds / 2] / unit;
-    printf(
-        "%-8s gradient %7.1f ms   Hessian %.2f  Gauss-Newton %.2f  of blocks of %d: %.2f  %.2f   J v %.2f\n",
-        preset, 1e3 * unit, h, g, vectors, seconds[HESSIAN_BLOCK][rounds / 2] / unit,
-        seconds[GAUSS_NEWTON_BLOCK][rounds / 2] / unit, seconds[TANGENT][rounds / 2] / unit);
-    (void)fflush(stdout);
-    close_bench(&b);
-    return h > 4 || g > 3 ? 1 : 0;
 }
 
 int main(int argc, char **argv)
 {
-    const int64_t examples = argc > 1 ? atoll(argv[1]) : 1000;
-    const size_t batch = argc > 2 ? (size_t)atoll(argv[2]) : 250;
-    const int rounds = argc > 3 ? atoi(argv[3]) : 7, vectors = argc > 4 ? atoi(argv[4]) : 8;
-    if (examples < 10 || batch < 1 || rounds < 1 || rounds > MOST_ROUNDS || vectors < 1) {
-        (void)fprintf(stderr, "usage: bench_products [EXAMPLES [BATCH [ROUNDS [VECTORS]]]]\n");
+    bench b;
+    const int channels = argc > 2 ? atoi(argv[2]) : 0, side = argc > 3 ? atoi(argv[3]) : 0;
+    const int64_t examples = argc > 4 ? atoll(argv[4]) : 1000;
+    const int64_t batch = argc > 5 ? atoll(argv[5]) : 250;
+    const int rounds = argc > 6 ? atoi(argv[6]) : 7, vectors = argc > 7 ? atoi(argv[7]) : 1;
+    if (channels < 1 || channels > 3 || side < 1 || examples < 1 || batch < 1 || rounds < 1 ||
+        rounds > MOST_ROUNDS || vectors < 1) {
+        (void)fprintf(stderr,
+                      "usage: bench_products PRESET CHANNELS SIDE [EXAMPLES [BATCH [ROUNDS [VECTORS]]]]\n");
         return 2;
     }
-    int above = measure("mlp", (lo_shape){1, 28, 28}, examples, batch, rounds, vectors);
-    above |= measure("cnn", (lo_shape){1, 28, 28}, examples, batch, rounds, vectors);
-    above |= measure("resnet9", (lo_shape){3, 32, 32}, examples / 10, batch < 50 ? batch : 50,
-                     rounds > 3 ? 3 : rounds, vectors > 2 ? 2 : vectors);
-    return above;
+    open_bench(&b, argv[1], (lo_shape){channels, side, side}, examples, (size_t)batch, vectors);
+    measure(&b, rounds);
+    close_bench(&b);
+    return 0;
 }

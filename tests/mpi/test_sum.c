@@ -20,11 +20,11 @@ static void give(lo_pairwise *sum, int64_t first, int64_t count)
     lo_error err = {""};
     for (int64_t t = first; t < first + count; t++) {
         double *term = NULL;
-        CHECK_OK(lo_pairwise_next(sum, &term, &err));
+        CHECK_OK(lo_pairwise_next(sum, NULL, &term, &err));
         for (size_t i = 0; i < lo_pairwise_size(sum); i++) {
             term[i] = value_of(t, i);
         }
-        lo_pairwise_take(sum);
+        CHECK_OK(lo_pairwise_take(sum, NULL));
     }
 }
 
@@ -93,7 +93,7 @@ static void test_failure(void)
     CHECK_OK(lo_sum_create(MPI_COMM_WORLD, 2, 9, &sum, &first, &count, &err));
     give(sum, first, count);
     double *term = NULL;
-    CHECK_INT(lo_pairwise_next(sum, &term, &err), LO_INTERNAL);
+    CHECK_INT(lo_pairwise_next(sum, NULL, &term, &err), LO_INTERNAL);
     const lo_status own = mpi_test.rank == last ? lo_fail(&err, LO_DATA, "not this one") : LO_OK;
     CHECK_INT(lo_sum(MPI_COMM_WORLD, sum, own, total, &err), LO_DATA);
     CHECK_TEXT(err.text, "not this one");
