@@ -663,10 +663,12 @@ void lo_network_get(const lo_network *network, const lo_parameter *parameter, lo
     const float *from = p->offset + (p->statistic           ? network->statistics
                                      : what == LO_GRADIENTS ? network->gradient
                                                             : network->weights);
-    for (size_t o = 0; o < p->out; o++) {
-        for (size_t i = 0; i < p->in; i++) {
-            for (size_t t = 0; t < p->taps; t++) {
-                *values++ = from[o * p->out_step + i * p->in_step + t * p->tap_step];
+    for (size_t first = 0; first < p->out; first += LO_LANES) { /* whole cache lines of outputs */
+        const size_t end = p->out - first < LO_LANES ? p->out : first + LO_LANES;
+        for (size_t rest = 0; rest < p->in * p->taps; rest++) {
+            const float *row = from + rest / p->taps * p->in_step + rest % p->taps * p->tap_step;
+            for (size_t o = first; o < end; o++) {
+                values[o * p->in * p->taps + rest] = row[o * p->out_step];
             }
         }
     }

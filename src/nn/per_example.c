@@ -10,7 +10,7 @@
 
 enum {
     EXAMPLES_A_TICK = 64,
-    VECTOR_BYTES = 64 << 20,   /* of whole vectors at a time */
+    VECTOR_BYTES = 256 << 20,  /* of whole vectors at a time */
     GATHERED_BYTES = 256 << 20 /* of gradients that wait to be projected */
 };
 
@@ -565,14 +565,18 @@ static lo_status take_block(const sums *s, double *to)
 {
     const lo_per_example *self = s->base.of;
     for (int j = 0; j < self->count; j++) {
-        LO_TRY(lo_tick_call(s->base.tick));
         const lo_parameter *p = self->list[j].parameter;
-        for (size_t o = 0; o < p->out; o++) {
-            for (size_t i = 0; i < p->in; i++) {
-                for (size_t t = 0; t < p->taps; t++) {
-                    *to++ = s->block[p->offset + place(p, o, i, t)];
+        const size_t rests = p->in * p->taps;
+        for (size_t first = 0; first < p->out; first += LO_LANES) { /* whole cache lines of outputs */
+            double *own = to + self->list[j].start + first * rests;
+            const size_t outs = p->out - first < LO_LANES ? p->out - first : LO_LANES;
+            for (size_t rest = 0; rest < rests; rest++) {
+                const double *row = s->block + p->offset + place(p, first, rest / p->taps, rest % p->taps);
+                for (size_t o = 0; o < outs; o++) {
+                    own[o * rests + rest] = row[o * p->out_step];
                 }
             }
+            LO_TRY(lo_tick_call(s->base.tick));
         }
     }
     return LO_OK;

@@ -58,7 +58,7 @@ size_t lo_per_example_start(const lo_per_example *self, int i);
 lo_status lo_per_example_vectors(lo_per_example *self, const lo_example_list *list, const lo_output *output,
                                  float *vectors, const lo_tick *tick, lo_error *err);
 
-/* The same, each vector handed to sink while it is in memory: about 64 MiB of them, one at least. number is
+/* The same, each vector handed to sink while it is in memory: 256 MiB of them at most, or one. number is
  * the example's in the list, from 0. What sink returns other than LO_OK ends the pass. */
 typedef lo_status lo_vector_sink(void *self, int64_t number, const float *vector);
 lo_status lo_per_example_each_vector(lo_per_example *self, const lo_example_list *list,
