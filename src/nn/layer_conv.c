@@ -394,9 +394,8 @@ static lo_status curve_sums(conv *layer, const lo_pass *pass, const lo_curve *v)
     return LO_OK;
 }
 
-/* From a gradient of the normalized images, or of their windows, to that of the convolution, in `to`: scale
- * dz
- * + pull other. dz is lost. */
+/* scale dz + pull other, of normalized images or of their windows, carried to the convolution's images, in
+ * `to`. windows: room for it with pooling, which may be dz. */
 static void norm_curve(conv *layer, const lo_pass *pass, const lo_norm *norm, size_t from, size_t images,
                        const float *dz, const float *other, float *windows, float *to)
 {

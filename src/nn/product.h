@@ -58,7 +58,7 @@ typedef struct lo_product_set {
 
 typedef enum lo_product_kind {
     LO_TRANSPOSED,   /* J' u, u [count, classes] */
-    LO_GRADIENT,     /* sum_n a_n J_n' g_n: one vector, of nothing */
+    LO_GRADIENT,     /* sum_n a_n J_n' g_n: one product, of no vector */
     LO_GAUSS_NEWTON, /* v [parameters] */
     LO_HESSIAN
 } lo_product_kind;
@@ -99,8 +99,8 @@ lo_status lo_product_tangents(lo_product *product, const lo_product_set *set, co
 
 /* The same as lo_product_apply in pieces, for sums over ranks (mpi/products.h): the sum is that of
  * lo_product_blocks terms, each of lo_product_size values, block after block of the set's examples. Adds
- * blocks first .. first + count - 1 to `sum`; lo_product_finish turns the sum of all,
- * which is lost, into what lo_product_apply returns.
+ * blocks first .. first + count - 1 to `sum`; lo_product_finish turns the sum of all, which is lost, into
+ * what lo_product_apply returns. Errors: those of lo_product_apply; of lo_product_finish what tick returned.
  */
 int64_t lo_product_blocks(const lo_product_set *set);
 size_t lo_product_size(const lo_product *product, const lo_vectors *vectors);
