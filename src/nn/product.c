@@ -123,20 +123,27 @@ typedef struct mover {
     const lo_tick *tick;
 } mover;
 
+/* Element `from` of the vector and `at` of the network's. */
+static void move_one(const mover *m, size_t from, size_t at)
+{
+    if (m->how == FLOATS_FROM_VECTOR) {
+        m->floats[at] = (float)m->from[from];
+    } else if (m->how == SUM_PLUS_VECTOR) {
+        m->sum[at] += m->factor * m->from[from];
+    } else {
+        m->to[from] = m->sum[at];
+    }
+}
+
 static lo_status move(const lo_parameter *p, const mover *m)
 {
-    size_t k = 0;
-    for (size_t o = 0; o < p->out; o++) {
-        for (size_t i = 0; i < p->in; i++) {
-            size_t at = p->offset + o * p->out_step + i * p->in_step;
-            for (size_t t = 0; t < p->taps; t++, at += p->tap_step, k++) {
-                if (m->how == FLOATS_FROM_VECTOR) {
-                    m->floats[at] = (float)m->from[k];
-                } else if (m->how == SUM_PLUS_VECTOR) {
-                    m->sum[at] += m->factor * m->from[k];
-                } else {
-                    m->to[k] = m->sum[at];
-                }
+    const size_t rests = p->in * p->taps;
+    for (size_t first = 0; first < p->out; first += LO_LANES) { /* whole cache lines of outputs */
+        const size_t end = p->out - first < LO_LANES ? p->out : first + LO_LANES;
+        for (size_t rest = 0; rest < rests; rest++) {
+            const size_t at = p->offset + rest / p->taps * p->in_step + rest % p->taps * p->tap_step;
+            for (size_t o = first; o < end; o++) {
+                move_one(m, o * rests + rest, at + o * p->out_step);
             }
         }
         LO_TRY(lo_tick_call(m->tick));

@@ -6,7 +6,7 @@ set -eu
 tools=$(dirname "${LEAVEOUT:-build/release/leaveout}")/tests
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-for what in "mlp 1 28 1000 250 7" "cnn 1 28 1000 250 3" "resnet9 3 32 16 16 3"; do
+for what in "mlp 1 28 1000 250 7" "cnn 1 28 1000 250 3" "resnet9 3 32 24 24 3"; do
     # shellcheck disable=SC2086  # words
     lines=$("$tools/bench_products" $what)
     printf '%s\n%s\n' "$what" "$lines"
