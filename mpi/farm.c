@@ -99,6 +99,7 @@ typedef struct farm {
     int signal_sent; /* the stop signal that rank 0 was told of */
     double spoken;   /* when rank 0 last heard from here */
     double last_tick;
+    long tick_delay;     /* microseconds, for tests */
     double mean_seconds; /* of a task, for deadlines; 0: unknown */
     lo_error *err;
 } farm;
@@ -580,10 +581,23 @@ static void listen(farm *f)
 }
 
 /* Between mini-batches. */
+/* For tests: LEAVEOUT_FAULT=kill-task:N kills the rank that runs task N, kill-saved:N the one that has just
+ * saved it, slow-tasks:MS delays every task, slow-ticks:US every tick; several stand with commas between. -1:
+ * it is not asked for. */
+static long fault(const char *kind)
+{
+    const char *text = getenv("LEAVEOUT_FAULT");
+    const char *found = text != NULL ? strstr(text, kind) : NULL;
+    return found != NULL && found[strlen(kind)] == ':' ? strtol(found + strlen(kind) + 1, NULL, 10) : -1;
+}
+
 static lo_status on_tick(void *self)
 {
     enum { TICKS_PER_SECOND = 1000 };
     farm *f = self;
+    if (f->tick_delay > 0) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = f->tick_delay * 1000}, NULL);
+    }
     const double now = lo_clock_monotonic();
     if (now - f->last_tick < 1.0 / TICKS_PER_SECOND) {
         return LO_OK;
@@ -630,17 +644,6 @@ static lo_save on_boundary(void *self, double share)
     }
     f->saved_at = now;
     return LO_SAVE_AND_GO_ON;
-}
-
-/* For tests: LEAVEOUT_FAULT=kill-task:N kills the rank that runs task N, kill-saved:N the one that has just
- * saved it, slow-tasks:MS delays every task. */
-static long fault(const char *kind)
-{
-    const char *text = getenv("LEAVEOUT_FAULT");
-    const size_t length = strlen(kind);
-    return text != NULL && strncmp(text, kind, length) == 0 && text[length] == ':'
-               ? strtol(text + length + 1, NULL, 10)
-               : -1;
 }
 
 static void inject_fault(int64_t task)
@@ -937,6 +940,7 @@ lo_status lo_farm(lo_run *run, const lo_work *work, lo_ledger *ledger, lo_harves
               .ledger = ledger,
               .current = -1,
               .stop_deadline = -1,
+              .tick_delay = fault("slow-ticks"),
               .err = err,
               .receive = MPI_REQUEST_NULL};
     *out = (lo_harvest){0};

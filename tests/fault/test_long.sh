@@ -1,10 +1,12 @@
 #!/bin/bash
 # Trainings that outlast their job: out of time before one is finished, stopped, killed after a checkpoint. Each goes on
 # from where it was saved, on another number of ranks too; every model is finished once and has the bits of an undisturbed
-# run. A damaged checkpoint, and a disk that takes none, cost time only. About a minute.
+# run. A damaged checkpoint, and a disk that takes none, cost time only. About 75 seconds.
 . "$(dirname "$0")/../lib.sh"
 make_job "$job"
-long=(--set train.epochs=15000 --set ensemble.models=3) # 2.5 s a model
+# Some seconds a model where every tick is slow, on any machine.
+long=(--set train.epochs=200 --set ensemble.models=3)
+slowly() { LEAVEOUT_FAULT=slow-ticks:100 "$@"; }
 
 expect_code 0 study 2 "$work/undisturbed" "${long[@]}"
 expect_text "$work/out" 'event=farmed .* mine=3 given_up=0 saved=0 '
@@ -28,7 +30,7 @@ seconds_for() { # SECONDS RANKS STUDY OPTION...: sets $code
     code=0
     local limit=$1 ranks=$2 directory=$3
     shift 3
-    LEAVEOUT_END_TIME=$(in_seconds "$limit") study "$ranks" "$directory" "$@" \
+    LEAVEOUT_END_TIME=$(in_seconds "$limit") slowly study "$ranks" "$directory" "$@" \
         >"$work/out" 2>"$work/err" || code=$?
 }
 
@@ -62,7 +64,7 @@ expect_code 0 study 2 "$work/log" "${log[@]}"
 directory=$work/log-killed
 for ranks in 1 2; do
     code=0
-    LEAVEOUT_FAULT=kill-saved:1 study $ranks "$directory" "${log[@]}" --set train.checkpoint_minutes=0.005 \
+    LEAVEOUT_FAULT=slow-ticks:100,kill-saved:1 study $ranks "$directory" "${log[@]}" --set train.checkpoint_minutes=0.005 \
         >"$work/out" 2>"$work/err" || code=$?
     [ $code -eq 137 ] || fail "killed on $ranks ranks: code $code"
 done
@@ -78,7 +80,7 @@ say "originals with their logs: equal"
 directory=$work/killed
 for ranks in 2 3 1 2; do
     code=0
-    LEAVEOUT_FAULT=kill-saved:0 study $ranks "$directory" "${long[@]}" --set train.checkpoint_minutes=0.006 \
+    LEAVEOUT_FAULT=slow-ticks:100,kill-saved:0 study $ranks "$directory" "${long[@]}" --set train.checkpoint_minutes=0.006 \
         >"$work/out" 2>"$work/err" || code=$?
     [ $code -eq 137 ] || fail "killed on $ranks ranks: code $code"
 done
@@ -89,7 +91,7 @@ say "killed four times after a checkpoint: equal"
 # The scheduler's warning in the middle of trainings that cannot end in time; then damage: each of the checkpoints is
 # refused, by name, and its training begins again.
 directory=$work/damaged
-LEAVEOUT_END_TIME=$(in_seconds 3.5) study 2 "$directory" "${long[@]}" >"$work/out" 2>"$work/err" &
+LEAVEOUT_FAULT=slow-ticks:400 LEAVEOUT_END_TIME=$(in_seconds 3.5) study 2 "$directory" "${long[@]}" >"$work/out" 2>"$work/err" &
 shell=$!
 begun() { "$LEAVEOUT_TOOLS/journal_records" "$directory" 2>/dev/null | grep -q START; }
 wait_for 20 begun
@@ -122,14 +124,14 @@ cat >"$work/bin/scontrol" <<'END'
 kill $PPID # requeueing ends the script
 END
 chmod +x "$work"/bin/*
-one=(--set train.epochs=30000 --set ensemble.models=1)
+one=(--set train.epochs=500 --set ensemble.models=1)
 expect_code 0 study 1 "$work/one" "${one[@]}"
 directory=$work/batch
 for ((restart = 0; restart < 20; restart++)); do
     code=0
     PATH=$work/bin:$PATH SLURM_JOB_ID=12 SLURM_RESTART_COUNT=$restart \
         SLURM_JOB_END_TIME=$(in_seconds $([ $restart -lt 5 ] && echo 2 || echo 999)) \
-        bash "$LEAVEOUT_SOURCE/slurm/leaveout.sbatch" "$job" "$directory" "${one[@]}" >"$work/out" 2>"$work/err" || code=$?
+        slowly bash "$LEAVEOUT_SOURCE/slurm/leaveout.sbatch" "$job" "$directory" "${one[@]}" >"$work/out" 2>"$work/err" || code=$?
     [ $code -eq 143 ] || break
 done
 [ $code -eq 0 ] || fail "start $restart of the batch script ended with $code"
@@ -142,7 +144,7 @@ directory=$work/full
 mkdir -p "$directory/checkpoints"
 if mount -t tmpfs -o size=4k tmpfs "$directory/checkpoints" 2>/dev/null; then
     mounted+=("$directory/checkpoints")
-    expect_code 0 study 1 "$directory" "${long[@]}" --set ensemble.models=1 --set train.checkpoint_minutes=0.006
+    expect_code 0 slowly study 1 "$directory" "${long[@]}" --set ensemble.models=1 --set train.checkpoint_minutes=0.006
     expect_text "$work/err" 'warning: .*No space left on device; the training goes on without a checkpoint'
     [ "$(grep -c 'without a checkpoint' "$work/err")" -eq 1 ] || fail "not said once"
     expect_trained_once "$directory" 1
