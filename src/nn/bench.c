@@ -62,7 +62,8 @@ lo_status lo_bench_open(const lo_model_spec *model, lo_shape shape, lo_precision
                              .scale = out->scale,
                              .shift = out->shift,
                              .train = {.count = (int64_t)count, .pixel = out->pixel, .label = out->label}};
-    return lo_trainer_create(model, &out->recipe, &out->data, &out->trainer, err);
+    LO_TRY(lo_trainer_create(model, &out->recipe, &out->data, &out->trainer, err));
+    return lo_network_initialize(lo_trainer_network(out->trainer), out->recipe.seed, 0, NULL);
 }
 
 lo_status lo_bench_step(lo_bench_run *run)

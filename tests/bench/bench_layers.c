@@ -5,16 +5,13 @@
  *
  * Images of 3 x 32 x 32, 10 classes. Operations are counted as the plain algorithm does them, so that a fast
  * convolution can pass 1. Processor time, so that others on the machine disturb little. */
-#include "base/random.h"
 #include "nn/bench.h"
-#include "nn/presets.h"
+#include "nn/trainer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-enum { CLASSES = 10 };
 
 static double now(void)
 {
@@ -62,17 +59,6 @@ static void wrap(lo_network *network, timed *all)
     }
 }
 
-static void step(lo_network *network, size_t batch)
-{
-    (void)lo_network_forward(network, batch, true, NULL);
-    memset(lo_network_logit_slope(network), 0, batch * lo_network_logit_step(network) * sizeof(float));
-    for (size_t n = 0; n < batch; n++) {
-        lo_network_logit_slope(network)[n * lo_network_logit_step(network) + n % CLASSES] =
-            1.0F / (float)batch;
-    }
-    (void)lo_network_backward(network, batch, NULL);
-}
-
 static void print(const lo_network *network, const timed *all, size_t batch, int steps, double peak)
 {
     double total = 0;
@@ -98,38 +84,27 @@ static void print(const lo_network *network, const timed *all, size_t batch, int
 int main(int argc, char **argv)
 {
     const lo_precision precision = argc > 2 && strcmp(argv[2], "bf16") == 0 ? LO_BF16 : LO_F32;
-    const size_t batch = argc > 3 ? (size_t)strtoul(argv[3], NULL, 10) : 128;
+    const int batch = argc > 3 ? atoi(argv[3]) : 128;
     const int steps = argc > 4 ? atoi(argv[4]) : 2;
-    const lo_model_spec spec = {.preset = argc > 1 ? argv[1] : "resnet9"};
-    const lo_random random = lo_random_make(1, LO_FOR_TEST);
-    lo_network *network = NULL;
+    const lo_model_spec model = {.preset = argc > 1 ? argv[1] : "resnet9"};
+    lo_bench_run run;
     lo_error err = {""};
-    if (batch < 1 || steps < 1 ||
-        lo_network_build(&spec, (lo_shape){3, 32, 32}, CLASSES, &network, &err) != LO_OK) {
+    if (steps < 1 || lo_bench_open(&model, (lo_shape){3, 32, 32}, precision, batch, &run, &err) != LO_OK) {
         (void)fprintf(stderr, "bench_layers: %s\n", err.text);
         return 2;
     }
+    lo_network *network = lo_trainer_network(run.trainer);
     timed *all = calloc((size_t)network->layer_count, sizeof(*all));
-    lo_memory memory = {0};
-    lo_network_reserve(network, lo_kernels_chosen(precision), batch, &memory);
-    lo_arena *arena = lo_arena_create(memory.bytes);
-    if (all == NULL || arena == NULL) {
+    if (all == NULL) {
         return 70;
     }
-    memory = (lo_memory){.arena = arena};
-    lo_network_reserve(network, lo_kernels_chosen(precision), batch, &memory);
-    (void)lo_network_initialize(network, 1, 1, NULL);
-    for (size_t i = 0; i < batch * lo_network_input_size(network); i++) {
-        lo_network_input(network)[i] = lo_random_normal(random, 0, i);
-    }
-    step(network, batch); /* touches the memory */
+    (void)lo_bench_step(&run); /* touches the memory */
     wrap(network, all);
     for (int i = 0; i < steps; i++) {
-        step(network, batch);
+        (void)lo_bench_step(&run);
     }
-    print(network, all, batch, steps, lo_bench_peak(precision));
-    lo_network_destroy(&network);
-    lo_arena_destroy(&arena);
+    print(network, all, (size_t)batch, steps, lo_bench_peak(precision));
+    lo_bench_close(&run);
     free(all);
     return 0;
 }
