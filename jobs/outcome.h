@@ -26,6 +26,16 @@ static inline size_t lo_bit_bytes(int64_t n)
     return (size_t)((n + 7) / 8);
 }
 
+/* How many of the first n bits are set; those after them are zero. */
+static inline int64_t lo_count_bits(const uint8_t *bits, int64_t n)
+{
+    int64_t count = 0;
+    for (size_t b = 0; b < lo_bit_bytes(n); b++) {
+        count += __builtin_popcount(bits[b]);
+    }
+    return count;
+}
+
 /* Size of a payload, and the five arrays of `outcome` (whose n_train and n_test are set) pointed into buffer.
  */
 size_t lo_outcome_size(int64_t n_train, int64_t n_test);

@@ -30,15 +30,6 @@ typedef struct trainer {
     lo_checkpoint checkpoint;
 } trainer;
 
-static int64_t count_bits(const uint8_t *bits, int64_t n)
-{
-    int64_t count = 0;
-    for (size_t b = 0; b < lo_bit_bytes(n); b++) {
-        count += __builtin_popcount(bits[b]);
-    }
-    return count;
-}
-
 static lo_status train_model(void *self, int64_t model, const lo_tick *tick, lo_result *result, lo_error *err)
 {
     trainer *t = self;
@@ -55,7 +46,7 @@ static lo_status train_model(void *self, int64_t model, const lo_tick *tick, lo_
     o->loss = training.loss;
     o->diverged = training.diverged;
     o->test_accuracy =
-        o->n_test > 0 ? (double)count_bits(o->test_correct, o->n_test) / (double)o->n_test : (double)NAN;
+        o->n_test > 0 ? (double)lo_count_bits(o->test_correct, o->n_test) / (double)o->n_test : (double)NAN;
     if (model < t->keep) {
         char path[PATH_MAX];
         lo_kept_model_path(t->study->run.study, model, path, sizeof(path));

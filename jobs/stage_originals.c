@@ -76,11 +76,7 @@ static lo_status after_epoch(void *self, int64_t epochs, lo_error *err)
 static double test_accuracy(const trainer *t)
 {
     const int64_t n = t->study->data.test.count;
-    int64_t right = 0;
-    for (size_t b = 0; b < lo_bit_bytes(n); b++) {
-        right += __builtin_popcount(t->correct[b]);
-    }
-    return n > 0 ? (double)right / (double)n : (double)NAN;
+    return n > 0 ? (double)lo_count_bits(t->correct, n) / (double)n : (double)NAN;
 }
 
 static lo_status train_original(void *self, int64_t seed, const lo_tick *tick, lo_result *result,

@@ -120,6 +120,14 @@ static inline size_t lo_layer_out_size(const lo_layer *layer)
     return (size_t)layer->out.height * (size_t)layer->out.width * lo_padded((size_t)layer->out.channels);
 }
 
+/* sum += addend, value by value. */
+static inline void lo_add_values(float *restrict sum, const float *restrict addend, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        sum[i] += addend[i];
+    }
+}
+
 /* The types; each adds itself to a network that is being built, and takes its head (lo_network_head). Errors:
  * LO_USAGE where the sizes do not fit, LO_INTERNAL without memory. */
 

@@ -293,13 +293,6 @@ static void reserve_tangents(lo_layer *self, size_t capacity, lo_memory *memory)
     layer->spare = lo_memory_floats(memory, c->images * (out > c->x_size ? out : c->x_size));
 }
 
-static void add(float *restrict sum, const float *restrict addend, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        sum[i] += addend[i];
-    }
-}
-
 /* The tangent of the convolution of images from .. from + images - 1, to y_dot, which is those images'. */
 static void convolution_tangent(const conv *layer, const lo_pass *pass, const lo_network *along,
                                 const float *x, const float *x_dot, size_t from, size_t images, float *y_dot)
@@ -315,7 +308,7 @@ static void convolution_tangent(const conv *layer, const lo_pass *pass, const lo
     }
     lo_convolution_apply(&layer->along, pass, along, x + from * c->x_size, 0, images, own);
     if (x_dot != NULL) {
-        add(y_dot, own, rows * c->out_columns);
+        lo_add_values(y_dot, own, rows * c->out_columns);
     }
     if (layer->has_bias) {
         pass->kernels->bias_relu(y_dot, along->weights + layer->bias, rows, c->out_columns, false);
@@ -337,7 +330,7 @@ static void norm_tangent(conv *layer, const lo_pass *pass, const lo_norm *norm, 
     pass->kernels->norm_backward(norm, layer->y_dot + from * out, y + from * out, images * places_of(layer),
                                  c->out_columns, out_dot + from * out);
     if (other_dot != NULL) {
-        add(out_dot + from * out, other_dot + from * out, images * out);
+        lo_add_values(out_dot + from * out, other_dot + from * out, images * out);
     }
 }
 
@@ -437,7 +430,7 @@ static lo_status convolution_curve(conv *layer, const lo_pass *pass, const lo_ne
     LO_TRY(lo_tick_call(pass->tick));
     if (!layer->base.frozen) {
         lo_convolution_back(&layer->along, pass, along, dy, 0, images, layer->spare);
-        add(v->dx_dot[0] + at, layer->spare, images * c->x_size);
+        lo_add_values(v->dx_dot[0] + at, layer->spare, images * c->x_size);
         LO_TRY(lo_tick_call(pass->tick));
     }
     return LO_OK;

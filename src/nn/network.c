@@ -397,13 +397,6 @@ void lo_network_find_learning(lo_network *network)
     }
 }
 
-static void add(float *restrict sum, const float *restrict addend, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        sum[i] += addend[i];
-    }
-}
-
 static lo_status layer_backward(lo_network *network, int i, const lo_pass *pass, lo_backward_step *step,
                                 void *self)
 {
@@ -421,7 +414,7 @@ static lo_status layer_backward(lo_network *network, int i, const lo_pass *pass,
     for (int k = 0; k < layer->inputs; k++) {
         if (dx[k] != NULL && is_addend(network, i, k)) {
             const int v = layer->value[k];
-            add(slope_of(network, v), dx[k], pass->examples * network->flow[v].size);
+            lo_add_values(slope_of(network, v), dx[k], pass->examples * network->flow[v].size);
         }
     }
     return LO_OK;

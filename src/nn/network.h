@@ -92,7 +92,6 @@ void *lo_layer_create(size_t size, const lo_layer_type *type, const lo_network *
 lo_status lo_layer_add_map(lo_network *network, const lo_layer_type *type, lo_error *err);
 lo_status lo_network_add(lo_network *network, lo_layer *layer, lo_error *err);
 
-/* The same layer name counted up: the number of layers of this type so far, plus one. */
 /* LO_USAGE unless the value (not the network's input) has this shape; for layers that add. */
 lo_status lo_check_addend(const lo_network *network, int value, lo_shape shape, const char *name,
                           lo_error *err);
@@ -101,6 +100,7 @@ lo_status lo_check_addend(const lo_network *network, int value, lo_shape shape, 
 enum { LO_NAME_SIZE = 80 };
 const char *lo_network_name(const lo_network *network, const lo_layer_type *type, const char *name,
                             char buffer[LO_NAME_SIZE]);
+/* The same layer name counted up: the number of layers of this type so far, plus one. */
 int lo_network_count(const lo_network *network, const lo_layer_type *type);
 
 /* Takes all memory for batches of up to `capacity` examples; called twice, first to count. */
