@@ -1,0 +1,66 @@
+/* Methods of machine unlearning: what turns an original into a model that should be as if it had never seen
+ * the forget set. One file each, unlearn_NAME.c, and one line in the list of methods.c. Which steps they take
+ * of the network: pupil.h. */
+#ifndef LEAVEOUT_UNLEARN_METHODS_H
+#define LEAVEOUT_UNLEARN_METHODS_H
+
+#include "base/items.h"
+#include "base/status.h"
+#include "base/tick.h"
+#include "data/dataset.h"
+#include "nn/training.h"
+#include "unlearn/pupil.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One request: who is to be forgotten. Positions in dataset->train, ascending, disjoint; together they are
+ * what the original was trained on and is still remembered (in a sequence of requests the former forget sets
+ * are in neither). */
+typedef struct lo_request {
+    const lo_dataset *dataset;
+    const char *name; /* of the forget set */
+    const uint32_t *forget, *retain;
+    int64_t forget_count, retain_count;
+    bool whole_class;    /* the forget set is all examples of some classes (for class removal) */
+    uint64_t seed;       /* the job's */
+    uint64_t run;        /* what this run's random numbers are keyed by: original, seed of the run, ... */
+    const double *score; /* [dataset->train.count], larger: more memorized (orientation applied): what rum and
+                          * others split by; NULL: none */
+} lo_request;
+
+/* Which sets a method reads. */
+enum { LO_READS_FORGET = 1, LO_READS_RETAIN = 2, LO_READS_VALIDATION = 4 };
+
+typedef struct lo_unlearn_method lo_unlearn_method;
+struct lo_unlearn_method {
+    const char *name;        /* as in the job file: "neggrad_plus" */
+    const char *description; /* one line */
+    const char *source;      /* publication */
+    unsigned reads;          /* LO_READS_...; a run that reads another set is refused by the pupil */
+    bool afresh;             /* starts from fresh weights, not from the original (retrain) */
+    bool needs_score;        /* request->score */
+    const lo_setting *settings;
+    int setting_count;
+    /* NULL, or why it cannot treat this request or this network: text of one line, static or in `why`. */
+    const char *(*inapplicable)(const lo_request *request, const lo_pupil *pupil, const lo_item *settings,
+                                char *why, size_t size);
+    /* Changes the pupil's network. settings were accepted. Every random number is keyed by (request->seed,
+     * request->run), so the result's bits depend on nothing else on one processor type, nor on how many ranks
+     * or threads share the pupil's batches. Errors: what tick returned. A network that becomes NaN or
+     * infinite is LO_OK and lo_pupil_diverged. */
+    lo_status (*run)(lo_pupil *pupil, const lo_request *request, const lo_item *settings, const lo_tick *tick,
+                     lo_error *err);
+};
+
+int lo_unlearn_method_count(void);
+const lo_unlearn_method *lo_unlearn_method_at(int i);
+/* NULL for a name that no method has. */
+const lo_unlearn_method *lo_unlearn_method_find(const char *name);
+
+/* Says whether a method may run: LO_USAGE, before anything is trained, for an empty forget set, one larger
+ * than the retain set where the method reads that, a score that is needed and missing. */
+lo_status lo_request_check(const lo_request *request, const lo_unlearn_method *method,
+                           const lo_item *settings, lo_error *err);
+
+#endif
