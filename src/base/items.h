@@ -41,6 +41,9 @@ typedef struct lo_items lo_items;
  * LO_USAGE with FILE:LINE and the path: an element that is neither a name nor a map with the key name, a
  * setting given twice; LO_INTERNAL without memory. The caller destroys it; the job may go before it. */
 lo_status lo_items_read(const lo_job *job, const char *path, lo_items **out, lo_error *err);
+
+/* The same of a list as YAML text; `file` stands for it in errors, with lines, or NULL without. */
+lo_status lo_items_parse(const char *text, const char *file, const char *path, lo_items **out, lo_error *err);
 void lo_items_destroy(lo_items **items);
 int64_t lo_items_count(const lo_items *items);
 lo_item *lo_items_at(const lo_items *items, int64_t i);
@@ -65,15 +68,15 @@ const char *lo_item_text_at(const lo_item *item, const char *name, int64_t i);
 lo_item *lo_item_inner(const lo_item *item, const char *name, int64_t i); /* to be accepted in its turn */
 
 /* The same item with one setting changed: a copy that is accepted already, `value` being YAML as in the job
- * file (searches over settings make such copies). Errors: as lo_item_accept. lo_item_free releases copies,
- * and nothing else. */
+ * file (searches over settings make such copies). The item it was made of must outlive it. Errors: as
+ * lo_item_accept. lo_item_free releases copies, and nothing else. */
 lo_status lo_item_with(const lo_item *item, const char *name, const char *value, lo_item **out,
                        lo_error *err);
 void lo_item_free(lo_item **copy);
 
 /* "{name: NAME, SETTING: VALUE, ...}": every setting that is not at its default, in the table's order, one
- * text for equal values; the name alone where there is none. What digests of results are made of. malloc'ed,
- * NULL without memory; the caller frees it. */
+ * text for equal values (inner items stand as they were written); the name alone where there is none. What
+ * digests of results are made of. malloc'ed, NULL without memory; the caller frees it. */
 char *lo_item_canonical(const lo_item *item);
 
 /* LO_USAGE with the item's place and name in front, for what only its owner can find wrong. */

@@ -55,7 +55,8 @@ static const char *last_part(const char *path)
 
 static bool is_list(lo_key_type type)
 {
-    return type == LO_KEY_INTS || type == LO_KEY_TEXTS || type == LO_KEY_NAMES || type == LO_KEY_INTS_OR_FILE;
+    return type == LO_KEY_INTS || type == LO_KEY_TEXTS || type == LO_KEY_NAMES ||
+           type == LO_KEY_INTS_OR_FILE || type == LO_KEY_REALS || type == LO_KEY_ITEMS;
 }
 
 /* ---- reading ---- */
@@ -631,7 +632,7 @@ const char *lo_job_text(const lo_job *job, const char *path)
 
 const char *lo_job_layers(const lo_job *job, const char *path, const char **file)
 {
-    const lo_value *v = value_at(job, path, LO_KEY_LAYERS, LO_KEY_LAYERS);
+    const lo_value *v = value_at(job, path, LO_KEY_LAYERS, LO_KEY_ITEMS);
     *file = v->file;
     return v->text != NULL ? v->text : "";
 }
@@ -646,6 +647,11 @@ int64_t lo_job_length(const lo_job *job, const char *path)
 int64_t lo_job_int_at(const lo_job *job, const char *path, int64_t i)
 {
     return list_at(job, path, LO_KEY_INTS, LO_KEY_INTS_OR_FILE, i)->ints[i];
+}
+
+double lo_job_real_at(const lo_job *job, const char *path, int64_t i)
+{
+    return list_at(job, path, LO_KEY_REALS, LO_KEY_REALS, i)->reals[i];
 }
 
 const char *lo_job_text_at(const lo_job *job, const char *path, int64_t i)

@@ -33,7 +33,9 @@ typedef enum lo_key_type {
     LO_KEY_TEXTS,        /* a list of texts */
     LO_KEY_NAMES,        /* a list of `choices`, each at most once */
     LO_KEY_INTS_OR_FILE, /* a list of whole numbers, or the path of a text file that holds them, one a line */
-    LO_KEY_LAYERS        /* a list of layers, of which the network's builder makes sense */
+    LO_KEY_LAYERS,       /* a list of layers, of which the network's builder makes sense */
+    LO_KEY_REALS,        /* a list of numbers */
+    LO_KEY_ITEMS /* a list of names or maps with settings of their own: base/items.h makes sense of them */
 } lo_key_type;
 
 typedef struct lo_key {
@@ -96,11 +98,12 @@ int64_t lo_job_int(const lo_job *job, const char *path);
 bool lo_job_bool(const lo_job *job, const char *path);
 double lo_job_real(const lo_job *job, const char *path);
 const char *lo_job_text(const lo_job *job, const char *path); /* TEXT, CHOICE; owned by the job */
-/* LAYERS: the list as YAML, its lines those of the file *file, or the text of an override, where *file is
- * NULL. Both owned by the job; "" where there is no value. */
+/* LAYERS, ITEMS: the list as YAML, its lines those of the file *file, or the text of an override, where *file
+ * is NULL. Both owned by the job; "" where there is no value. */
 const char *lo_job_layers(const lo_job *job, const char *path, const char **file);
 int64_t lo_job_length(const lo_job *job, const char *path); /* of a list */
 int64_t lo_job_int_at(const lo_job *job, const char *path, int64_t i);
+double lo_job_real_at(const lo_job *job, const char *path, int64_t i);
 const char *lo_job_text_at(const lo_job *job, const char *path, int64_t i);
 bool lo_job_lists(const lo_job *job, const char *path, const char *name); /* is name in the list? */
 

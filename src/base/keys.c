@@ -257,7 +257,8 @@ static const lo_key table[] = {
     INT("attribution.memory", "0", 0, INFINITY, "MiB", LO_KEYS_NONE,
         .help = "Memory that a rank may take; 0: four fifths of its share of the node's."),
     REAL("attribution.damping", "0", 0, INFINITY, "", LO_KEYS_ATTRIBUTION,
-         .help = "ggn: added to the curvature's diagonal; raised, and the file says to what, where that is singular."),
+         .help = "ggn: added to the curvature's diagonal; raised, and the file says to what, where that is "
+                 "singular."),
     OTHER(LO_KEY_BOOL, "attribution.spectrum", "false", LO_KEYS_ATTRIBUTION,
           .help = "ggn: store the eigenvalues of the curvature too; they take longer than all the rest."),
 };
@@ -287,7 +288,9 @@ int lo_key_find(const char *path)
 /* ", 1 to 65536", ", above 0", ", at least 0 and below 1", or nothing; of a list's elements ", each ...". */
 static void describe_range(const lo_key *key, char *text, size_t size)
 {
-    const char *each = key->type == LO_KEY_INTS || key->type == LO_KEY_INTS_OR_FILE ? "each " : "";
+    const bool list =
+        key->type == LO_KEY_INTS || key->type == LO_KEY_INTS_OR_FILE || key->type == LO_KEY_REALS;
+    const char *each = list ? "each " : "";
     const bool low = isfinite(key->low);
     const bool high = isfinite(key->high);
     const char *above = key->open_low ? "above" : "at least";
@@ -356,6 +359,13 @@ const char *lo_key_allowed(const lo_key *key, char *buffer, size_t size)
         break;
     case LO_KEY_LAYERS:
         (void)snprintf(buffer, size, "a list of layers");
+        break;
+    case LO_KEY_REALS:
+        (void)snprintf(buffer, size, "a list of numbers%s%s", range, length);
+        break;
+    case LO_KEY_ITEMS:
+        (void)snprintf(buffer, size, "a list of names, or of maps {name: NAME, SETTING: VALUE, ...}%s",
+                       length);
         break;
     }
     return buffer;

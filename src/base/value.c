@@ -34,6 +34,7 @@ void lo_value_clear(lo_value *v)
     }
     free(v->texts);
     free(v->ints);
+    free(v->reals);
     free(v->text);
     free(v->file);
     free(v->canonical);
@@ -204,6 +205,25 @@ static lo_status convert_ints(const lo_reading *r, const lo_key *key, lo_place p
     return LO_OK;
 }
 
+static lo_status convert_reals(const lo_reading *r, const lo_key *key, lo_place place, const lo_node *node,
+                               lo_value *out)
+{
+    if (node->kind != LO_NODE_LIST) {
+        return lo_refuse_node(r, key, place, node);
+    }
+    LO_TRY(check_length(r, key, place, node->count));
+    out->reals = calloc((size_t)node->count + 1, sizeof(*out->reals));
+    if (out->reals == NULL) {
+        return lo_fail_memory(r);
+    }
+    out->count = node->count;
+    for (int64_t i = 0; i < node->count; i++) {
+        const lo_node *child = &node->child[i];
+        LO_TRY(convert_real(r, key, place_of(place, child), child, &out->reals[i]));
+    }
+    return LO_OK;
+}
+
 static lo_status check_once(const lo_reading *r, const lo_key *key, lo_place place, const lo_value *v,
                             int64_t i)
 {
@@ -356,11 +376,18 @@ static void write_node(FILE *stream, const lo_node *node, int *line)
     (void)fputc(map ? '}' : ']', stream);
 }
 
-static lo_status convert_layers(const lo_reading *r, const lo_key *key, lo_place place, const lo_node *node,
-                                lo_value *out)
+/* A list that is kept as it was written, for those who know what its elements may be. */
+static lo_status convert_written(const lo_reading *r, const lo_key *key, lo_place place, const lo_node *node,
+                                 lo_value *out)
 {
-    if (node->kind != LO_NODE_LIST || node->count == 0) {
+    const bool items = key->type == LO_KEY_ITEMS;
+    const bool one = items && node->kind == LO_NODE_SCALAR && !lo_node_is_null(node); /* without brackets */
+    if ((node->kind != LO_NODE_LIST && !one) || (!items && node->count == 0)) {
         return lo_refuse_node(r, key, place, node);
+    }
+    if (items) {
+        out->count = one ? 1 : node->count;
+        LO_TRY(check_length(r, key, place, out->count));
     }
     size_t size = 0;
     int line = 1;
@@ -368,7 +395,9 @@ static lo_status convert_layers(const lo_reading *r, const lo_key *key, lo_place
     if (stream == NULL) {
         return lo_fail_memory(r);
     }
+    (void)fputs(one ? "[" : "", stream);
     write_node(stream, node, &line);
+    (void)fputs(one ? "]" : "", stream);
     if (fclose(stream) != 0) {
         return lo_fail_memory(r);
     }
@@ -403,7 +432,10 @@ lo_status lo_value_convert(const lo_reading *r, const lo_key *key, lo_place plac
     case LO_KEY_NAMES:
         return convert_texts(r, key, place, node, out);
     case LO_KEY_LAYERS:
-        return convert_layers(r, key, place, node, out);
+    case LO_KEY_ITEMS:
+        return convert_written(r, key, place, node, out);
+    case LO_KEY_REALS:
+        return convert_reals(r, key, place, node, out);
     case LO_KEY_SECTION:
         break;
     }
@@ -465,6 +497,10 @@ static void write_list(FILE *stream, const lo_value *v)
         (void)fputs(i > 0 ? ", " : "", stream);
         if (v->texts != NULL) {
             write_text(stream, v->texts[i]);
+        } else if (v->reals != NULL) {
+            char number[32];
+            lo_real_text(v->reals[i], number);
+            (void)fputs(number, stream);
         } else {
             (void)fprintf(stream, "%" PRId64, v->ints[i]);
         }
@@ -496,9 +532,11 @@ static void write_value(FILE *stream, const lo_key *key, const lo_value *v)
     case LO_KEY_INTS_OR_FILE:
     case LO_KEY_TEXTS:
     case LO_KEY_NAMES:
+    case LO_KEY_REALS:
         write_list(stream, v);
         break;
     case LO_KEY_LAYERS: /* on one line */
+    case LO_KEY_ITEMS:
         for (const char *c = v->text; *c != '\0'; c++) {
             if (*c != '\n') {
                 (void)fputc(*c, stream);

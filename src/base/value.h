@@ -11,10 +11,11 @@ typedef struct lo_value {
     bool given;      /* in the file or by an override, not by default */
     int64_t integer; /* INT, BOOL */
     double real;
-    char *text;      /* TEXT, CHOICE; LAYERS, with line breaks where the file has them */
-    char *file;      /* LAYERS: the file of those lines */
-    int64_t count;   /* of ints or texts */
+    char *text;      /* TEXT, CHOICE; LAYERS and ITEMS, with line breaks where the file has them */
+    char *file;      /* LAYERS, ITEMS: the file of those lines */
+    int64_t count;   /* of ints, reals, texts or items */
     int64_t *ints;   /* INTS, INTS_OR_FILE */
+    double *reals;   /* REALS */
     char **texts;    /* TEXTS, NAMES */
     char *canonical; /* as YAML, one text for equal values; NULL: there is no value */
     char *standard;  /* the default, likewise */
