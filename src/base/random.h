@@ -17,7 +17,8 @@ typedef enum lo_purpose {
     LO_FOR_AUGMENT = 7,    /* views of the examples */
     LO_FOR_TEST = 8,       /* the tests' own needs */
     LO_FOR_DROPOUT = 9,    /* values that dropout takes away */
-    LO_FOR_PROJECTION = 10 /* random projections of gradients */
+    LO_FOR_PROJECTION = 10, /* random projections of gradients */
+    LO_FOR_FORGET = 12      /* which examples are to be forgotten */
 } lo_purpose;
 
 typedef struct lo_random {
