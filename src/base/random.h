@@ -8,17 +8,20 @@
 /* What a stream is for. Two purposes never share numbers. The values are part of every stored result:
  * append, never renumber. */
 typedef enum lo_purpose {
-    LO_FOR_LIMIT = 1,      /* which examples a limit keeps */
-    LO_FOR_VALIDATION = 2, /* which examples are held back */
-    LO_FOR_NOISE = 3,      /* which labels are replaced, and by what */
-    LO_FOR_MEMBERSHIP = 4, /* which examples a model is trained on */
-    LO_FOR_WEIGHTS = 5,    /* initial weights */
-    LO_FOR_ORDER = 6,      /* order of the examples in an epoch */
-    LO_FOR_AUGMENT = 7,    /* views of the examples */
-    LO_FOR_TEST = 8,       /* the tests' own needs */
-    LO_FOR_DROPOUT = 9,    /* values that dropout takes away */
+    LO_FOR_LIMIT = 1,       /* which examples a limit keeps */
+    LO_FOR_VALIDATION = 2,  /* which examples are held back */
+    LO_FOR_NOISE = 3,       /* which labels are replaced, and by what */
+    LO_FOR_MEMBERSHIP = 4,  /* which examples a model is trained on */
+    LO_FOR_WEIGHTS = 5,     /* initial weights */
+    LO_FOR_ORDER = 6,       /* order of the examples in an epoch */
+    LO_FOR_AUGMENT = 7,     /* views of the examples */
+    LO_FOR_TEST = 8,        /* the tests' own needs */
+    LO_FOR_DROPOUT = 9,     /* values that dropout takes away */
     LO_FOR_PROJECTION = 10, /* random projections of gradients */
-    LO_FOR_FORGET = 12      /* which examples are to be forgotten */
+    LO_FOR_FORGET = 12,     /* which examples are to be forgotten */
+    LO_FOR_BOOTSTRAP = 13,  /* resamples of the examples */
+    LO_FOR_SPLIT = 14,      /* halves of an ensemble */
+    LO_FOR_FOLDS = 15       /* folds of a cross-fitted regression */
 } lo_purpose;
 
 typedef struct lo_random {
