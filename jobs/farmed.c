@@ -85,11 +85,13 @@ lo_status lo_farmed_void(lo_study *study, const lo_ledger *ledger, int64_t task,
                          lo_error *err)
 {
     const lo_entry *e = &ledger->entry[task];
-    const char *what = ledger->stage == LO_STAGE_ENSEMBLE ? "model" : "original";
+    const char *what = ledger->stage == LO_STAGE_ENSEMBLE    ? "model"
+                       : ledger->stage == LO_STAGE_ORIGINALS ? "original"
+                                                             : "task";
     char text[128];
     (void)snprintf(text, sizeof(text), "%s %llu", ledger->source[e->file].name, (unsigned long long)e->at);
-    (void)fprintf(stderr, "leaveout: warning: %s; %s %lld will be trained again\n", why, what,
-                  (long long)task);
+    (void)fprintf(stderr, "leaveout: warning: %s; %s %lld will be %s again\n", why, what, (long long)task,
+                  ledger->stage == LO_STAGE_UNLEARNING ? "done" : "trained");
     lo_record v = {.kind = LO_RECORD_VOID, .stage = ledger->stage, .task = (uint64_t)task};
     return lo_run_record(&study->run, &v, text, strlen(text), true, err);
 }
@@ -169,7 +171,6 @@ static lo_status farm_round(lo_study *study, const lo_farmed *stage, lo_ledger *
                             lo_harvest *harvest, lo_error *err)
 {
     const lo_work work = {.stage = stage->stage,
-                          .digest = stage->digest,
                           .tasks = stage->tasks,
                           .run = stage->run,
                           .self = stage->self,
@@ -198,6 +199,9 @@ lo_status lo_run_farmed(lo_study *study, const lo_farmed *stage, lo_error *err)
     lo_harvest harvest = {0};
     bool is_open = false;
     lo_status status = lo_ledger_create(run->study, stage->stage, stage->digest, stage->tasks, &ledger, err);
+    if (status == LO_OK && stage->names != NULL) {
+        status = lo_ledger_name(&ledger, stage->names, err);
+    }
     if (status == LO_OK && run->rank == 0) {
         status = read_ledger(study, stage, &ledger, err);
     }

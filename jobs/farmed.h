@@ -12,6 +12,7 @@
 typedef struct lo_farmed {
     lo_stage stage;
     uint64_t digest;
+    const uint64_t *names; /* [tasks]: a digest for each task (lo_ledger_name); NULL: they go by number */
     int64_t tasks;
     /* Local: what a rank needs before its first task; called once, and not at all when nothing is to be done.
      */

@@ -54,7 +54,8 @@ static lo_status train_model(void *self, int64_t model, const lo_tick *tick, lo_
     }
     o->seconds = lo_clock_monotonic() - start + t->checkpoint.seconds;
     lo_outcome_seal(o, t->payload);
-    *result = (lo_result){t->payload, lo_outcome_size(o->n_train, o->n_test), o->test_accuracy};
+    *result = (lo_result){
+        .payload = t->payload, .size = lo_outcome_size(o->n_train, o->n_test), .value = o->test_accuracy};
     return LO_OK;
 }
 

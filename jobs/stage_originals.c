@@ -106,7 +106,9 @@ static lo_status train_original(void *self, int64_t seed, const lo_tick *tick, l
     o->test_accuracy = test_accuracy(t);
     o->seconds = lo_clock_monotonic() - start + t->checkpoint.seconds;
     lo_original_seal(o, t->payload);
-    *result = (lo_result){t->payload, lo_original_size(o->n, o->epochs, o->logged), o->test_accuracy};
+    *result = (lo_result){.payload = t->payload,
+                          .size = lo_original_size(o->n, o->epochs, o->logged),
+                          .value = o->test_accuracy};
     return LO_OK;
 }
 

@@ -466,7 +466,7 @@ static lo_status check_processor(lo_study *study, lo_error *err)
     memcpy(first, mine, sizeof(first));
     lo_status status = LO_OK;
     const bool strict = strcmp(lo_job_text(study->job, "reproducible"), "strict") == 0;
-    for (int stage = LO_STAGE_ENSEMBLE; run->rank == 0 && status == LO_OK && stage <= LO_STAGE_ORIGINALS;
+    for (int stage = LO_STAGE_ENSEMBLE; run->rank == 0 && status == LO_OK && stage <= LO_STAGE_UNLEARNING;
          stage++) {
         lo_ledger ledger;
         status = lo_ledger_create(run->study, (lo_stage)stage, 0, 0, &ledger, err);

@@ -25,6 +25,7 @@ typedef struct ask {
     int32_t kind, status, idle, saved;
     int64_t task;
     double seconds;
+    char line[LO_RESULT_LINE]; /* DONE: of the result */
 } ask;
 
 /* Rank 0 to worker. TASK, ALONE: run it (alone: nothing else runs); OVER: no more, the answer to the last
@@ -99,8 +100,9 @@ typedef struct farm {
     int signal_sent; /* the stop signal that rank 0 was told of */
     double spoken;   /* when rank 0 last heard from here */
     double last_tick;
-    long tick_delay;     /* microseconds, for tests */
-    double mean_seconds; /* of a task, for deadlines; 0: unknown */
+    long tick_delay;           /* microseconds, for tests */
+    double mean_seconds;       /* of a task, for deadlines; 0: unknown */
+    char line[LO_RESULT_LINE]; /* of the last result */
     lo_error *err;
 } farm;
 
@@ -112,6 +114,9 @@ static void send_ask(farm *f, ask_kind kind, int64_t task, lo_status status, dou
              .saved = f->saved,
              .task = task,
              .seconds = seconds};
+    if (kind == DONE && status == LO_OK) {
+        memcpy(a.line, f->line, sizeof(a.line));
+    }
     MPI_Send(&a, sizeof(a), MPI_BYTE, 0, TAG_TO_COORDINATOR, f->run->comm);
     f->spoken = lo_clock_monotonic();
 }
@@ -343,7 +348,7 @@ static void note_over(farm *f, int rank)
     }
 }
 
-static void finish_task(farm *f, int64_t task, lo_status status, double seconds, bool saved)
+static void finish_task(farm *f, int64_t task, lo_status status, double seconds, bool saved, const char *line)
 {
     enum { GRACE_SECONDS = 20 };
     coordinator *c = &f->c;
@@ -354,6 +359,9 @@ static void finish_task(farm *f, int64_t task, lo_status status, double seconds,
         c->mine++;
         c->mine_seconds += seconds;
         f->mean_seconds = c->mine_seconds / (double)c->mine;
+        if (line[0] != '\0') {
+            lo_run_say(f->run, "%s", line);
+        }
     } else {
         c->state[task] = OPEN;
         c->saved += saved;
@@ -493,7 +501,8 @@ static void serve(farm *f)
             continue;
         }
         if (a.kind == DONE) {
-            finish_task(f, a.task, (lo_status)a.status, a.seconds, a.saved != 0);
+            a.line[sizeof(a.line) - 1] = '\0';
+            finish_task(f, a.task, (lo_status)a.status, a.seconds, a.saved != 0, a.line);
             if (a.idle && c->asking[from.MPI_SOURCE] != 0) {
                 c->asking[from.MPI_SOURCE] = 2;
             }
@@ -665,7 +674,7 @@ static void on_saved(void *self, double share)
     lo_record record = {.kind = LO_RECORD_SAVED,
                         .stage = f->work->stage,
                         .task = (uint64_t)f->current,
-                        .digest = f->work->digest,
+                        .digest = lo_ledger_digest(f->ledger, f->current),
                         .seconds = lo_clock_monotonic() - f->current_started + f->work->checkpoint->seconds,
                         .value = share};
     (void)lo_run_record(f->run, &record, NULL, 0, false, NULL);
@@ -691,14 +700,20 @@ static void offer_checkpoint(farm *f, int64_t task)
     f->saved = false;
     f->saved_at = lo_clock_monotonic();
     if (c != NULL) {
-        *c = (lo_checkpoint){.digest = f->work->digest,
+        *c = (lo_checkpoint){.digest = lo_ledger_digest(f->ledger, task),
                              .ask = on_boundary,
                              .saved = on_saved,
                              .warn = on_warning,
                              .self = f,
                              .complained = c->complained};
-        (void)snprintf(c->file, sizeof(c->file), "%s/checkpoints/%s-%06lld.ckpt", f->run->study,
-                       lo_stage_name(f->work->stage), (long long)task);
+        char name[32];
+        if (f->ledger->name != NULL) {
+            (void)snprintf(name, sizeof(name), "%016llx", (unsigned long long)f->ledger->name[task]);
+        } else {
+            (void)snprintf(name, sizeof(name), "%06lld", (long long)task);
+        }
+        (void)snprintf(c->file, sizeof(c->file), "%s/checkpoints/%s-%s.ckpt", f->run->study,
+                       lo_stage_name(f->work->stage), name);
     }
 }
 
@@ -729,7 +744,7 @@ static lo_status run_task(farm *f, int64_t task, bool alone, double *seconds)
                         .stage = f->work->stage,
                         .flags = alone ? LO_RECORD_ALONE : 0,
                         .task = (uint64_t)task,
-                        .digest = f->work->digest};
+                        .digest = lo_ledger_digest(f->ledger, task)};
     LO_TRY(lo_run_record(f->run, &record, NULL, 0, false, f->err));
     inject_fault(task);
     const lo_tick tick = {on_tick, f};
@@ -749,6 +764,7 @@ static lo_status run_task(farm *f, int64_t task, bool alone, double *seconds)
         f->harvest.record_seconds += lo_clock_monotonic() - ended;
         if (status == LO_OK) {
             f->harvest.mine++;
+            memcpy(f->line, result.line, sizeof(f->line));
             if (can_save(f)) {
                 lo_checkpoint_remove(f->work->checkpoint);
             }
@@ -832,7 +848,7 @@ static lo_status coordinate(farm *f)
         } else if (g.kind == TASK || g.kind == ALONE) {
             double seconds = 0;
             const lo_status ended = run_task(f, g.task, g.kind == ALONE, &seconds);
-            finish_task(f, g.task, ended, seconds, f->saved);
+            finish_task(f, g.task, ended, seconds, f->saved, f->line);
             if (ended != LO_OK && ended != LO_STOPPED) {
                 status = ended;
             }
@@ -864,7 +880,7 @@ static lo_status give_up(farm *f, int64_t task)
     lo_record record = {.kind = LO_RECORD_GIVEN_UP,
                         .stage = f->work->stage,
                         .task = (uint64_t)task,
-                        .digest = f->work->digest};
+                        .digest = lo_ledger_digest(f->ledger, task)};
     LO_TRY(lo_run_record(f->run, &record, NULL, 0, true, f->err));
     lo_run_warn(
         f->run,

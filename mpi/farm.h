@@ -15,25 +15,29 @@
 
 #include <stdint.h>
 
+enum { LO_RESULT_LINE = 256 };
+
 /* What a task leaves behind. */
 typedef struct lo_result {
     const void *payload; /* owned by the work until its next task */
     size_t size;
-    double value; /* headline number */
+    double value;              /* headline number */
+    char line[LO_RESULT_LINE]; /* "" or "key=value ...": rank 0 says it when it hears of the task's end */
 } lo_result;
 
 typedef struct lo_work {
     lo_stage stage;
-    uint64_t digest;
     int64_t tasks;
     /* Runs one task on this rank; what tick returns must be returned. Its result may depend on nothing but
-     * the task's number and the keys under `digest`. */
+     * what the task's digest in the ledger (lo_ledger_digest) covers, and on its number where tasks go by
+     * that. */
     lo_status (*run)(void *self, int64_t task, const lo_tick *tick, lo_result *result, lo_error *err);
     void *self;
     /* NULL: a task is done in one go or not at all. Else its tasks can save themselves (base/checkpoint.h):
      * before each the farm fills this in, which `run` has given to whatever saves it (lo_trainer_checkpoint),
-     * and when the task is finished it removes the file, STUDY/checkpoints/STAGE-TASK.ckpt. Such tasks may be
-     * longer than what is left of the job's time, and longer than the job. */
+     * and when the task is finished it removes the file, STUDY/checkpoints/STAGE-TASK.ckpt, or
+     * STAGE-DIGEST.ckpt where the ledger names tasks. Such tasks may be longer than what is left of the job's
+     * time, and longer than the job. */
     lo_checkpoint *checkpoint;
     double save_seconds; /* between two saves of one task; 0: only when it is told to stop */
 } lo_work;

@@ -16,6 +16,8 @@ const char *lo_stage_name(lo_stage stage)
         return "ensemble";
     case LO_STAGE_ORIGINALS:
         return "originals";
+    case LO_STAGE_UNLEARNING:
+        return "unlearning";
     }
     return "unknown";
 }
@@ -35,6 +37,58 @@ lo_status lo_ledger_create(const char *study, lo_stage stage, uint64_t digest, i
     return LO_OK;
 }
 
+struct lo_named {
+    uint64_t digest;
+    int64_t task;
+};
+
+static int by_digest(const void *a, const void *b)
+{
+    const struct lo_named *x = a, *y = b;
+    return x->digest < y->digest ? -1 : x->digest > y->digest;
+}
+
+lo_status lo_ledger_name(lo_ledger *ledger, const uint64_t *name, lo_error *err)
+{
+    const size_t tasks = (size_t)ledger->tasks;
+    ledger->named = calloc(tasks + 1, sizeof(*ledger->named));
+    ledger->name = calloc(tasks + 1, sizeof(*ledger->name));
+    if (ledger->named == NULL || ledger->name == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for the names of %zu tasks", tasks);
+    }
+    for (size_t t = 0; t < tasks; t++) {
+        ledger->name[t] = name[t];
+        ledger->named[t] = (struct lo_named){name[t], (int64_t)t};
+    }
+    qsort(ledger->named, tasks, sizeof(*ledger->named), by_digest);
+    for (size_t t = 1; t < tasks; t++) {
+        if (ledger->named[t].digest == ledger->named[t - 1].digest) {
+            return lo_fail(err, LO_INTERNAL, "tasks %lld and %lld of stage %s have one digest",
+                           (long long)ledger->named[t - 1].task, (long long)ledger->named[t].task,
+                           lo_stage_name(ledger->stage));
+        }
+    }
+    return LO_OK;
+}
+
+uint64_t lo_ledger_digest(const lo_ledger *ledger, int64_t task)
+{
+    return ledger->name != NULL ? ledger->name[task] : ledger->digest;
+}
+
+/* Whose record it is; -1: of no task of this ledger. */
+static int64_t task_of(const lo_ledger *ledger, const lo_record *record)
+{
+    if (ledger->named == NULL) {
+        const bool ours = record->digest == ledger->digest && record->task < (uint64_t)ledger->tasks;
+        return ours ? (int64_t)record->task : -1;
+    }
+    const struct lo_named key = {.digest = record->digest};
+    const struct lo_named *found =
+        bsearch(&key, ledger->named, (size_t)ledger->tasks, sizeof(key), by_digest);
+    return found != NULL ? found->task : -1;
+}
+
 void lo_ledger_destroy(lo_ledger *ledger)
 {
     for (int i = 0; i < ledger->sources; i++) {
@@ -42,6 +96,8 @@ void lo_ledger_destroy(lo_ledger *ledger)
     }
     free(ledger->source);
     free(ledger->entry);
+    free(ledger->named);
+    free(ledger->name);
     free(ledger->voided);
     *ledger = (lo_ledger){0};
 }
@@ -122,7 +178,8 @@ static lo_status take_record(void *self, uint64_t at, const lo_record *record, c
     if (record->stage != (uint32_t)ledger->stage) {
         return LO_OK;
     }
-    const bool ours = record->digest == ledger->digest && record->task < (uint64_t)ledger->tasks;
+    const int64_t task = task_of(ledger, record);
+    const bool ours = task >= 0;
     if (record->kind == LO_RECORD_DONE) {
         source->open_task = -1;
         source->done++;
@@ -134,7 +191,7 @@ static lo_status take_record(void *self, uint64_t at, const lo_record *record, c
         if (is_void(ledger, source->name, at)) {
             return LO_OK;
         }
-        lo_entry *e = &ledger->entry[record->task];
+        lo_entry *e = &ledger->entry[task];
         /* Of two results of one task, which are equal, the first stands; a compacted one has less to offer.
          */
         if (e->file < 0) {
@@ -151,11 +208,11 @@ static lo_status take_record(void *self, uint64_t at, const lo_record *record, c
         /* It got on. What kills it again and again comes before that. */
         source->open_task = -1;
     } else if (ours && record->kind == LO_RECORD_START) {
-        source->open_task = (int64_t)record->task;
+        source->open_task = task;
         source->open_alone = (record->flags & LO_RECORD_ALONE) != 0;
         source->open_counted = false;
     } else if (ours && record->kind == LO_RECORD_GIVEN_UP) {
-        ledger->entry[record->task].given_up = true;
+        ledger->entry[task].given_up = true;
     }
     return LO_OK;
 }
@@ -324,8 +381,7 @@ lo_status lo_ledger_payload(const lo_ledger *ledger, int64_t task, lo_record *re
     char path[PATH_MAX];
     lo_ledger_path(ledger, e->file, path, sizeof(path));
     LO_TRY(lo_journal_payload(path, e->at, record, payload, err));
-    if (record->kind != LO_RECORD_DONE || record->task != (uint64_t)task ||
-        record->digest != ledger->digest) {
+    if (record->kind != LO_RECORD_DONE || task_of(ledger, record) != task) {
         free(*payload);
         *payload = NULL;
         return lo_fail(err, LO_DATA, "%s: the record at byte %llu is not that of task %lld", path,

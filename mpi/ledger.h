@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* Stages that farm tasks. The numbers stand in every journal: append, never renumber. */
-typedef enum lo_stage { LO_STAGE_ENSEMBLE = 1, LO_STAGE_ORIGINALS = 2 } lo_stage;
+typedef enum lo_stage { LO_STAGE_ENSEMBLE = 1, LO_STAGE_ORIGINALS = 2, LO_STAGE_UNLEARNING = 3 } lo_stage;
 const char *lo_stage_name(lo_stage stage);
 
 typedef struct lo_entry {
@@ -43,7 +43,9 @@ typedef struct lo_ledger {
     lo_stage stage;
     uint64_t digest; /* records with another digest do not count */
     int64_t tasks;
-    lo_entry *entry; /* [tasks] */
+    struct lo_named *named; /* [tasks], ascending: see lo_ledger_name; NULL: tasks go by their number */
+    uint64_t *name;         /* [tasks] */
+    lo_entry *entry;        /* [tasks] */
     lo_journal_file *source;
     int sources;
     struct lo_void *voided; /* DONE records found damaged */
@@ -56,6 +58,15 @@ typedef struct lo_ledger {
 lo_status lo_ledger_create(const char *study, lo_stage stage, uint64_t digest, int64_t tasks, lo_ledger *out,
                            lo_error *err);
 void lo_ledger_destroy(lo_ledger *ledger);
+
+/* Gives each task a digest of its own, name [tasks] (copied), of all that its result depends on. A record
+ * then belongs to the task that has its digest, whatever number that had when it was written: tasks can be
+ * added, taken out and put in another order. Before anything is read. Errors: LO_INTERNAL without memory, or
+ * for two tasks with one digest. */
+lo_status lo_ledger_name(lo_ledger *ledger, const uint64_t *name, lo_error *err);
+
+/* The digest that records of a task have. */
+uint64_t lo_ledger_digest(const lo_ledger *ledger, int64_t task);
 
 /* Reads what is new in all journals (headers only). A journal directory that does not exist is an empty one.
  */

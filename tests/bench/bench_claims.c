@@ -52,7 +52,7 @@ static lo_status run_task(void *self, int64_t task, const lo_tick *tick, lo_resu
         milliseconds = b->rank == 0 ? LONG_MS : task % 2 == 0 ? SHORT_MS : 0;
     }
     LO_TRY(work_for(1e-3 * milliseconds, tick));
-    *result = (lo_result){b->payload, b->latency ? 1000 : COST_PAYLOAD, 0};
+    *result = (lo_result){.payload = b->payload, .size = b->latency ? 1000 : COST_PAYLOAD, .value = 0};
     return LO_OK;
 }
 
@@ -122,8 +122,7 @@ static lo_status measure(bool latency, const char *directory, bool *kept, lo_err
             lo_agree(run.comm, lo_ledger_create(directory, LO_STAGE_ENSEMBLE, 1, tasks, &ledger, err), err);
     }
     if (status == LO_OK) {
-        const lo_work work = {
-            .stage = LO_STAGE_ENSEMBLE, .digest = 1, .tasks = tasks, .run = run_task, .self = &b};
+        const lo_work work = {.stage = LO_STAGE_ENSEMBLE, .tasks = tasks, .run = run_task, .self = &b};
         const double start = lo_clock_monotonic();
         status = lo_farm(&run, &work, &ledger, &harvest, err);
         const double mine = (double)COST_TASKS; /* equal tasks, equal ranks */

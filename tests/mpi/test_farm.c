@@ -28,7 +28,8 @@ typedef struct work {
     double busy_until;
     double from[MAX_TASKS], to[MAX_TASKS]; /* when this rank ran which task */
     char payload[PAYLOAD];
-    bool can_save; /* tasks ask whether to save themselves */
+    const uint64_t *names; /* of the tasks, or NULL */
+    bool can_save;         /* tasks ask whether to save themselves */
     double save_seconds;
     lo_checkpoint checkpoint;
     int saves; /* of this rank, stops included */
@@ -92,7 +93,8 @@ static lo_status run_one(void *self, int64_t task, const lo_tick *tick, lo_resul
     w->last_end = lo_clock_monotonic();
     w->from[task] = from;
     w->to[task] = w->last_end;
-    *result = (lo_result){w->payload, PAYLOAD, (double)task};
+    *result = (lo_result){.payload = w->payload, .size = PAYLOAD, .value = (double)task};
+    (void)snprintf(result->line, sizeof(result->line), "event=ended task=%lld", (long long)task);
     return LO_OK;
 }
 
@@ -117,6 +119,9 @@ static outcome farm(lo_run *run, work *w, int64_t tasks, bool join, void (*meddl
     lo_error err = {{0}};
     CHECK_OK(lo_run_begin(run, join, &err));
     CHECK_OK(lo_ledger_create(run->study, LO_STAGE_ENSEMBLE, DIGEST, tasks, &ledger, &err));
+    if (w->names != NULL) {
+        CHECK_OK(lo_ledger_name(&ledger, w->names, &err));
+    }
     if (run->rank == 0) {
         CHECK_OK(lo_ledger_read(&ledger, &err));
         if (meddle != NULL) {
@@ -124,7 +129,6 @@ static outcome farm(lo_run *run, work *w, int64_t tasks, bool join, void (*meddl
         }
     }
     const lo_work job = {.stage = LO_STAGE_ENSEMBLE,
-                         .digest = DIGEST,
                          .tasks = tasks,
                          .run = run_one,
                          .self = w,
@@ -253,6 +257,42 @@ static void test_busy_coordinator(void)
     CHECK(mpi_test.rank == 0 || w.longest_gap < 0.1);
     CHECK(mpi_test.rank == 0 || w.done > 10 / mpi_test.ranks);
     check_journals(mpi_test.ranks > 1 ? TASKS : 2, mpi_test.ranks > 1 ? TASKS : 2);
+}
+
+/* Tasks with digests of their own: what is done stays done when others come before it, and what each result
+ * says of itself is in the log of rank 0. */
+static void test_named(void)
+{
+    uint64_t names[40];
+    char path[1024];
+    char *log = NULL;
+    size_t size;
+    lo_error err = {{0}};
+    lo_run run;
+    mpi_test_folder("named");
+    lo_run_init(&run, mpi_test.study);
+    work w = make_work(&run, 0.002);
+    for (int i = 0; i < 40; i++) {
+        names[i] = (uint64_t)(1000 - 7 * i);
+    }
+    w.names = names + 20;
+    CHECK_INT(farm_alone(&w, 20).harvest.mine, 20);
+    w.names = names;
+    const outcome o = farm_alone(&w, 40);
+    CHECK_INT(o.harvest.mine, 20);
+    CHECK_INT(o.harvest.done, 40);
+    CHECK_INT(sum(w.done), 40);
+    for (int task = 20; task < 40; task++) {
+        CHECK(w.from[task] == 0); /* not begun a second time */
+    }
+    (void)snprintf(path, sizeof(path), "%s/log/attempt-002.log", mpi_test.study);
+    CHECK_OK(lo_file_read(path, 1 << 20, &log, &size, &err));
+    int lines = 0;
+    for (const char *at = log; at != NULL && (at = strstr(at, "event=ended task=")) != NULL; at++) {
+        lines++;
+    }
+    CHECK_INT(lines, 20);
+    free(log);
 }
 
 /* A task that fails ends the farm everywhere, with its text; what was done stays. */
@@ -589,6 +629,7 @@ int main(int argc, char **argv)
     test_counts();
     test_balance();
     test_busy_coordinator();
+    test_named();
     test_broken_task();
     test_no_journal();
     test_stop("signal", stop_by_signal);

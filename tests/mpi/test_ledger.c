@@ -224,6 +224,49 @@ static void test_deaths(void)
     lo_ledger_destroy(&ledger);
 }
 
+static void append_named(lo_journal *journal, lo_record_kind kind, int64_t task, uint64_t digest,
+                         const char *payload)
+{
+    lo_record record = {.kind = kind, .stage = LO_STAGE_UNLEARNING, .task = (uint64_t)task, .digest = digest};
+    CHECK_OK(lo_journal_append(journal, &record, payload, strlen(payload), false, &err));
+}
+
+/* Tasks that have digests of their own keep their results when others are added, taken out and put before. */
+static void test_named(void)
+{
+    enum { NAMED = 5 };
+    const uint64_t name[NAMED] = {404, 101, 7, 303, ~(uint64_t)0};
+    mpi_test_folder("named");
+    if (mpi_test.rank == 0) {
+        lo_journal j;
+        open_journal(1, 0, &j);
+        append_named(&j, LO_RECORD_DONE, 0, 101, "hundred and one"); /* first, when there were fewer */
+        append_named(&j, LO_RECORD_DONE, 1, 202, "is asked for no more");
+        append_named(&j, LO_RECORD_GIVEN_UP, 70, 303, "");
+        append_named(&j, LO_RECORD_DONE, 2, ~(uint64_t)0, "the largest");
+        append_named(&j, LO_RECORD_START, 0, 404, "");
+        lo_journal_close(&j);
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+    lo_ledger ledger;
+    CHECK_OK(lo_ledger_create(mpi_test.study, LO_STAGE_UNLEARNING, 0, NAMED, &ledger, &err));
+    CHECK_OK(lo_ledger_name(&ledger, name, &err));
+    CHECK_OK(lo_ledger_read(&ledger, &err));
+    CHECK_INT(ledger.done, 2);
+    CHECK_INT(ledger.foreign, 1);
+    check_payload(&ledger, 1, "hundred and one");
+    check_payload(&ledger, 4, "the largest");
+    CHECK(ledger.entry[3].given_up && ledger.entry[0].file < 0 && ledger.entry[2].file < 0);
+    lo_ledger_count_deaths(&ledger, is_live, excused, NULL);
+    CHECK_INT(ledger.entry[0].deaths, 1);
+    CHECK(lo_ledger_digest(&ledger, 3) == 303);
+    lo_ledger_destroy(&ledger);
+    CHECK_OK(lo_ledger_create(mpi_test.study, LO_STAGE_UNLEARNING, 0, 3, &ledger, &err));
+    CHECK_INT(lo_ledger_name(&ledger, (const uint64_t[]){4, 9, 4}, &err), LO_INTERNAL);
+    CHECK_TEXT(err.text, "tasks");
+    lo_ledger_destroy(&ledger);
+}
+
 /* A compacted record counts, but one that still has its payload is preferred. */
 static void test_compacted(void)
 {
@@ -259,6 +302,7 @@ int main(int argc, char **argv)
     test_union_and_share();
     test_void();
     test_deaths();
+    test_named();
     test_compacted();
     return mpi_test_end("test_ledger");
 }
