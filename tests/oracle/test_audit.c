@@ -1,0 +1,159 @@
+/* Metrics of the audit against scipy, scikit-learn and numpy: tests/oracle/make_audit.py. */
+#include "oracle/audit_fixture.h"
+
+#include "audit/distance.h"
+#include "audit/entanglement.h"
+#include "audit/feature.h"
+#include "audit/interval.h"
+
+enum { CLASSES = 5 };
+
+typedef struct outputs {
+    float *a, *b;
+    int32_t *label;
+    int64_t n;
+    lo_logits of_a, of_b;
+} outputs;
+
+static outputs read_outputs(void)
+{
+    outputs o = {0};
+    o.a = audit_floats("a", NULL);
+    o.b = audit_floats("b", NULL);
+    o.label = (int32_t *)audit_rows("label", &o.n);
+    o.of_a = (lo_logits){o.a, o.label, o.n, CLASSES};
+    o.of_b = (lo_logits){o.b, o.label, o.n, CLASSES};
+    return o;
+}
+
+static void free_outputs(outputs *o)
+{
+    free(o->a);
+    free(o->b);
+    free(o->label);
+}
+
+static void test_features(void **state)
+{
+    (void)state;
+    outputs o = read_outputs();
+    double *out = malloc((size_t)o.n * sizeof(*out));
+    const lo_feature feature[] = {LO_FEATURE_CONFIDENCE, LO_FEATURE_ENTROPY, LO_FEATURE_MODIFIED_ENTROPY,
+                                  LO_FEATURE_LOSS, LO_FEATURE_MARGIN};
+    for (int f = 0; f < 5; f++) {
+        double *expected = audit_values(lo_feature_name(feature[f]), NULL);
+        lo_features(&o.of_a, NULL, 0, feature[f], out);
+        for (int64_t i = 0; i < o.n; i++) {
+            assert_close(out[i], expected[i], 1e-11, lo_feature_name(feature[f]), i);
+        }
+        free(expected);
+    }
+    free(out);
+    free_outputs(&o);
+}
+
+static void test_distances(void **state)
+{
+    (void)state;
+    outputs o = read_outputs();
+    double *out = malloc((size_t)o.n * sizeof(*out)), mean = 0;
+    const char *const name[LO_DISTANCES] = {"disagreement", "l2", "l1", "js"};
+    for (int kind = 0; kind < LO_DISTANCES; kind++) {
+        double *expected = audit_values(name[kind], NULL), sum = 0;
+        assert_int_equal(lo_distances(&o.of_a, &o.of_b, NULL, 0, (lo_distance)kind, out, NULL), LO_OK);
+        for (int64_t i = 0; i < o.n; i++) {
+            assert_close(out[i], expected[i], 1e-12, name[kind], i);
+        }
+        const uint32_t rows[] = {7, 3, 31, 12};
+        for (int r = 0; r < 4; r++) {
+            sum += expected[rows[r]];
+        }
+        assert_int_equal(lo_mean_distance(&o.of_a, &o.of_b, rows, 4, (lo_distance)kind, &mean, NULL), LO_OK);
+        assert_close(mean, sum / 4, 1e-12, name[kind], -1);
+        assert_int_equal(lo_mean_distance(&o.of_a, &o.of_a, NULL, 0, (lo_distance)kind, &mean, NULL), LO_OK);
+        assert_true(mean == 0); /* a model that equals the oracle */
+        free(expected);
+    }
+    lo_logits fewer = o.of_b;
+    fewer.n--;
+    assert_int_equal(lo_mean_distance(&o.of_a, &fewer, NULL, 0, LO_JS, &mean, NULL), LO_INTERNAL);
+    free(out);
+    free_outputs(&o);
+}
+
+static void test_distributions(void **state)
+{
+    (void)state;
+    int64_t n = 0;
+    double *at = audit_values("beta_at", NULL), *expected = audit_values("beta", &n);
+    for (int64_t i = 0; i < n; i++) {
+        const double x = lo_incomplete_beta(at[3 * i], at[3 * i + 1], at[3 * i + 2]);
+        if (!(fabs(x - expected[i]) <= 1e-10 * expected[i] + 1e-300)) {
+            fail_msg("I_%g(%g, %g) is %.15g instead of %.15g", at[3 * i + 2], at[3 * i], at[3 * i + 1], x,
+                     expected[i]);
+        }
+    }
+    free(at);
+    free(expected);
+    at = audit_values("student_at", NULL);
+    expected = audit_values("student", &n);
+    for (int64_t i = 0; i < n; i++) {
+        assert_close(lo_student_quantile(at[2 * i], at[2 * i + 1]), expected[i], 1e-9, "student", i);
+    }
+    free(at);
+    free(expected);
+    at = audit_values("share_at", NULL);
+    expected = audit_values("share", &n);
+    for (int64_t i = 0; i < n / 2; i++) {
+        const lo_bounded b = lo_share((int64_t)at[2 * i], (int64_t)at[2 * i + 1]);
+        assert_close(b.low, expected[2 * i], 1e-10, "share", i);
+        assert_close(b.high, expected[2 * i + 1], 1e-10, "share", i);
+    }
+    free(at);
+    free(expected);
+    at = audit_values("mean_of", &n);
+    expected = audit_values("mean", NULL);
+    const lo_bounded mean = lo_student_mean(at, n);
+    assert_close(mean.low, expected[0], 1e-10, "mean", 0);
+    assert_close(mean.high, expected[1], 1e-10, "mean", 1);
+    free(at);
+    free(expected);
+}
+
+static void test_entanglement(void **state)
+{
+    (void)state;
+    int64_t forget_count = 0, retain_count = 0;
+    float *values = audit_floats("embedding", NULL);
+    uint32_t *forget = audit_rows("embedding_forget", &forget_count);
+    uint32_t *retain = audit_rows("embedding_retain", &retain_count);
+    double *expected = audit_values("entanglement", NULL), score = 0;
+    assert_int_equal(lo_entanglement(values, 6, forget, forget_count, retain, retain_count, &score, NULL),
+                     LO_OK);
+    assert_close(score, expected[0], 1e-11, "entanglement", 0);
+    /* Neither the order of the examples nor which set is called which changes it. */
+    const uint32_t first = forget[0];
+    forget[0] = forget[5];
+    forget[5] = first;
+    double other = 0;
+    assert_int_equal(lo_entanglement(values, 6, retain, retain_count, forget, forget_count, &other, NULL),
+                     LO_OK);
+    assert_close(other, score, 1e-13, "entanglement", 1);
+    assert_int_equal(lo_entanglement(values, 6, forget, 0, retain, retain_count, &score, NULL), LO_OK);
+    assert_true(isnan(score));
+    free(values);
+    free(forget);
+    free(retain);
+    free(expected);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_features),
+        cmocka_unit_test(test_distances),
+        cmocka_unit_test(test_distributions),
+        cmocka_unit_test(test_entanglement),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
