@@ -159,7 +159,8 @@ static void print_plan(const lo_job *job, const lo_dataset *data, const lo_desig
 {
     const int64_t n = data->train.count;
     const int64_t n_test = data->test.count;
-    const double members = design->kind == LO_DESIGN_LEAVE_ONE_OUT ? (double)n : (double)n * design->ratio;
+    const bool subsets = design->ratio > 0; /* else all examples but one, or but a group */
+    const double members = (double)n * (subsets ? design->ratio : 1);
     const double model_seconds = design->kind == LO_DESIGN_IMPORTED
                                      ? 0
                                      : members * (double)lo_job_int(job, "train.epochs") / p->train_rate +

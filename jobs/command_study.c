@@ -45,17 +45,6 @@ static void view_close(view *v)
     free(v->attempt);
 }
 
-static int64_t planned_models(const lo_job *job)
-{
-    if (!lo_job_has(job, "ensemble")) {
-        return 0;
-    }
-    if (strcmp(lo_job_text(job, "ensemble.design"), "leave_one_out") == 0) {
-        return (lo_job_length(job, "ensemble.examples") + 1) * lo_job_int(job, "ensemble.seeds");
-    }
-    return lo_job_int(job, "ensemble.models");
-}
-
 static lo_status stage_open(const char *directory, lo_stage number, uint64_t digest, int64_t planned,
                             stage *s, lo_error *err)
 {
@@ -76,7 +65,7 @@ static lo_status view_open(const char *directory, view *v, lo_error *err)
     v->has_ensemble = lo_job_has(v->job, "ensemble");
     v->has_originals = lo_job_has(v->job, "originals");
     LO_TRY(stage_open(directory, LO_STAGE_ENSEMBLE, lo_job_digest(v->job, LO_KEYS_ENSEMBLE),
-                      planned_models(v->job), &v->models, err));
+                      lo_study_planned(v->job), &v->models, err));
     LO_TRY(stage_open(directory, LO_STAGE_ORIGINALS, lo_job_digest(v->job, LO_KEYS_ORIGINALS),
                       v->has_originals ? lo_job_int(v->job, "originals.seeds") : 0, &v->originals, err));
     LO_TRY(lo_attempt_list(directory, NULL, &v->attempt, &v->attempts, err));

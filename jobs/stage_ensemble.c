@@ -352,14 +352,10 @@ static lo_status write_attributes(publication *p, lo_error *err)
     lo_h5 *h = &p->h5;
     char digest[32];
     (void)snprintf(digest, sizeof(digest), "%016llx", (unsigned long long)p->ledger->digest);
-    const char *design = s->design.kind == LO_DESIGN_RANDOM     ? "random"
-                         : s->design.kind == LO_DESIGN_BALANCED ? "balanced"
-                         : s->design.kind == LO_DESIGN_IMPORTED ? "imported"
-                                                                : "leave_one_out";
     LO_TRY(lo_h5_int(h, "/", "format", LO_STUDY_FORMAT, err));
     LO_TRY(lo_h5_text(h, "/", "digest", digest, err));
     LO_TRY(lo_h5_text(h, "/", "version", LEAVEOUT_VERSION, err));
-    LO_TRY(lo_h5_text(h, "/", "design", design, err));
+    LO_TRY(lo_h5_text(h, "/", "design", lo_design_name(s->design.kind), err));
     LO_TRY(lo_h5_real(h, "/", "ratio", s->design.ratio, err));
     LO_TRY(lo_h5_int(h, "/", "models_planned", s->design.models, err));
     LO_TRY(lo_h5_int(h, "/", "n_train", s->data.train.count, err));

@@ -3,6 +3,7 @@
 #include "jobs/derived.h"
 #include "jobs/stages.h"
 #include "mpi/agree.h"
+#include "score/pairs.h"
 #include "score/subset.h"
 
 #include <limits.h>
@@ -151,6 +152,8 @@ static lo_status compute_block(const lo_study *study, const lo_ensemble_file *fi
     lo_status status = LO_OK;
     if (study->design.kind == LO_DESIGN_LEAVE_ONE_OUT) {
         paired_contrast(&study->design, file, &correct, s);
+    } else if (study->design.kind == LO_DESIGN_COMPLEMENTARY) {
+        status = lo_pairs_contrast(&s->mask, &correct, file->use, s->value, s->error, NULL);
     } else {
         status = lo_contrast(&s->mask, &correct, file->use, s->value, s->error, NULL);
     }

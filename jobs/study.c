@@ -202,29 +202,14 @@ static int64_t position_of(const lo_examples *examples, int64_t number)
     return low < examples->count && examples->index[low] == number ? low : -1;
 }
 
-lo_status lo_study_design(const lo_job *job, const lo_dataset *data, lo_design *design, int64_t **left,
-                          lo_error *err)
+/* leave_one_out: the positions of the examples that are named. */
+static lo_status read_left(const lo_job *job, const lo_dataset *data, int64_t *left, lo_error *err)
 {
-    *left = NULL;
-    const char *name = lo_job_text(job, "ensemble.design");
-    if (strcmp(name, "imported") == 0) {
-        *design = lo_design_imported(data->train.count, lo_job_int(job, "ensemble.models"));
-        return LO_OK;
-    }
-    if (strcmp(name, "leave_one_out") != 0) {
-        return lo_design_subsets(name, data->train.count, lo_job_int(job, "ensemble.models"),
-                                 lo_job_real(job, "ensemble.ratio"), (uint64_t)lo_job_int(job, "seed"),
-                                 design, err);
-    }
     const int64_t count = lo_job_length(job, "ensemble.examples");
-    *left = calloc((size_t)(count > 0 ? count : 1), sizeof(**left));
-    if (*left == NULL) {
-        return lo_fail(err, LO_INTERNAL, "no memory for %lld examples", (long long)count);
-    }
     for (int64_t i = 0; i < count; i++) {
         const int64_t number = lo_job_int_at(job, "ensemble.examples", i);
-        (*left)[i] = position_of(&data->train, number);
-        if ((*left)[i] < 0) {
+        left[i] = position_of(&data->train, number);
+        if (left[i] < 0) {
             return lo_fail(err, LO_USAGE,
                            "ensemble.examples: example %lld is not among the %lld training examples in use "
                            "(numbers %lld to "
@@ -233,6 +218,132 @@ lo_status lo_study_design(const lo_job *job, const lo_dataset *data, lo_design *
                            (long long)data->train.index[data->train.count - 1]);
         }
     }
+    return LO_OK;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a;
+    const int64_t y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The groups that the job names, ascending, each once; malloc'ed, the caller frees it. NULL: no memory. */
+static int64_t *list_groups(const lo_job *job, int64_t *groups)
+{
+    const int64_t listed = lo_job_length(job, "ensemble.groups");
+    int64_t *group = calloc((size_t)listed + 1, sizeof(*group));
+    int64_t count = 0;
+    for (int64_t i = 0; group != NULL && i < listed; i++) {
+        group[count] = lo_job_int_at(job, "ensemble.groups", i);
+        count += group[count] >= 0;
+    }
+    *groups = 0;
+    if (group == NULL) {
+        return NULL;
+    }
+    qsort(group, (size_t)count, sizeof(*group), compare_numbers);
+    for (int64_t i = 0; i < count; i++) {
+        if (i == 0 || group[i] != group[*groups - 1]) {
+            group[(*groups)++] = group[i];
+        }
+    }
+    return group;
+}
+
+/* leave_group_out: the group of each training example in use, as its place among the groups that are named.
+ */
+static lo_status read_groups(const lo_job *job, const lo_examples *train, const int64_t *name, int64_t groups,
+                             int64_t *group, lo_error *err)
+{
+    const int64_t listed = lo_job_length(job, "ensemble.groups");
+    int64_t *members = calloc((size_t)groups + 1, sizeof(*members));
+    lo_status status =
+        members != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory for %lld groups", (long long)groups);
+    for (int64_t i = 0; i < train->count && status == LO_OK; i++) {
+        const int64_t number = train->index[i];
+        if (number >= listed) {
+            status =
+                lo_fail(err, LO_USAGE,
+                        "ensemble.groups: found %lld numbers; needed is one for each training example of "
+                        "the source files, and example %lld is in use",
+                        (long long)listed, (long long)number);
+            break;
+        }
+        const int64_t own = lo_job_int_at(job, "ensemble.groups", number);
+        const int64_t *found = bsearch(&own, name, (size_t)groups, sizeof(*name), compare_numbers);
+        group[i] = found != NULL ? found - name : -1;
+        if (found != NULL) {
+            members[group[i]]++;
+        }
+    }
+    for (int64_t g = 0; g < groups && status == LO_OK; g++) {
+        if (members[g] == 0) {
+            status = lo_fail(err, LO_USAGE,
+                             "ensemble.groups: group %lld has none of the %lld training examples in use "
+                             "(after limit and validation); allowed are groups with some: give its examples "
+                             "-1",
+                             (long long)name[g], (long long)train->count);
+        }
+    }
+    free(members);
+    return status;
+}
+
+static lo_status make_leave_group_out(const lo_job *job, const lo_dataset *data, lo_design *design,
+                                      int64_t *group, lo_error *err)
+{
+    int64_t groups;
+    int64_t *name = list_groups(job, &groups);
+    lo_status status = name != NULL ? read_groups(job, &data->train, name, groups, group, err)
+                                    : lo_fail(err, LO_INTERNAL, "no memory for the list of groups");
+    free(name);
+    return status != LO_OK ? status
+                           : lo_design_leave_group_out(data->train.count, group, groups,
+                                                       lo_job_int(job, "ensemble.seeds"), design, err);
+}
+
+int64_t lo_study_planned(const lo_job *job)
+{
+    if (!lo_job_has(job, "ensemble")) {
+        return 0;
+    }
+    const char *name = lo_job_text(job, "ensemble.design");
+    if (strcmp(name, "leave_one_out") == 0) {
+        return (lo_job_length(job, "ensemble.examples") + 1) * lo_job_int(job, "ensemble.seeds");
+    }
+    if (strcmp(name, "leave_group_out") == 0) {
+        int64_t groups;
+        free(list_groups(job, &groups));
+        return (groups + 1) * lo_job_int(job, "ensemble.seeds");
+    }
+    return lo_job_int(job, "ensemble.models");
+}
+
+lo_status lo_study_design(const lo_job *job, const lo_dataset *data, lo_design *design, int64_t **left,
+                          lo_error *err)
+{
+    *left = NULL;
+    const char *name = lo_job_text(job, "ensemble.design");
+    const bool one = strcmp(name, "leave_one_out") == 0;
+    if (strcmp(name, "imported") == 0) {
+        *design = lo_design_imported(data->train.count, lo_job_int(job, "ensemble.models"));
+        return LO_OK;
+    }
+    if (!one && strcmp(name, "leave_group_out") != 0) {
+        return lo_design_subsets(name, data->train.count, lo_job_int(job, "ensemble.models"),
+                                 lo_job_real(job, "ensemble.ratio"), (uint64_t)lo_job_int(job, "seed"),
+                                 design, err);
+    }
+    const int64_t count = one ? lo_job_length(job, "ensemble.examples") : data->train.count;
+    *left = calloc((size_t)count + 1, sizeof(**left));
+    if (*left == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for %lld examples", (long long)count);
+    }
+    if (!one) {
+        return make_leave_group_out(job, data, design, *left, err);
+    }
+    LO_TRY(read_left(job, data, *left, err));
     return lo_design_leave_one_out(data->train.count, *left, count, lo_job_int(job, "ensemble.seeds"), design,
                                    err);
 }

@@ -22,7 +22,7 @@ typedef struct lo_study {
     lo_dataset data;
     bool has_ensemble;
     lo_design design;
-    int64_t *left; /* owned: positions that leave_one_out leaves out */
+    int64_t *left; /* owned: positions that leave_one_out leaves out, or groups of leave_group_out */
     int64_t given_up;
     bool accepted; /* this job is the study's, so what becomes of the run is the study's state */
     bool left_to_others;
@@ -66,9 +66,14 @@ lo_model_spec lo_study_model_spec(const lo_job *job);
 lo_recipe lo_study_recipe(const lo_job *job);
 
 /* The ensemble's design over the prepared data. *left (owned by the caller) takes the positions for
- * leave_one_out. Errors: LO_USAGE, also for an example number that is not in the training set in use. */
+ * leave_one_out, the group of every example for leave_group_out. Errors: LO_USAGE, also for an example number
+ * that is not in the training set in use, and a group without an example there. */
 lo_status lo_study_design(const lo_job *job, const lo_dataset *data, lo_design *design, int64_t **left,
                           lo_error *err);
+
+/* Models of the job's ensemble, as the design has them, without looking at the data; 0 without an ensemble.
+ */
+int64_t lo_study_planned(const lo_job *job);
 
 /* Are the classes named all, if any is? Errors: LO_USAGE. */
 lo_status lo_study_check_names(const lo_job *job, int32_t classes, lo_error *err);

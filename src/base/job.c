@@ -468,6 +468,17 @@ static lo_status check_checkpoints(const reader *r)
     return check_distinct(r, "originals.checkpoints");
 }
 
+/* What a model without a group does to a test example is no example's influence. */
+static lo_status check_influence(const reader *r)
+{
+    return lo_job_has(r->job, "influence") &&
+                   strcmp(lo_job_text(r->job, "ensemble.design"), "leave_group_out") == 0
+               ? lo_fail_at(r->in.err, r->places[lo_key_find("influence")],
+                            "influence: found with ensemble.design: leave_group_out, whose models lack whole "
+                            "groups, never one example; allowed: with the other designs")
+               : LO_OK;
+}
+
 /* Rules that take more than one key. Those that need the data are checked where the data are. */
 static lo_status check_rules(const reader *r)
 {
@@ -484,6 +495,7 @@ static lo_status check_rules(const reader *r)
                 from_ensemble[k]);
         }
     }
+    LO_TRY(check_influence(r));
     LO_TRY(check_augment(r));
     LO_TRY(check_checkpoints(r));
     LO_TRY(check_distinct(r, "train.schedule.milestones"));

@@ -176,23 +176,32 @@ static const lo_key table[] = {
 
     SECTION("ensemble", OPTIONAL,
             .help = "Stage: trains many models, each on a part of the training examples."),
-    CHOICE("ensemble.design", "balanced", "random balanced leave_one_out imported", LO_KEYS_ENSEMBLE,
-           .help = "Who trains on what: random subsets, subsets balanced in blocks of models, all but one "
-                   "example, or, made elsewhere, what leaveout import brings."),
+    CHOICE("ensemble.design", "balanced",
+           "random balanced complementary bernoulli leave_one_out leave_group_out imported", LO_KEYS_ENSEMBLE,
+           .help =
+               "Who trains on what: random subsets, subsets balanced in blocks of models, pairs of disjoint "
+               "halves, each example by a draw of its own, all but one example, all but one group, or, "
+               "made elsewhere, what leaveout import brings."),
     INT("ensemble.models", REQUIRED, 1, INFINITY, "models", LO_KEYS_ENSEMBLE, .grows = true,
-        .only = "ensemble.design random balanced imported",
+        .only = "ensemble.design random balanced complementary bernoulli imported",
         .help = "How many models. A finished study can be given more: the models it has are kept."),
     REAL("ensemble.ratio", "0.7", 0, 1, "share", LO_KEYS_ENSEMBLE, .open_low = true, .open_high = true,
-         .only = "ensemble.design random balanced",
+         .only = "ensemble.design random balanced bernoulli",
          .help = "Share of the training examples that a model is trained on."),
     NUMBER(LO_KEY_INTS_OR_FILE, "ensemble.examples", REQUIRED, 0, INFINITY, "", LO_KEYS_ENSEMBLE, .least = 1,
            .only = "ensemble.design leave_one_out",
            .help = "Which examples to leave out, by their numbers (from 0) in the source files."),
     INT("ensemble.seeds", "3", 1, INFINITY, "seeds", LO_KEYS_ENSEMBLE, .grows = true,
-        .only = "ensemble.design leave_one_out",
-        .help = "Trainings without each example, and with all of them. A finished study can be given more."),
+        .only = "ensemble.design leave_one_out leave_group_out",
+        .help =
+            "Trainings without each example or group, and with all of them. A finished study can be given "
+            "more."),
     INT("ensemble.keep_models", "0", 0, INFINITY, "models", LO_KEYS_NONE,
         .help = "Keep the weights of the first so many models, as models/NUMBER.safetensors."),
+    NUMBER(LO_KEY_INTS_OR_FILE, "ensemble.groups", REQUIRED, -1, INFINITY, "", LO_KEYS_ENSEMBLE, .least = 1,
+           .only = "ensemble.design leave_group_out",
+           .help = "The group of each training example of the source files in their order; -1: none. Each "
+                   "group that is named is left out as a whole."),
 
     OTHER(
         LO_KEY_NAMES, "scores", "[]", LO_KEYS_SCORES, .choices = "memorization cscore", .grows = true,

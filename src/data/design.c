@@ -6,6 +6,27 @@
 
 enum { MAX_BLOCK = 100 };
 
+const char *lo_design_name(lo_design_kind kind)
+{
+    switch (kind) {
+    case LO_DESIGN_RANDOM:
+        return "random";
+    case LO_DESIGN_BALANCED:
+        return "balanced";
+    case LO_DESIGN_LEAVE_ONE_OUT:
+        return "leave_one_out";
+    case LO_DESIGN_IMPORTED:
+        return "imported";
+    case LO_DESIGN_COMPLEMENTARY:
+        return "complementary";
+    case LO_DESIGN_BERNOULLI:
+        return "bernoulli";
+    case LO_DESIGN_LEAVE_GROUP_OUT:
+        return "leave_group_out";
+    }
+    return "unknown";
+}
+
 /* Slack for ratios that are whole numbers of examples or models but for rounding: 0.7 * 10 is one. */
 static const double whole_slack = 1e-9;
 
@@ -59,6 +80,33 @@ static lo_status make_balanced(lo_design *design, lo_error *err)
     return LO_OK;
 }
 
+/* Every model draws every example by itself, so that one may have none or all: so rarely that it does not
+ * happen. */
+static lo_status make_bernoulli(lo_design *design, lo_error *err)
+{
+    const double most = 1e-9;
+    const double n = (double)design->n;
+    const double chance = pow(1 - design->ratio, n) + pow(design->ratio, n);
+    return chance <= most ? LO_OK
+                          : lo_fail(err, LO_USAGE,
+                                    "ensemble.ratio: %g of %lld examples, each by itself, leaves a model "
+                                    "with none or with all at a chance of %.2g, allowed at most %g; the "
+                                    "random design has no such models",
+                                    design->ratio, (long long)design->n, chance, most);
+}
+
+static lo_status make_complementary(lo_design *design, lo_error *err)
+{
+    design->ratio = 0.5;
+    design->block = 2;
+    return design->models % 2 == 0
+               ? LO_OK
+               : lo_fail(err, LO_USAGE,
+                         "ensemble.models: found %lld; the complementary design trains pairs of models, "
+                         "allowed: an even number",
+                         (long long)design->models);
+}
+
 lo_status lo_design_subsets(const char *name, int64_t n, int64_t models, double ratio, uint64_t seed,
                             lo_design *out, lo_error *err)
 {
@@ -74,6 +122,10 @@ lo_status lo_design_subsets(const char *name, int64_t n, int64_t models, double 
     if (models < 1) {
         return lo_fail(err, LO_USAGE, "ensemble.models: found %lld, allowed 1 or more", (long long)models);
     }
+    if (strcmp(name, "complementary") == 0) {
+        out->kind = LO_DESIGN_COMPLEMENTARY;
+        return make_complementary(out, err);
+    }
     if (!(ratio > 0.0 && ratio < 1.0)) {
         return lo_fail(err, LO_USAGE, "ensemble.ratio: found %g, allowed above 0 and below 1", ratio);
     }
@@ -85,7 +137,12 @@ lo_status lo_design_subsets(const char *name, int64_t n, int64_t models, double 
         out->kind = LO_DESIGN_BALANCED;
         return make_balanced(out, err);
     }
-    return lo_fail(err, LO_USAGE, "ensemble.design: found %s, allowed random or balanced", name);
+    if (strcmp(name, "bernoulli") == 0) {
+        out->kind = LO_DESIGN_BERNOULLI;
+        return make_bernoulli(out, err);
+    }
+    return lo_fail(err, LO_USAGE,
+                   "ensemble.design: found %s, allowed random, balanced, bernoulli or complementary", name);
 }
 
 /* Every position is one of 0 .. n-1, and named once. */
@@ -113,15 +170,24 @@ static lo_status check_left(int64_t n, const int64_t *left, int64_t left_count, 
     return status;
 }
 
+/* What leave_one_out and leave_group_out have in common: for each seed a twin and left_count models. */
+static lo_status make_left_out(lo_design *design, lo_error *err)
+{
+    const int64_t most = INT64_MAX / (design->left_count + 1);
+    if (design->seeds < 1 || design->seeds > most) {
+        return lo_fail(err, LO_USAGE, "ensemble.seeds: found %lld, allowed 1 to %lld",
+                       (long long)design->seeds, (long long)most);
+    }
+    design->block = design->left_count + 1;
+    design->models = design->block * design->seeds;
+    return LO_OK;
+}
+
 lo_status lo_design_leave_one_out(int64_t n, const int64_t *left, int64_t left_count, int64_t seeds,
                                   lo_design *out, lo_error *err)
 {
-    *out = (lo_design){.kind = LO_DESIGN_LEAVE_ONE_OUT,
-                       .n = n,
-                       .block = 1,
-                       .left = left,
-                       .left_count = left_count,
-                       .seeds = seeds};
+    *out = (lo_design){
+        .kind = LO_DESIGN_LEAVE_ONE_OUT, .n = n, .left = left, .left_count = left_count, .seeds = seeds};
     if (n < 2 || n > max_examples) {
         return lo_fail(err, LO_USAGE, "ensemble: found %lld training examples, allowed 2 to %lld",
                        (long long)n, (long long)max_examples);
@@ -130,30 +196,73 @@ lo_status lo_design_leave_one_out(int64_t n, const int64_t *left, int64_t left_c
         return lo_fail(err, LO_USAGE, "ensemble.examples: found none, allowed 1 to %lld", (long long)n);
     }
     LO_TRY(check_left(n, left, left_count, err));
-    const int64_t most = INT64_MAX / (left_count + 1);
-    if (seeds < 1 || seeds > most) {
-        return lo_fail(err, LO_USAGE, "ensemble.seeds: found %lld, allowed 1 to %lld", (long long)seeds,
-                       (long long)most);
+    return make_left_out(out, err);
+}
+
+/* Every group has members, and none has them all. */
+static lo_status check_groups(int64_t n, const int64_t *group, int64_t groups, lo_error *err)
+{
+    int64_t *members = calloc((size_t)groups, sizeof(*members));
+    if (members == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory to check %lld groups", (long long)groups);
     }
-    out->models = (left_count + 1) * seeds;
-    return LO_OK;
+    lo_status status = LO_OK;
+    for (int64_t i = 0; i < n && status == LO_OK; i++) {
+        if (group[i] < -1 || group[i] >= groups) {
+            status =
+                lo_fail(err, LO_USAGE, "ensemble.groups: position %lld is in group %lld, allowed -1 to %lld",
+                        (long long)i, (long long)group[i], (long long)groups - 1);
+        } else if (group[i] >= 0) {
+            members[group[i]]++;
+        }
+    }
+    for (int64_t g = 0; g < groups && status == LO_OK; g++) {
+        if (members[g] < 1 || members[g] >= n) {
+            status = lo_fail(err, LO_USAGE,
+                             "ensemble.groups: number %lld of the groups has %lld of the %lld training "
+                             "examples in use, allowed 1 to %lld",
+                             (long long)g, (long long)members[g], (long long)n, (long long)n - 1);
+        }
+    }
+    free(members);
+    return status;
+}
+
+lo_status lo_design_leave_group_out(int64_t n, const int64_t *group, int64_t groups, int64_t seeds,
+                                    lo_design *out, lo_error *err)
+{
+    *out = (lo_design){
+        .kind = LO_DESIGN_LEAVE_GROUP_OUT, .n = n, .group = group, .left_count = groups, .seeds = seeds};
+    if (n < 2 || n > max_examples) {
+        return lo_fail(err, LO_USAGE, "ensemble: found %lld training examples, allowed 2 to %lld",
+                       (long long)n, (long long)max_examples);
+    }
+    if (groups < 1 || groups > n) {
+        return lo_fail(err, LO_USAGE, "ensemble.groups: found %lld groups, allowed 1 to %lld",
+                       (long long)groups, (long long)n);
+    }
+    LO_TRY(check_groups(n, group, groups, err));
+    return make_left_out(out, err);
 }
 
 /* One model of a design, ready to be asked about its examples. */
 typedef struct view {
     const lo_design *design;
-    lo_permutation permutation; /* random: of the model; balanced: of its block of models */
-    uint64_t block_number;      /* balanced */
-    uint32_t turn;              /* balanced: which model of its block this is */
-    uint64_t full;              /* balanced: groups of `block` examples */
-    uint32_t rest;              /* balanced: examples of one more, smaller group; 0: there is none */
-    const uint8_t *place; /* balanced: place_in_group of every group, or NULL to compute each when asked */
-    int64_t left;         /* leave_one_out: the position left out, or -1 */
+    lo_permutation
+        permutation; /* random: of the model; balanced: of its block of models; complementary: of its pair */
+    uint64_t block_number; /* balanced */
+    uint32_t turn;         /* balanced: which model of its block this is */
+    uint64_t full;         /* balanced: groups of `block` examples */
+    uint32_t rest;         /* balanced: examples of one more, smaller group; 0: there is none */
+    const uint8_t *place;  /* balanced: place_in_group of every group, or NULL to compute each when asked */
+    int64_t left;          /* leave_one_out: the position left out; leave_group_out: the group; -1: nothing */
+    uint64_t model;        /* bernoulli, complementary */
+    uint64_t threshold;    /* bernoulli: of 2^32 */
 } view;
 
 static view view_make(const lo_design *design, int64_t model)
 {
-    view v = {.design = design, .left = -1};
+    view v = {.design = design, .left = -1, .model = (uint64_t)model};
     switch (design->kind) {
     case LO_DESIGN_RANDOM:
         v.permutation = lo_permutation_make(design->random, (uint64_t)model, (uint64_t)design->n);
@@ -166,10 +275,19 @@ static view view_make(const lo_design *design, int64_t model)
         v.permutation = lo_permutation_make(design->random, v.block_number, (uint64_t)design->n);
         break;
     case LO_DESIGN_LEAVE_ONE_OUT: {
-        const int64_t within = model % (design->left_count + 1);
+        const int64_t within = model % design->block;
         v.left = within > 0 ? design->left[within - 1] : -1;
         break;
     }
+    case LO_DESIGN_LEAVE_GROUP_OUT:
+        v.left = model % design->block - 1;
+        break;
+    case LO_DESIGN_COMPLEMENTARY:
+        v.permutation = lo_permutation_make(design->random, (uint64_t)(model / 2), (uint64_t)design->n);
+        break;
+    case LO_DESIGN_BERNOULLI:
+        v.threshold = (uint64_t)llround(design->ratio * 4294967296.0);
+        break;
     case LO_DESIGN_IMPORTED:
         break;
     }
@@ -219,6 +337,22 @@ static inline bool in_balanced(const view *v, uint64_t example)
     return distance < (uint32_t)design->block_in;
 }
 
+/* One of four numbers of the counter (model, example / 4). */
+static inline bool in_bernoulli(const view *v, uint64_t example)
+{
+    uint32_t word[4];
+    lo_random_u32x4(v->design->random, v->model, example / 4, word);
+    return word[example % 4] < v->threshold;
+}
+
+/* The even model of a pair has the examples that the pair's permutation puts into the first half, floor(n /
+ * 2) of them, and the odd one the others. */
+static inline bool in_half(const view *v, uint64_t example)
+{
+    const bool first = lo_permutation_at(&v->permutation, example) < v->permutation.n / 2;
+    return first == (v->model % 2 == 0);
+}
+
 static inline bool view_in(const view *v, int64_t example)
 {
     switch (v->design->kind) {
@@ -228,6 +362,12 @@ static inline bool view_in(const view *v, int64_t example)
         return in_balanced(v, (uint64_t)example);
     case LO_DESIGN_LEAVE_ONE_OUT:
         return example != v->left;
+    case LO_DESIGN_LEAVE_GROUP_OUT:
+        return v->left < 0 || v->design->group[example] != v->left;
+    case LO_DESIGN_COMPLEMENTARY:
+        return in_half(v, (uint64_t)example);
+    case LO_DESIGN_BERNOULLI:
+        return in_bernoulli(v, (uint64_t)example);
     case LO_DESIGN_IMPORTED:
         break;
     }
@@ -283,10 +423,37 @@ void lo_design_mask(const lo_design *design, int64_t model, uint8_t *bits)
 
 uint64_t lo_design_model_seed(const lo_design *design, int64_t model)
 {
-    if (design->kind == LO_DESIGN_LEAVE_ONE_OUT) {
-        return (uint64_t)(model / (design->left_count + 1));
+    switch (design->kind) {
+    case LO_DESIGN_LEAVE_ONE_OUT:
+    case LO_DESIGN_LEAVE_GROUP_OUT:
+    case LO_DESIGN_COMPLEMENTARY:
+        return (uint64_t)(model / design->block);
+    case LO_DESIGN_RANDOM:
+    case LO_DESIGN_BALANCED:
+    case LO_DESIGN_BERNOULLI:
+    case LO_DESIGN_IMPORTED:
+        break;
     }
     return (uint64_t)model;
+}
+
+int64_t lo_design_pairs(const lo_design *design, int64_t models, int64_t pair, int64_t *a, int64_t *b)
+{
+    const bool twins = design->kind == LO_DESIGN_LEAVE_ONE_OUT || design->kind == LO_DESIGN_LEAVE_GROUP_OUT;
+    if (!twins && design->kind != LO_DESIGN_COMPLEMENTARY) {
+        return 0;
+    }
+    /* The first model of a block is compared with each of the others. */
+    const int64_t others = design->block - 1;
+    const int64_t first = pair / others * design->block;
+    if (a != NULL) {
+        *a = first;
+    }
+    if (b != NULL) {
+        *b = first + 1 + pair % others;
+    }
+    const int64_t rest = models % design->block;
+    return models / design->block * others + (rest > 1 ? rest - 1 : 0);
 }
 
 lo_design lo_design_imported(int64_t n, int64_t models)

@@ -73,12 +73,27 @@ static void test_three_ways_agree(void **state)
         lo_design out;
         lo_error err = {""};
         assert_int_equal(lo_design_leave_one_out(n, left, 3, 2, &out, &err), LO_OK);
+        const lo_design halves = subsets("complementary", n, 20, 0.5, s);
+        int64_t *group = malloc((size_t)n * sizeof(*group));
+        assert_non_null(group);
+        for (int64_t i = 0; i < n; i++) {
+            group[i] = i % 3 - 1;
+        }
+        lo_design groups;
+        assert_int_equal(lo_design_leave_group_out(n, group, 2, 3, &groups, &err), LO_OK);
         for (int64_t k = 0; k < 8; k++) {
+            assert_one_answer(&halves, k);
+            assert_one_answer(&groups, k);
+            if (n >= 63) {
+                const lo_design each = subsets("bernoulli", n, 20, 0.6, s);
+                assert_one_answer(&each, k);
+            }
             assert_one_answer(&random, k);
             assert_one_answer(&balanced, k);
             assert_one_answer(&fine, k);
             assert_one_answer(&out, k);
         }
+        free(group);
     }
 }
 
@@ -288,13 +303,13 @@ static void test_balanced_shuffles_are_uniform(void **state)
 static void test_growth_keeps_models(void **state)
 {
     (void)state;
-    const char *const names[] = {"random", "balanced"};
+    const char *const names[] = {"random", "balanced", "complementary", "bernoulli"};
     uint8_t few[23];
     uint8_t many[23];
-    for (int d = 0; d < 2; d++) {
-        const lo_design small = subsets(names[d], 181, 7, 0.7, 4);
+    for (int d = 0; d < 4; d++) {
+        const lo_design small = subsets(names[d], 181, 8, 0.7, 4);
         const lo_design large = subsets(names[d], 181, 1000, 0.7, 4);
-        for (int64_t k = 0; k < 7; k++) {
+        for (int64_t k = 0; k < 8; k++) {
             lo_design_mask(&small, k, few);
             lo_design_mask(&large, k, many);
             assert_memory_equal(few, many, sizeof(few));
@@ -352,6 +367,123 @@ static void test_leave_one_out_twins(void **state)
     }
 }
 
+/* The halves of a pair have nothing in common and leave nothing out; the first of all pairs of four of six
+ * examples is any of the choose(6, 3) = 20 halves alike, and pairs are independent of each other. */
+static void test_complementary_halves(void **state)
+{
+    (void)state;
+    enum { N = 6, PAIRS = 8000 };
+    const lo_design d = subsets("complementary", N, 2 * PAIRS, 0.3, 31);
+    assert_true(d.ratio == 0.5 && d.block == 2);
+    static int half[1 << N];
+    static int next[2][2]; /* is example 0 in this pair's first half, and in the next one's? */
+    unsigned before = 0;
+    for (int64_t pair = 0; pair < PAIRS; pair++) {
+        unsigned in[2] = {0, 0};
+        for (int m = 0; m < 2; m++) {
+            uint8_t flag[N];
+            assert_int_equal(flags_of(&d, 2 * pair + m, flag), N / 2);
+            for (int i = 0; i < N; i++) {
+                in[m] |= (unsigned)flag[i] << i;
+            }
+        }
+        assert_int_equal(in[0] & in[1], 0);
+        assert_int_equal(in[0] | in[1], (1U << N) - 1);
+        half[in[0]]++;
+        next[before & 1][in[0] & 1] += pair > 0;
+        before = in[0];
+        assert_int_equal(lo_design_model_seed(&d, 2 * pair), pair);
+        assert_int_equal(lo_design_model_seed(&d, 2 * pair + 1), pair);
+    }
+    double chi = 0.0;
+    for (unsigned s = 0; s < 1U << N; s++) {
+        const double expected = __builtin_popcount(s) == N / 2 ? PAIRS / 20.0 : 0.0;
+        assert_true(expected > 0.0 || half[s] == 0);
+        chi += expected > 0.0 ? (half[s] - expected) * (half[s] - expected) / expected : 0.0;
+    }
+    assert_true((chi - 19.0) / sqrt(2.0 * 19.0) < 5.0);
+    for (int a = 0; a < 4; a++) {
+        assert_true(fabs(next[a / 2][a % 2] - PAIRS / 4.0) < 5.0 * sqrt(PAIRS * 3.0 / 16.0));
+    }
+    /* An odd number of examples: floor and ceil. */
+    const lo_design odd = subsets("complementary", 13, 4, 0.5, 2);
+    uint8_t flag[13];
+    assert_int_equal(flags_of(&odd, 2, flag), 6);
+    assert_int_equal(flags_of(&odd, 3, flag), 7);
+}
+
+/* All 2^6 patterns of three examples in two models are as likely as independent draws make them; sizes spread
+ * like a binomial's. */
+static void test_bernoulli_is_independent(void **state)
+{
+    (void)state;
+    enum { N = 101, MODELS = 20000 };
+    const double ratio = 0.7;
+    const lo_design d = subsets("bernoulli", N, MODELS, ratio, 41);
+    static int pattern[64];
+    uint8_t flag[N];
+    double sizes = 0.0;
+    double squares = 0.0;
+    unsigned seen = 0;
+    for (int64_t k = 0; k < MODELS; k++) {
+        const double size = (double)flags_of(&d, k, flag);
+        sizes += size;
+        squares += (size - N * ratio) * (size - N * ratio);
+        /* 40 and 41 share a block of four numbers, 97 has another. */
+        seen = (seen << 3 | (unsigned)(flag[40] | flag[41] << 1 | flag[97] << 2)) & 63U;
+        pattern[seen] += k % 2 == 1;
+    }
+    assert_true(fabs(sizes / MODELS - N * ratio) < 5.0 * sqrt(N * ratio * (1 - ratio) / MODELS));
+    assert_true(fabs(squares / MODELS / (N * ratio * (1 - ratio)) - 1.0) < 5.0 * sqrt(2.0 / MODELS));
+    double chi = 0.0;
+    for (unsigned p = 0; p < 64; p++) {
+        const int in = __builtin_popcount(p);
+        const double expected = MODELS / 2.0 * pow(ratio, in) * pow(1 - ratio, 6 - in);
+        chi += (pattern[p] - expected) * (pattern[p] - expected) / expected;
+    }
+    assert_true((chi - 63.0) / sqrt(2.0 * 63.0) < 5.0);
+}
+
+static void test_leave_group_out_twins(void **state)
+{
+    (void)state;
+    const int64_t group[] = {1, -1, 0, 2, 1, 0, -1, 1, 2, 0};
+    lo_design d;
+    lo_error err = {""};
+    assert_int_equal(lo_design_leave_group_out(10, group, 3, 2, &d, &err), LO_OK);
+    assert_int_equal(d.models, 8);
+    for (int64_t k = 0; k < d.models; k++) {
+        uint8_t flag[10];
+        (void)flags_of(&d, k, flag);
+        for (int i = 0; i < 10; i++) {
+            assert_int_equal(flag[i], k % 4 == 0 || group[i] != k % 4 - 1);
+        }
+        assert_int_equal(lo_design_model_seed(&d, k), k / 4);
+    }
+    int64_t a;
+    int64_t b;
+    assert_int_equal(lo_design_pairs(&d, 8, 4, &a, &b), 6);
+    assert_true(a == 4 && b == 6);
+    assert_int_equal(lo_design_pairs(&d, 5, 0, &a, &b), 3);
+    assert_int_equal(lo_design_pairs(&d, 6, 3, &a, &b), 4);
+    assert_true(a == 4 && b == 5);
+    const lo_design halves = subsets("complementary", 9, 6, 0.5, 2);
+    assert_int_equal(lo_design_pairs(&halves, 6, 2, &a, &b), 3);
+    assert_true(a == 4 && b == 5);
+    const lo_design balanced = subsets("balanced", 20, 10, 0.5, 2);
+    assert_int_equal(lo_design_pairs(&balanced, 10, 0, NULL, NULL), 0);
+}
+
+static void refuse_groups(int64_t n, const int64_t *group, int64_t groups, int64_t seeds, const char *word)
+{
+    lo_design d;
+    lo_error err = {""};
+    assert_int_equal(lo_design_leave_group_out(n, group, groups, seeds, &d, &err), LO_USAGE);
+    if (strstr(err.text, word) == NULL) {
+        fail_msg("\"%s\" lacks \"%s\"", err.text, word);
+    }
+}
+
 static void refuse_subsets(const char *name, int64_t n, int64_t models, double ratio, const char *word)
 {
     lo_design d;
@@ -377,6 +509,13 @@ static void test_refusals(void **state)
     (void)state;
     refuse_subsets("latin", 100, 10, 0.5, "ensemble.design: found latin");
     refuse_subsets("random", 100, 0, 0.5, "ensemble.models: found 0");
+    refuse_subsets("complementary", 100, 7, 0.5, "ensemble.models: found 7");
+    refuse_subsets("bernoulli", 20, 7, 0.5, "none or with all at a chance of 1.9e-06");
+    refuse_groups(4, (const int64_t[]){0, 1, 2, -1}, 2, 1, "position 2 is in group 2, allowed -1 to 1");
+    refuse_groups(4, (const int64_t[]){0, 2, 2, -1}, 3, 1, "number 1 of the groups has 0 of the 4");
+    refuse_groups(4, (const int64_t[]){0, 0, 0, 0}, 1, 1, "number 0 of the groups has 4 of the 4");
+    refuse_groups(4, (const int64_t[]){0, 0, 1, -1}, 0, 1, "found 0 groups, allowed 1 to 4");
+    refuse_groups(4, (const int64_t[]){0, 0, 1, -1}, 2, 0, "ensemble.seeds: found 0");
     const double bad[] = {0.0, 1.0, -0.1, 1.5, (double)NAN, (double)INFINITY};
     for (size_t r = 0; r < sizeof(bad) / sizeof(bad[0]); r++) {
         refuse_subsets("random", 100, 10, bad[r], "ensemble.ratio: found");
@@ -410,6 +549,9 @@ int main(void)
         cmocka_unit_test(test_growth_keeps_models),
         cmocka_unit_test(test_seeds_and_models_differ),
         cmocka_unit_test(test_leave_one_out_twins),
+        cmocka_unit_test(test_complementary_halves),
+        cmocka_unit_test(test_bernoulli_is_independent),
+        cmocka_unit_test(test_leave_group_out_twins),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -164,6 +164,12 @@ static const error_case whole_cases[] = {
      "job.yaml:5: ensemble.examples: found a list of 0", "at least 1"},
     {DATA MODEL "ensemble:\n  design: leave_one_out\n  examples: 12\n",
      "job.yaml:5: ensemble.examples: found '12'", "a list of whole numbers"},
+    {DATA MODEL "ensemble:\n  design: leave_group_out\n", "job.yaml:3: ensemble.groups: is missing",
+     "at least 1 of them"},
+    {DATA MODEL "ensemble:\n  design: complementary\n  models: 4\n  ratio: 0.5\n",
+     "job.yaml:6: ensemble.ratio: found with ensemble.design: complementary", "random balanced bernoulli"},
+    {DATA MODEL "ensemble: {design: leave_group_out, groups: [0]}\ninfluence: {}\n",
+     "job.yaml:4: influence: found with ensemble.design: leave_group_out", "with the other designs"},
     {DATA MODEL "scores: [cscore]\n", "job.yaml:3: scores: found without an ensemble", "ensemble"},
     {DATA MODEL "\ninfluence: {}\n", "job.yaml:4: influence: found without an ensemble", "ensemble"},
     {DATA MODEL "a: 1\n", "job.yaml:3: a: unknown key; allowed here: seed, reproducible, isa, data, model",
@@ -250,12 +256,13 @@ static const value_case value_cases[] = {
     {"ensemble", "ratio", "1", "'1'", "a number, above 0 and below 1"},
     {"ensemble", "models", "0", "'0'", "a whole number, at least 1"},
     {"ensemble", "design", "leave-one-out", "'leave-one-out' (nearest: leave_one_out)",
-     "random balanced leave_one_out"},
+     "random balanced complementary bernoulli leave_one_out leave_group_out imported"},
     {"influence", "errors", "yes", "'yes'", "true or false"},
     {"influence", "errors", "1", "'1'", "true or false"},
     {"influence", "errors", "'true'", "the quoted text 'true'", "true or false"},
     {"influence", "top", "-1", "'-1'", "a whole number, at least 0"},
-    {"attribution", "methods", "[alo, shapley]", "'shapley'", "ridge_loo kernel_ridge_loo alo certified_loo ggn"},
+    {"attribution", "methods", "[alo, shapley]", "'shapley'",
+     "ridge_loo kernel_ridge_loo alo certified_loo ggn"},
     {"attribution", "targets", "tests", "'tests' (nearest: test)", "test train none"},
     {"attribution", "penalty", "-1", "'-1'", "a number, at least 0"},
     {"attribution", "groups", "[-2]", "'-2'", "a list of whole numbers, each at least -1"},
@@ -543,6 +550,7 @@ static void the_effective_job_reads_back(void **state)
         DATA MODEL "train: {schedule: {name: step, milestones: [7, 2], warmup_epochs: 0.5}}\n",
         DATA MODEL "train: {schedule: {name: one_cycle, peak: 0.25}}\n",
         DATA "model: {preset: linear}\nensemble: {design: leave_one_out, examples: [3, 1, 2], seeds: 9}\n",
+        DATA MODEL "ensemble: {design: leave_group_out, groups: [0, -1, 4], seeds: 2}\n",
         "seed: 9223372036854775807\n"
         "data:\n"
         "  format: idx\n"
@@ -679,6 +687,7 @@ static const struct {
     {"influence.top", "5", "I", NULL},
     {"influence.errors", "false", "I", NULL},
     {"ensemble.keep_models", "5", "", NULL},
+    {"ensemble.groups", "[0, 0, 1]", "ESI", "leave_group_out"},
     {"originals.seeds", "5", "", "originals={}"},
     {"originals.checkpoints", "[1, 2]", "O", "originals={}"},
     {"originals.log", "true", "O", "originals={}"},
@@ -699,6 +708,9 @@ static const struct {
 static const char left_out[] =
     "seed: 7\n" DATA MODEL "ensemble: {design: leave_one_out, examples: [1, 2]}\ninfluence: {}\n";
 
+static const char groups_out[] =
+    "seed: 7\n" DATA MODEL "ensemble: {design: leave_group_out, groups: [0, 1, 1]}\nscores: [cscore]\n";
+
 static void digests_change_with_their_keys(void **state)
 {
     (void)state;
@@ -711,8 +723,9 @@ static void digests_change_with_their_keys(void **state)
         char override[256];
         (void)snprintf(override, sizeof(override), "%s=%s", changes[i].path, changes[i].other);
         const char *needs = changes[i].needs != NULL ? changes[i].needs : "seed=7";
-        const bool leaves_out = strcmp(needs, "leave_one_out") == 0;
-        const char *text = leaves_out ? left_out : base;
+        const bool groups = strcmp(needs, "leave_group_out") == 0;
+        const bool leaves_out = groups || strcmp(needs, "leave_one_out") == 0;
+        const char *text = groups ? groups_out : leaves_out ? left_out : base;
         const char *set[2] = {leaves_out ? "seed=7" : needs, override};
         lo_job *before = parse_with(text, set, 1);
         lo_job *after = parse_with(text, set, 2);
