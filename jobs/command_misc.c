@@ -8,6 +8,7 @@
 #include "jobs/study.h"
 #include "nn/bench.h"
 #include "score/scores.h"
+#include "unlearn/methods.h"
 
 #include <hdf5.h>
 #include <mpi.h>
@@ -65,6 +66,10 @@ lo_status lo_command_methods(const lo_command_line *line, lo_error *err)
     }
     for (int i = 0; i < lo_attribution_count(); i++) {
         (void)printf("attribution %s %s\n", lo_attribution_at(i)->name, lo_attribution_at(i)->description);
+    }
+    for (int i = 0; i < lo_unlearn_method_count(); i++) {
+        (void)printf("unlearning %s %s\n", lo_unlearn_method_at(i)->name,
+                     lo_unlearn_method_at(i)->description);
     }
     return LO_OK;
 }
@@ -218,7 +223,8 @@ const lo_command lo_commands[] = {
     {"report", "DIR", "publish what is done and write report.html again", none, 1, 1, lo_command_report},
     {"export", "DIR scores|influence|models", "results as csv or npy", export_options, 2, 2,
      lo_command_export},
-    {"methods", "", "every preset, reader, score and attribution method", none, 0, 0, lo_command_methods},
+    {"methods", "", "every preset, reader, score, attribution and unlearning method", none, 0, 0,
+     lo_command_methods},
     {"verify", "DIR", "checksums and completeness of a study", none, 1, 1, lo_command_verify},
     {"compact", "DIR", "drop journal payloads that ensemble.h5 holds", none, 1, 1, lo_command_compact},
     {"bench", "train", "training throughput here", bench_options, 1, 1, lo_command_bench},

@@ -18,6 +18,7 @@ typedef enum lo_purpose {
     LO_FOR_TEST = 8,        /* the tests' own needs */
     LO_FOR_DROPOUT = 9,     /* values that dropout takes away */
     LO_FOR_PROJECTION = 10, /* random projections of gradients */
+    LO_FOR_UNLEARNING = 11, /* whatever methods of unlearning draw: see lo_use */
     LO_FOR_FORGET = 12,     /* which examples are to be forgotten */
     LO_FOR_BOOTSTRAP = 13,  /* resamples of the examples */
     LO_FOR_SPLIT = 14,      /* halves of an ensemble */

@@ -58,7 +58,7 @@ static void reserve(lo_trainer *trainer, lo_memory *memory)
     }
 }
 
-static lo_status check_recipe(const lo_recipe *recipe, lo_error *err)
+lo_status lo_recipe_check(const lo_recipe *recipe, lo_error *err)
 {
     if (recipe->batch < 1 || recipe->epochs < 0) {
         return lo_fail(err, LO_USAGE, "training with batch %d for %d epochs; batch is 1 at least, epochs 0",
@@ -80,7 +80,7 @@ lo_status lo_trainer_create(const lo_model_spec *model, const lo_recipe *recipe,
     lo_status status = LO_OK;
     lo_trainer *trainer = NULL;
     *out = NULL;
-    LO_TRY(check_recipe(recipe, err));
+    LO_TRY(lo_recipe_check(recipe, err));
     LO_TRY(lo_augment_check(&recipe->augment, dataset->shape, err));
     LO_TRY(lo_kernels_check(err));
     trainer = calloc(1, sizeof(*trainer));

@@ -5,6 +5,9 @@
 #include "nn/network.h"
 #include "nn/training.h"
 
+/* LO_USAGE for sizes that are out of range and for unknown optimizers and schedules. */
+lo_status lo_recipe_check(const lo_recipe *recipe, lo_error *err);
+
 /* The trainer's network; its weights are what the last training left. */
 lo_network *lo_trainer_network(lo_trainer *trainer);
 

@@ -7,30 +7,11 @@
 #include "base/items.h"
 #include "base/status.h"
 #include "base/tick.h"
-#include "data/dataset.h"
-#include "nn/training.h"
 #include "unlearn/pupil.h"
+#include "unlearn/request.h"
 
 #include <stdbool.h>
-#include <stdint.h>
-
-/* One request: who is to be forgotten. Positions in dataset->train, ascending, disjoint; together they are
- * what the original was trained on and is still remembered (in a sequence of requests the former forget sets
- * are in neither). */
-typedef struct lo_request {
-    const lo_dataset *dataset;
-    const char *name; /* of the forget set */
-    const uint32_t *forget, *retain;
-    int64_t forget_count, retain_count;
-    bool whole_class;    /* the forget set is all examples of some classes (for class removal) */
-    uint64_t seed;       /* the job's */
-    uint64_t run;        /* what this run's random numbers are keyed by: original, seed of the run, ... */
-    const double *score; /* [dataset->train.count], larger: more memorized (orientation applied): what rum and
-                          * others split by; NULL: none */
-} lo_request;
-
-/* Which sets a method reads. */
-enum { LO_READS_FORGET = 1, LO_READS_RETAIN = 2, LO_READS_VALIDATION = 4 };
+#include <stddef.h>
 
 typedef struct lo_unlearn_method lo_unlearn_method;
 struct lo_unlearn_method {
@@ -42,6 +23,8 @@ struct lo_unlearn_method {
     bool needs_score;        /* request->score */
     const lo_setting *settings;
     int setting_count;
+    /* NULL, or what lo_request_check says beside its own: LO_USAGE for what is wrong whatever the network. */
+    lo_status (*check)(const lo_request *request, const lo_item *settings, lo_error *err);
     /* NULL, or why it cannot treat this request or this network: text of one line, static or in `why`. */
     const char *(*inapplicable)(const lo_request *request, const lo_pupil *pupil, const lo_item *settings,
                                 char *why, size_t size);
@@ -59,7 +42,8 @@ const lo_unlearn_method *lo_unlearn_method_at(int i);
 const lo_unlearn_method *lo_unlearn_method_find(const char *name);
 
 /* Says whether a method may run: LO_USAGE, before anything is trained, for an empty forget set, one larger
- * than the retain set where the method reads that, a score that is needed and missing. */
+ * than the retain set where the method reads that, positions out of range or twice, a score that is needed
+ * and missing, and what the method's own check finds. settings were accepted. */
 lo_status lo_request_check(const lo_request *request, const lo_unlearn_method *method,
                            const lo_item *settings, lo_error *err);
 

@@ -1,5 +1,17 @@
-/* A pupil: a network that is made to forget, its teacher where a method has one, optimizer, batches, and the
- * account of what it was shown. What methods of unlearning are written in. */
+/* A pupil: a network that is made to forget, its teachers where a method has some, optimizer, batches, and
+ * the account of what it was shown. What methods of unlearning are written in:
+ *
+ *   lo_pupil_begin             the sets of a request, room for batches, evaluation or training mode
+ *   lo_feed                    batches of some examples, epoch after epoch, in a keyed order
+ *   lo_pupil_learn             forward, a loss of the whole batch's logits, backward; gradients add up
+ *   lo_pupil_step              one step of the optimizer with the sum
+ *   lo_pupil_gradients         exact sums over examples, in evaluation mode
+ *
+ * A loss sees the logits of a whole batch and writes the slopes of all of them, and nothing else decides what
+ * flows back: ranks that share the slices of a batch would gather its logits, which are few, run the loss
+ * each, and take the slopes of their own slices.
+ *
+ * While a pupil computes, denormal numbers are flushed to zero; the caller's setting comes back. */
 #ifndef LEAVEOUT_UNLEARN_PUPIL_H
 #define LEAVEOUT_UNLEARN_PUPIL_H
 
@@ -8,6 +20,7 @@
 #include "data/dataset.h"
 #include "nn/network.h"
 #include "nn/training.h"
+#include "unlearn/request.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,18 +28,12 @@
 
 typedef struct lo_pupil lo_pupil;
 
-/* Which examples: the training set's, or the validation set's. */
-typedef enum lo_set { LO_SET_FORGET, LO_SET_RETAIN, LO_SET_VALIDATION, LO_SETS } lo_set;
+/* ---- for who runs methods
+ * -------------------------------------------------------------------------------------- */
 
-/* The optimizer of the steps from now on, all its state forgotten. */
-typedef struct lo_pace {
-    lo_optimizer optimizer;
-    double lr, momentum, weight_decay; /* sgd and adamw as in lo_recipe; betas and epsilon the job's */
-    double clip_norm;                  /* 0: none */
-} lo_pace;
-
-/* Room for a network of the job's model and batches of up to `batch` examples. recipe gives precision, betas,
- * augmentation and seed. Errors: as lo_trainer_create. The caller destroys it; dataset must outlive it. */
+/* Room for a network of the job's model and batches of up to recipe->batch. recipe gives precision, betas,
+ * augmentation, label smoothing and seed. Errors: as lo_trainer_create. The caller destroys it; dataset must
+ * outlive it. */
 lo_status lo_pupil_create(const lo_model_spec *model, const lo_recipe *recipe, const lo_dataset *dataset,
                           lo_pupil **out, lo_error *err);
 void lo_pupil_destroy(lo_pupil **pupil);
@@ -35,18 +42,212 @@ void lo_pupil_destroy(lo_pupil **pupil);
  * masks and freezing there were, forgets the account. Errors: as lo_weights_load. */
 lo_status lo_pupil_load(lo_pupil *pupil, const char *file, lo_error *err);
 
+/* The network is the same object as long as the pupil lives; its buffers move when a method begins. */
 lo_network *lo_pupil_network(lo_pupil *pupil);
 const lo_recipe *lo_pupil_recipe(const lo_pupil *pupil);
+const lo_dataset *lo_pupil_dataset(const lo_pupil *pupil);
 const float *lo_pupil_original(const lo_pupil *pupil); /* weights [weight_size], then statistics */
 
-/* Examples shown to the pupil or its teachers so far, each time counted. */
+/* Examples shown to the pupil or its teachers so far, each time counted. Parts of a request count as the sets
+ * of the whole one. */
 int64_t lo_pupil_shown(const lo_pupil *pupil, lo_set set);
 /* The sets that may be read from now on (LO_READS_...): to read another one is LO_INTERNAL. */
 void lo_pupil_permit(lo_pupil *pupil, unsigned reads);
+unsigned lo_pupil_permitted(const lo_pupil *pupil);
+/* A loss, a weight or a statistic became NaN or infinite. Where it was a loss all weights are NaN, as a
+ * training that diverged leaves them. */
 bool lo_pupil_diverged(const lo_pupil *pupil);
 
-/* The methods' owner adds here what its methods need: forward and backward passes over a batch of a set with
- * a loss of logits given by the method, gradient sums over a set in evaluation mode, steps under masks, the
- * teacher's logits. */
+/* ---- for methods
+ * ----------------------------------------------------------------------------------------------- */
+
+/* Takes up a request: its sets are those that can be read; batches are of up to `batch` examples (0: the
+ * recipe's); training mode, views as the recipe augments; an optimizer must be chosen; masks, freezing and
+ * teachers there were are ended. request and tick (which may be NULL) must outlive what the pupil then does.
+ * Errors: LO_INTERNAL without memory. */
+lo_status lo_pupil_begin(lo_pupil *pupil, const lo_request *request, int64_t batch, const lo_tick *tick,
+                         lo_error *err);
+/* The same with kernels of float32, whatever the recipe's precision (lo_product wants them). The next begin
+ * ends that. */
+lo_status lo_pupil_begin_f32(lo_pupil *pupil, const lo_request *request, int64_t batch, const lo_tick *tick,
+                             lo_error *err);
+const lo_tick *lo_pupil_tick(const lo_pupil *pupil);
+
+/* Evaluation mode: batch normalization by the running statistics, which stay, and no dropout. */
+void lo_pupil_set_training(lo_pupil *pupil, bool training);
+/* Are batches augmented as in training? */
+void lo_pupil_set_views(lo_pupil *pupil, bool views);
+
+/* What a run's random numbers are keyed by, one key for each use. */
+typedef enum lo_use {
+    LO_USE_WEIGHTS, /* fresh weights, and the order and views of a training afresh */
+    LO_USE_FORGET,  /* order and views of the forget set's batches */
+    LO_USE_RETAIN,
+    LO_USE_BOTH, /* of forget and retain set together */
+    LO_USE_VALIDATION,
+    LO_USE_TEACHER, /* fresh weights of a teacher */
+    LO_USE_LABELS,  /* labels drawn */
+    LO_USE_CHOICE   /* which examples, units or weights are taken */
+} lo_use;
+uint64_t lo_pupil_key(const lo_pupil *pupil, lo_use use);
+/* Uniform in 0 .. n - 1, of the counter (a, b) of a use. */
+uint64_t lo_pupil_draw(const lo_pupil *pupil, lo_use use, uint64_t a, uint64_t b, uint64_t n);
+
+/* Fresh weights and statistics in every layer: those of a training of model seed `key`. */
+lo_status lo_pupil_renew(lo_pupil *pupil, uint64_t key);
+
+/* The optimizer of the steps from now on, all its state forgotten. */
+typedef struct lo_pace {
+    lo_optimizer optimizer;
+    double lr, momentum, weight_decay; /* sgd and adamw as in lo_recipe; betas and epsilon the job's */
+    double clip_norm;                  /* 0: none */
+    bool nesterov;
+} lo_pace;
+lo_status lo_pupil_pace(lo_pupil *pupil, const lo_pace *pace, lo_error *err);
+
+/* The learning rate of epoch `epoch` (from 0) of `epochs`, by torch's CosineAnnealingLR stepped every epoch:
+ * from lr to floor, which it would reach after the last. */
+double lo_cosine_rate(double lr, double floor, int64_t epoch, int64_t epochs);
+
+/* Vectors of all parameters, frozen or not, in PyTorch's order: parameter by parameter as the network has
+ * them (statistics left out), each flat [out, in, taps]; lo_pupil_size values. */
+size_t lo_pupil_size(const lo_pupil *pupil);
+
+/* What is trained from now on: trained[lo_pupil_size], 0 for what keeps its bits (weight decay, momentum and
+ * moments included); NULL: everything. Errors: LO_INTERNAL without memory. */
+lo_status lo_pupil_train_only(lo_pupil *pupil, const uint8_t *trained, lo_error *err);
+/* The same by gradients alone: those of the others are 0, but momentum and weight decay move them. */
+lo_status lo_pupil_mask_gradients(lo_pupil *pupil, const uint8_t *trained, lo_error *err);
+/* Weights where chosen is not 0 become what lo_pupil_renew(key) would make them; the others, and the
+ * statistics, stay. */
+lo_status lo_pupil_reset(lo_pupil *pupil, const uint8_t *chosen, uint64_t key, lo_error *err);
+
+/* ---- teachers */
+
+typedef enum lo_teacher {
+    LO_TEACHER_NOW,   /* the network as it is at this moment */
+    LO_TEACHER_FRESH, /* fresh weights of LO_USE_TEACHER */
+    LO_TEACHERS
+} lo_teacher;
+/* From now on batches come with this teacher's logits too, in evaluation mode. */
+lo_status lo_pupil_teach(lo_pupil *pupil, lo_teacher teacher, lo_error *err);
+/* No teacher any more. */
+void lo_pupil_dismiss(lo_pupil *pupil);
+
+/* ---- batches */
+
+/* Batches of some training examples (rows), or of validation examples, epoch after epoch: in the order of
+ * lo_epoch_order for the key, and in the views of that key and epoch. Each example once an epoch; the last
+ * batch may be smaller. */
+typedef struct lo_feed lo_feed;
+
+/* rows[count] ascend and must outlive it; label [dataset->train.count], if not NULL, stands in for the
+ * training set's labels and may change between batches. batch 0: the size that the pupil began with. Errors:
+ * LO_INTERNAL without memory. The caller closes it. */
+typedef struct lo_feed_spec {
+    const uint32_t *rows;
+    int64_t count;
+    int64_t batch;
+    uint64_t key;
+    const int32_t *label;
+} lo_feed_spec;
+lo_status lo_feed_open(lo_pupil *pupil, const lo_feed_spec *spec, lo_feed **out, lo_error *err);
+void lo_feed_close(lo_feed **feed);
+/* Of the feed, and of any: batches of an epoch. */
+int64_t lo_feed_batches(const lo_feed *feed);
+
+/* A batch, and what is known of it after the forward pass. */
+typedef struct lo_batch {
+    const uint32_t *row; /* [count] */
+    size_t count;
+    int64_t epoch; /* views are keyed by it */
+    uint64_t key;
+    const int32_t *stand_in; /* of labels; NULL: the data set's */
+    /* For losses: */
+    const int32_t *label;              /* [count] */
+    const float *logits;               /* [count, step], of which `classes` columns count */
+    const float *teacher[LO_TEACHERS]; /* likewise; NULL for those that do not teach */
+    size_t step;
+    int32_t classes;
+    double smoothing; /* the recipe's label smoothing */
+    float *slope;     /* [count, step], to be written, 0 in padding */
+    bool flat;        /* to be set where the slope is 0 everywhere: nothing flows back */
+    /* After lo_pupil_learn: */
+    double loss;
+    int64_t correct;
+} lo_batch;
+
+/* The next batch; false once at the end of every epoch, after which the next epoch begins. */
+bool lo_feed_next(lo_feed *feed, lo_batch *batch);
+/* The next batch, over the ends of epochs (itertools.cycle, but each epoch in an order and views of its own).
+ * The feed has examples. */
+void lo_feed_cycle(lo_feed *feed, lo_batch *batch);
+
+/* The loss of a batch: writes the slope, the gradient of what it returns in the logits. */
+typedef double lo_batch_loss(void *self, lo_batch *batch);
+
+/* Cross-entropy as the recipe has it, the batch's mean times *(const double *)self (1 where self is NULL). */
+lo_batch_loss lo_loss_mean;
+
+/* Forward, loss, backward; the gradient is added to those since the last step. A loss that is not finite
+ * changes nothing but lo_pupil_diverged, and all weights become NaN. Errors: LO_INTERNAL where a set is read
+ * that is not permitted, or an example of none; what tick returned. */
+lo_status lo_pupil_learn(lo_pupil *pupil, lo_batch *batch, lo_batch_loss *loss, void *self, lo_error *err);
+/* Adds the gradient of strength * sum |w| over all parameters that are trained; 0 at 0. */
+void lo_pupil_add_l1(lo_pupil *pupil, double strength);
+/* A step with the sum of the gradients, which is then empty. Nothing after divergence. */
+lo_status lo_pupil_step(lo_pupil *pupil, double lr);
+
+/* One epoch of a feed: learn and step with each batch. *correct (may be NULL): how many it was right on. */
+lo_status lo_pupil_epoch(lo_pupil *pupil, lo_feed *feed, lo_batch_loss *loss, void *self, double lr,
+                         int64_t *correct, lo_error *err);
+
+/* ---- over all of some examples */
+
+/* rows[count] of the training set, or of the validation set; rows NULL: all of that. */
+typedef struct lo_members {
+    bool validation;
+    const uint32_t *rows;
+    int64_t count;
+} lo_members;
+
+/* Mean loss (float64, in the order of rows) and correct predictions in evaluation mode, of the examples as
+ * they are, or where `views` in the views of (key, epoch). Errors: as lo_pupil_learn. */
+typedef struct lo_measure {
+    double loss;
+    int64_t correct, count;
+} lo_measure;
+lo_status lo_pupil_measure(lo_pupil *pupil, const lo_members *members, bool views, uint64_t key,
+                           int64_t epoch, lo_measure *out, lo_error *err);
+
+/* Logits of the same examples, [count, classes], and features [count, size of the value] where value is not
+ * -1 (lo_network_take). No views, evaluation mode. Either may be NULL. */
+lo_status lo_pupil_outputs(lo_pupil *pupil, const lo_members *members, int value, float *logits,
+                           float *features, lo_error *err);
+
+/* sum [lo_pupil_size]: the sum over the examples of each one's gradient of the recipe's cross-entropy, or of
+ * its squares, in evaluation mode and without views; exact (lo_per_example_sums), the same bits whatever the
+ * batch. Frozen parameters and held elements have 0. Errors: as lo_pupil_learn; LO_INTERNAL without
+ * memory. */
+lo_status lo_pupil_gradients(lo_pupil *pupil, const lo_members *members, bool squares, double *sum,
+                             lo_error *err);
+
+/* For methods that work the network themselves: these examples are now read once. Errors: as
+ * lo_pupil_learn. */
+lo_status lo_pupil_read(lo_pupil *pupil, const lo_members *members, lo_error *err);
+
+/* The request's sets. */
+static inline lo_members lo_members_forget(const lo_request *request)
+{
+    return (lo_members){.rows = request->forget, .count = request->forget_count};
+}
+static inline lo_members lo_members_retain(const lo_request *request)
+{
+    return (lo_members){.rows = request->retain, .count = request->retain_count};
+}
+static inline lo_members lo_members_validation(const lo_request *request)
+{
+    return (lo_members){.validation = true, .count = request->dataset->validation.count};
+}
 
 #endif

@@ -1,0 +1,68 @@
+#include "unlearn/common.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+lo_status lo_unlearn_begin(lo_pupil *pupil, const lo_request *request, const lo_item *settings,
+                           const lo_tick *tick, lo_error *err)
+{
+    const lo_pace pace = {.optimizer = lo_optimizer_named(lo_item_text(settings, "optimizer")),
+                          .lr = lo_item_real(settings, "lr"),
+                          .momentum = lo_item_real(settings, "momentum"),
+                          .weight_decay = lo_item_real(settings, "weight_decay"),
+                          .clip_norm = lo_item_real(settings, "clip_norm")};
+    LO_TRY(lo_pupil_begin(pupil, request, lo_item_int(settings, "batch"), tick, err));
+    return lo_pupil_pace(pupil, &pace, err);
+}
+
+double lo_unlearn_rate(const lo_item *settings, int64_t epoch)
+{
+    const double lr = lo_item_real(settings, "lr");
+    if (strcmp(lo_item_text(settings, "schedule"), "constant") == 0) {
+        return lr;
+    }
+    return lo_cosine_rate(lr, lr * lo_item_real(settings, "floor"), epoch, lo_item_int(settings, "epochs"));
+}
+
+lo_status lo_feed_forget(lo_pupil *pupil, const lo_request *request, int64_t batch, const int32_t *label,
+                         lo_feed **out, lo_error *err)
+{
+    const lo_feed_spec spec = {.rows = request->forget,
+                               .count = request->forget_count,
+                               .batch = batch,
+                               .key = lo_pupil_key(pupil, LO_USE_FORGET),
+                               .label = label};
+    return lo_feed_open(pupil, &spec, out, err);
+}
+
+lo_status lo_feed_retain(lo_pupil *pupil, const lo_request *request, int64_t batch, lo_feed **out,
+                         lo_error *err)
+{
+    const lo_feed_spec spec = {.rows = request->retain,
+                               .count = request->retain_count,
+                               .batch = batch,
+                               .key = lo_pupil_key(pupil, LO_USE_RETAIN)};
+    return lo_feed_open(pupil, &spec, out, err);
+}
+
+uint32_t *lo_unlearn_both(const lo_request *request)
+{
+    const int64_t forget = request->forget_count, retain = request->retain_count;
+    uint32_t *both = malloc((size_t)(forget + retain) * sizeof(*both) + 1);
+    for (int64_t f = 0, r = 0; both != NULL && f + r < forget + retain;) {
+        const bool first = r == retain || (f < forget && request->forget[f] < request->retain[r]);
+        both[f + r] = first ? request->forget[f] : request->retain[r];
+        f += first ? 1 : 0;
+        r += first ? 0 : 1;
+    }
+    return both;
+}
+
+lo_status lo_unlearn_epochs(lo_pupil *pupil, const lo_item *settings, lo_feed *feed, lo_batch_loss *loss,
+                            void *self, lo_error *err)
+{
+    for (int64_t e = 0; e < lo_item_int(settings, "epochs"); e++) {
+        LO_TRY(lo_pupil_epoch(pupil, feed, loss, self, lo_unlearn_rate(settings, e), NULL, err));
+    }
+    return LO_OK;
+}
