@@ -4,7 +4,7 @@
 # To build and run; whatever cmake/libraries.cmake looks for, and what draws the report's figures.
 # shellcheck disable=SC2034  # used by the scripts that source this file
 runtime_packages=(build-essential cmake pkg-config libopenmpi-dev openmpi-bin libhdf5-openmpi-dev librandom123-dev
-    libyaml-dev zlib1g-dev libpng-dev libjpeg62-turbo-dev libopenblas-dev libscalapack-openmpi-dev
+    libyaml-dev zlib1g-dev libpng-dev libjpeg62-turbo-dev libopenblas-dev libscalapack-openmpi-dev libsvm-dev
     gnuplot-nox dataset-fashion-mnist)
 # To test: cmocka, a Slurm cluster on this machine, tools that read results, and shellcheck.
 # shellcheck disable=SC2034
@@ -24,7 +24,7 @@ install_packages() {
             echo "$0: this is no Debian machine, so nothing is installed. Needed are, by their Debian names:"
             printf '  %s\n' "$*" | fold -s -w 100
             echo "Install what they hold (a C compiler, CMake 3.21, Open MPI 4 or 5, parallel HDF5 1.10 to 1.14, Random123,"
-            echo "libyaml, zlib, libpng, libjpeg-turbo, OpenBLAS, ScaLAPACK, gnuplot, Fashion-MNIST's four files), then run $0 --no-install."
+            echo "libyaml, zlib, libpng, libjpeg-turbo, OpenBLAS, ScaLAPACK, libsvm, gnuplot, Fashion-MNIST's four files), then run $0 --no-install."
         } >&2
         return 1
     fi

@@ -17,9 +17,13 @@ else()
   set(leaveout_linear_algebra ${LAPACK_LIBRARIES} $<$<BOOL:${CBLAS_LIBRARY}>:${CBLAS_LIBRARY}>)
 endif()
 
+# Support-vector machines, for a membership attack of the audit. Debian and Fedora have <libsvm/svm.h>.
+find_path(SVM_INCLUDE libsvm/svm.h REQUIRED)
+find_library(SVM_LIBRARY svm REQUIRED)
+
 add_library(leaveout_src_libraries INTERFACE)
-target_include_directories(leaveout_src_libraries SYSTEM INTERFACE ${RANDOM123_INCLUDE})
-target_link_libraries(leaveout_src_libraries INTERFACE ZLIB::ZLIB PNG::PNG JPEG::JPEG PkgConfig::YAML
+target_include_directories(leaveout_src_libraries SYSTEM INTERFACE ${RANDOM123_INCLUDE} ${SVM_INCLUDE})
+target_link_libraries(leaveout_src_libraries INTERFACE ZLIB::ZLIB PNG::PNG JPEG::JPEG PkgConfig::YAML ${SVM_LIBRARY}
   ${leaveout_linear_algebra})
 if(NOT OPENBLAS_FOUND)
   target_include_directories(leaveout_src_libraries SYSTEM INTERFACE ${CBLAS_INCLUDE})

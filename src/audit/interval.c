@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 lo_bounded lo_unbounded_nan(void)
 {
@@ -116,6 +117,19 @@ lo_bounded lo_student_difference(const double *value, const double *ceiling, int
 bool lo_inside_noise(lo_bounded difference)
 {
     return !(difference.low > 0 || difference.high < 0);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return isnan(x) || isnan(y) ? isnan(x) - isnan(y) : (x > y) - (x < y);
+}
+
+void lo_sort_reals(double *value, int64_t n)
+{
+    if (n > 1) {
+        qsort(value, (size_t)n, sizeof(*value), ascending);
+    }
 }
 
 double lo_sorted_quantile(const double *sorted, int64_t n, double q)

@@ -34,6 +34,9 @@ lo_bounded lo_student_difference(const double *value, const double *ceiling, int
 /* The interval of a difference has 0 in it, or there is none: nothing can be said. */
 bool lo_inside_noise(lo_bounded difference);
 
+/* Sorts ascending in place, NaN last. */
+void lo_sort_reals(double *value, int64_t n);
+
 /* Value q in [0, 1] of sorted [n >= 1], interpolated linearly (numpy's default). */
 double lo_sorted_quantile(const double *sorted, int64_t n, double q);
 

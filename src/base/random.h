@@ -22,7 +22,8 @@ typedef enum lo_purpose {
     LO_FOR_FORGET = 12,     /* which examples are to be forgotten */
     LO_FOR_BOOTSTRAP = 13,  /* resamples of the examples */
     LO_FOR_SPLIT = 14,      /* halves of an ensemble */
-    LO_FOR_FOLDS = 15       /* folds of a cross-fitted regression */
+    LO_FOR_FOLDS = 15,      /* folds of a cross-fitted regression */
+    LO_FOR_AUDIT = 16       /* which scores an attack is fitted to */
 } lo_purpose;
 
 typedef struct lo_random {

@@ -6,7 +6,7 @@ Needs Debian's python3-scipy and python3-sklearn; seconds. Each line is a name, 
     tests/oracle/make_audit.py > tests/fixtures/audit.txt
 """
 import numpy as np
-from scipy import special, stats
+from scipy import optimize, special, stats
 from scipy.spatial.distance import jensenshannon
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score, roc_curve
@@ -77,7 +77,55 @@ def embeddings(rng):
     put("entanglement", within / apart)
 
 
+def curves(rng):
+    """The first with ties, the second large enough for both rates."""
+    for name, member, other in (("tied", rng.integers(0, 9, 60) + 2.0, rng.integers(0, 9, 41)),
+                                ("many", rng.normal(1, 1, 700).round(2), rng.normal(0, 1, 1300).round(2))):
+        put(f"{name}_member", member), put(f"{name}_other", other)
+        m, n = len(member), len(other)
+        truth, score = np.r_[np.ones(m), np.zeros(n)], np.r_[member, other]
+        auc = roc_auc_score(truth, score)
+        wins = (member[:, None] > other).astype(float) + (member[:, None] == other) / 2
+        error = np.sqrt(wins.mean(axis=1).var(ddof=1) / m + wins.mean(axis=0).var(ddof=1) / n)
+        size = (m + n) / 2 - 1
+        z = stats.norm.ppf(0.975)
+
+        def off(t):  # Newcombe's method 5
+            return abs(auc - t) - z * np.sqrt(t * (1 - t) * (1 + size * (1 - t) / (2 - t) + size * t / (1 + t)) / (m * n))
+
+        low, high = optimize.brentq(off, 1e-9, auc), optimize.brentq(off, auc, 1 - 1e-9)
+        fpr, tpr, _ = roc_curve(truth, score, drop_intermediate=False)
+        put(f"{name}_roc", [auc, max(0, min(low, auc - z * error)), min(1, max(high, auc + z * error)),
+                            (tpr + 1 - fpr).max() / 2])
+        put(f"{name}_tpr", [tpr[fpr <= at].max() for at in (0.01, 0.001, 0.1)])
+
+
+def attacks(rng):
+    member, other, forget = (np.sort(rng.beta(*shape, size)) for shape, size in
+                             (((6, 1), 150), ((2, 1), 150), ((3, 1), 67)))
+    put("svc_member", member), put("svc_other", other), put("svc_forget", forget)
+    points, truth = np.r_[member, other], np.r_[np.ones(150), np.zeros(150)]
+    machine = SVC(C=3, gamma="auto", kernel="rbf").fit(points[:, None], truth)
+    assert min(abs(machine.decision_function(x[:, None])).min() for x in (points, forget)) > 1e-3
+    put("svc", [1 - machine.predict(forget[:, None]).mean(), machine.score(points[:, None], truth)])
+    wide = [np.c_[x, rng.normal(x, 0.3), rng.normal(size=len(x))] for x in (member, other, forget)]
+    for name, x in zip(("member", "other", "forget"), wide):
+        put(f"svc3_{name}", x)
+    points = np.concatenate(wide[:2])
+    machine = SVC(C=3, gamma="auto", kernel="rbf").fit(points, truth)
+    assert min(abs(machine.decision_function(x)).min() for x in (points, wide[2])) > 1e-3
+    put("svc3", [1 - machine.predict(wide[2]).mean(), machine.score(points, truth)])
+    loss = np.r_[rng.exponential(0.2, 80), rng.exponential(1.5, 50), 25]
+    truth = np.r_[np.ones(80), np.zeros(51)]
+    put("logistic_x", loss), put("logistic_member", truth)
+    for c in (1, 0.01):
+        fit = LogisticRegression(C=c, tol=1e-12, max_iter=10000).fit(loss[:, None], truth)
+        put(f"logistic_{c:g}", [fit.coef_[0, 0], fit.intercept_[0]])
+
+
 rng = np.random.default_rng(9)
 outputs(rng)
 distributions()
 embeddings(rng)
+curves(rng)
+attacks(rng)

@@ -1,10 +1,12 @@
 /* Metrics of the audit against scipy, scikit-learn and numpy: tests/oracle/make_audit.py. */
 #include "oracle/audit_fixture.h"
 
+#include "audit/attack.h"
 #include "audit/distance.h"
 #include "audit/entanglement.h"
 #include "audit/feature.h"
 #include "audit/interval.h"
+#include "audit/roc.h"
 
 enum { CLASSES = 5 };
 
@@ -147,6 +149,128 @@ static void test_entanglement(void **state)
     free(expected);
 }
 
+/* The order of scores is turned around and NaNs are put between: neither changes anything. */
+static double *turned(const double *value, int64_t n, int64_t *count)
+{
+    double *out = malloc((size_t)(n + n / 7 + 1) * sizeof(*out));
+    assert_non_null(out);
+    *count = 0;
+    for (int64_t i = n - 1; i >= 0; i--) {
+        out[(*count)++] = value[i];
+        if (i % 7 == 3) {
+            out[(*count)++] = NAN;
+        }
+    }
+    return out;
+}
+
+static void check_roc(const char *name)
+{
+    char key[64];
+    const char *const part[] = {"member", "other", "roc", "tpr"};
+    double *value[4];
+    int64_t n[4];
+    for (int i = 0; i < 4; i++) {
+        snprintf(key, sizeof(key), "%s_%s", name, part[i]);
+        value[i] = audit_values(key, &n[i]);
+    }
+    lo_roc roc, again;
+    assert_int_equal(lo_roc_make(value[0], n[0], value[1], n[1], &roc, NULL), LO_OK);
+    assert_int_equal(roc.left_out, 0);
+    assert_close(roc.auc.value, value[2][0], 1e-13, name, 0);
+    assert_close(roc.auc.low, value[2][1], 1e-10, name, 1);
+    assert_close(roc.auc.high, value[2][2], 1e-10, name, 2);
+    assert_close(roc.accuracy, value[2][3], 1e-13, name, 3);
+    const double at = 0.1;
+    double tpr;
+    assert_int_equal(lo_roc_curve(value[0], n[0], value[1], n[1], &at, 1, &tpr, NULL), LO_OK);
+    assert_close(tpr, value[3][2], 1e-13, name, 4);
+    for (int i = 0; i < LO_ROC_RATES; i++) {
+        if (n[1] < 1000) {
+            assert_non_null(roc.rate[i].refused);
+            assert_true(isnan(roc.rate[i].tpr.value));
+            continue;
+        }
+        assert_null(roc.rate[i].refused);
+        assert_close(roc.rate[i].tpr.value, value[3][i], 1e-13, name, 5 + i);
+        assert_true(roc.rate[i].fpr <= roc.rate[i].at);
+        assert_true(roc.rate[i].tpr.low < value[3][i] && roc.rate[i].tpr.high > value[3][i]);
+    }
+    int64_t members, others;
+    double *member = turned(value[0], n[0], &members), *other = turned(value[1], n[1], &others);
+    assert_int_equal(lo_roc_make(member, members, other, others, &again, NULL), LO_OK);
+    assert_int_equal(again.left_out, members - n[0] + others - n[1]);
+    again.left_out = 0;
+    assert_true(again.auc.value == roc.auc.value && again.auc.low == roc.auc.low);
+    assert_true(again.accuracy == roc.accuracy && again.members == roc.members);
+    for (int i = 0; i < 4; i++) {
+        free(value[i]);
+    }
+    free(member);
+    free(other);
+}
+
+static void test_roc(void **state)
+{
+    (void)state;
+    check_roc("tied");
+    check_roc("many");
+}
+
+static void check_svc(const char *name, int64_t size)
+{
+    char key[64];
+    const char *const part[] = {"member", "other", "forget"};
+    double *value[3];
+    int64_t n[3];
+    for (int i = 0; i < 3; i++) {
+        snprintf(key, sizeof(key), "%s_%s", name, part[i]);
+        value[i] = audit_values(key, &n[i]);
+        n[i] /= size;
+    }
+    double *expected = audit_values(name, NULL);
+    lo_efficacy out;
+    const lo_points member = {value[0], n[0]}, other = {value[1], n[1]}, forget = {value[2], n[2]};
+    assert_int_equal(lo_mia_svc(member, other, forget, size, 0, 1, NULL, &out, NULL), LO_OK);
+    assert_close(out.efficacy.value, expected[0], 1e-14, name, 0);
+    assert_close(out.accuracy, expected[1], 1e-14, name, 1);
+    assert_int_equal(out.fitted, 300);
+    for (int i = 0; i < 3; i++) {
+        free(value[i]);
+    }
+    free(expected);
+}
+
+static void test_support_vectors(void **state)
+{
+    (void)state;
+    check_svc("svc", 1);
+    check_svc("svc3", 3);
+}
+
+static void test_logistic_regression(void **state)
+{
+    (void)state;
+    int64_t n = 0;
+    double *x = audit_values("logistic_x", &n), *is_member = audit_values("logistic_member", NULL);
+    uint8_t *member = malloc((size_t)n);
+    for (int64_t i = 0; i < n; i++) {
+        member[i] = is_member[i] != 0;
+    }
+    const double c[] = {1, 0.01};
+    const char *const name[] = {"logistic_1", "logistic_0.01"};
+    for (int i = 0; i < 2; i++) {
+        double *expected = audit_values(name[i], NULL);
+        const lo_logistic fit = lo_logistic_fit(x, member, n, c[i]);
+        assert_close(fit.slope, expected[0], 1e-6, name[i], 0);
+        assert_close(fit.intercept, expected[1], 1e-6, name[i], 1);
+        free(expected);
+    }
+    free(x);
+    free(is_member);
+    free(member);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +278,9 @@ int main(void)
         cmocka_unit_test(test_distances),
         cmocka_unit_test(test_distributions),
         cmocka_unit_test(test_entanglement),
+        cmocka_unit_test(test_roc),
+        cmocka_unit_test(test_support_vectors),
+        cmocka_unit_test(test_logistic_regression),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
