@@ -252,21 +252,40 @@ static void forget_weights(lo_network *network)
     }
 }
 
-lo_status lo_trainer_start_from(lo_trainer *trainer, const char *file, lo_error *err)
+/* What the network holds now is what trainings start from. */
+static lo_status keep_start(lo_trainer *trainer, lo_error *err)
 {
-    lo_network *network = trainer->network;
-    LO_TRY(lo_weights_load(network, file, err));
+    const lo_network *network = trainer->network;
+    const size_t size = network->weight_size + network->statistic_size;
     free(trainer->start);
-    trainer->start = malloc((network->weight_size + network->statistic_size) * sizeof(float));
+    trainer->start = malloc(size * sizeof(float));
     if (trainer->start == NULL) {
-        return lo_fail(err, LO_INTERNAL, "no memory for the weights of %s", file);
+        return lo_fail(err, LO_INTERNAL, "no memory for the %zu weights that a training starts from", size);
     }
     memcpy(trainer->start, network->weights, network->weight_size * sizeof(float));
     memcpy(trainer->start + network->weight_size, network->statistics,
            network->statistic_size * sizeof(float));
-    trainer->start_crc =
-        lo_crc32(0, trainer->start, (network->weight_size + network->statistic_size) * sizeof(float));
+    trainer->start_crc = lo_crc32(0, trainer->start, size * sizeof(float));
     return LO_OK;
+}
+
+lo_status lo_trainer_start_from(lo_trainer *trainer, const char *file, lo_error *err)
+{
+    LO_TRY(lo_weights_load(trainer->network, file, err));
+    return keep_start(trainer, err);
+}
+
+lo_status lo_trainer_start_as(lo_trainer *trainer, const lo_trainer *other, lo_error *err)
+{
+    lo_network *to = trainer->network;
+    const lo_network *from = other->network;
+    if (to->weight_size != from->weight_size || to->statistic_size != from->statistic_size) {
+        return lo_fail(err, LO_USAGE, "a network of %zu weights cannot start as one of %zu", to->weight_size,
+                       from->weight_size);
+    }
+    memcpy(to->weights, from->weights, to->weight_size * sizeof(float));
+    memcpy(to->statistics, from->statistics, to->statistic_size * sizeof(float));
+    return keep_start(trainer, err);
 }
 
 static lo_status begin_weights(lo_trainer *trainer, uint64_t model_seed, const lo_tick *tick)

@@ -102,6 +102,10 @@ lo_status lo_trainer_run(lo_trainer *trainer, uint64_t model_seed, const uint32_
  * of a safetensors file, which must fit the network (nn/weights.h). Errors as lo_weights_load. */
 lo_status lo_trainer_start_from(lo_trainer *trainer, const char *file, lo_error *err);
 
+/* The same, from the current weights and statistics of another trainer of the same model. Errors: LO_USAGE
+ * for one of other sizes; LO_INTERNAL without memory. */
+lo_status lo_trainer_start_as(lo_trainer *trainer, const lo_trainer *other, lo_error *err);
+
 /* The current weights and running statistics as a safetensors file (nn/weights.h), with the preset and these
  * notes as its metadata. Errors: LO_IO. */
 typedef struct lo_weights_note {

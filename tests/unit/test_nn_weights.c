@@ -93,6 +93,17 @@ static void test_there_and_back(void **state)
         logits_of(other, after);
         assert_memory_equal(before, after, sizeof(before));
 
+        lo_trainer *third = trainer_of(presets[p], 0, 0.05, 0); /* without a file */
+        assert_int_equal(lo_trainer_start_as(third, one, &err), LO_OK);
+        (void)run(one, TRAIN, 9);
+        (void)run(third, TRAIN, 8);
+        logits_of(third, after);
+        assert_memory_equal(before, after, sizeof(before));
+        lo_trainer *small = trainer_of(p == 0 ? "mlp" : "linear", 0, 0.05, 0);
+        assert_int_equal(lo_trainer_start_as(small, one, &err), LO_USAGE);
+        lo_trainer_destroy(&small);
+        lo_trainer_destroy(&third);
+
         lo_safetensors file;
         assert_int_equal(lo_safetensors_read(path, &file, &err), LO_OK);
         assert_int_equal(lo_safetensors_verify(path, &file, &err), LO_OK);
