@@ -7,6 +7,7 @@
 #include "jobs/preview.h"
 #include "jobs/stages.h"
 #include "jobs/study.h"
+#include "jobs/until.h"
 #include "score/subset.h"
 
 #include <math.h>
@@ -244,6 +245,23 @@ static void print_attribution(const lo_job *job, const lo_dataset *data, int64_t
     }
 }
 
+/* With ensemble.until, fewer models: at most as many as leave the least certain of examples an error that is
+ * small enough. */
+static void plan_until(const lo_job *job, lo_design *design)
+{
+    lo_until_rule rule;
+    if (lo_until_of(job, &rule)) {
+        const int64_t allowed = design->models;
+        const int64_t least = lo_stopping_next(design, rule.first, 0);
+        design->models = lo_stopping_bound(design, rule.first, rule.target);
+        (void)printf(
+            "until=%g over=%s models_at_least=%lld models_at_most=%lld allowed=%lld: what follows is "
+            "for the most\n",
+            rule.target, lo_over_name(rule.over), (long long)least, (long long)design->models,
+            (long long)allowed);
+    }
+}
+
 lo_status lo_command_plan(const lo_command_line *line, lo_error *err)
 {
     int64_t ranks;
@@ -257,6 +275,7 @@ lo_status lo_command_plan(const lo_command_line *line, lo_error *err)
     if (status == LO_OK && !lo_job_has(v.job, "ensemble") && !lo_job_has(v.job, "originals")) {
         (void)printf("the job has no stage that trains anything (no ensemble or originals section)\n");
     } else if (status == LO_OK) {
+        plan_until(v.job, &v.design);
         status = probe_training(v.job, &v.data, &p, err);
         if (status == LO_OK && lo_job_has(v.job, "influence") && v.data.test.count > 0) {
             status = probe_contrast(v.design.models, v.data.train.count,

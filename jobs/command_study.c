@@ -8,6 +8,7 @@
 #include "jobs/kept.h"
 #include "jobs/original.h"
 #include "jobs/study.h"
+#include "jobs/until.h"
 #include "mpi/h5file.h"
 
 #include <dirent.h>
@@ -22,7 +23,8 @@
 /* A stage whose tasks are trainings: what the journals say about them. */
 typedef struct stage {
     lo_ledger ledger;
-    int64_t planned, given_up, left;
+    int64_t planned, done, given_up, left;
+    int64_t beyond; /* finished, but no more wanted: ensemble.until is met by fewer */
 } stage;
 
 /* A study as its files show it: job, ledgers, attempts. */
@@ -33,8 +35,11 @@ typedef struct view {
     lo_attempt *attempt;
     int attempts, live;
     int64_t published, diverged; /* models in ensemble.h5, and how many of them diverged */
-    char identity[80];           /* of ensemble.h5, as the files made from it name it */
-    double rate;                 /* models a second over the last minutes, all attempts; 0: unknown */
+    bool has_until, decided;     /* ensemble.until is given; and is known to be met, or the most are there */
+    lo_until_rule until;
+    double found;      /* the standard error then */
+    char identity[80]; /* of ensemble.h5, as the files made from it name it */
+    double rate;       /* models a second over the last minutes, all attempts; 0: unknown */
 } view;
 
 static void view_close(view *v)
@@ -45,17 +50,41 @@ static void view_close(view *v)
     free(v->attempt);
 }
 
-static lo_status stage_open(const char *directory, lo_stage number, uint64_t digest, int64_t planned,
-                            stage *s, lo_error *err)
+/* planned: of `tasks`, those that are wanted. */
+static lo_status stage_open(const char *directory, lo_stage number, uint64_t digest, int64_t tasks,
+                            int64_t planned, stage *s, lo_error *err)
 {
     s->planned = planned;
-    LO_TRY(lo_ledger_create(directory, number, digest, planned, &s->ledger, err));
+    LO_TRY(lo_ledger_create(directory, number, digest, tasks, &s->ledger, err));
     LO_TRY(lo_ledger_read(&s->ledger, err));
     for (int64_t t = 0; t < planned; t++) {
+        s->done += s->ledger.entry[t].file >= 0;
         s->given_up += s->ledger.entry[t].given_up && s->ledger.entry[t].file < 0;
     }
-    s->left = planned - s->ledger.done - s->given_up;
+    s->left = planned - s->done - s->given_up;
+    s->beyond = s->ledger.done - s->done;
     return LO_OK;
+}
+
+/* What ensemble.h5 says. Returns how many models are wanted, at most. */
+static int64_t look_at_ensemble(const char *directory, view *v)
+{
+    int64_t planned = lo_study_planned(v->job);
+    lo_ensemble_file ensemble;
+    v->has_until = lo_until_of(v->job, &v->until);
+    if (lo_ensemble_open(directory, &ensemble, NULL) == LO_OK) {
+        v->published = ensemble.rows;
+        v->diverged = ensemble.diverged;
+        (void)snprintf(v->identity, sizeof(v->identity), "%s", ensemble.identity);
+        v->decided = v->has_until && ensemble.until == v->until.target &&
+                     (ensemble.found <= ensemble.until || ensemble.planned == planned);
+        if (v->decided) {
+            planned = ensemble.planned;
+            v->found = ensemble.found;
+        }
+    }
+    lo_ensemble_close(&ensemble);
+    return planned;
 }
 
 static lo_status view_open(const char *directory, view *v, lo_error *err)
@@ -64,21 +93,16 @@ static lo_status view_open(const char *directory, view *v, lo_error *err)
     LO_TRY(lo_study_read_job(directory, &v->job, err));
     v->has_ensemble = lo_job_has(v->job, "ensemble");
     v->has_originals = lo_job_has(v->job, "originals");
+    const int64_t models = look_at_ensemble(directory, v);
+    const int64_t seeds = v->has_originals ? lo_job_int(v->job, "originals.seeds") : 0;
     LO_TRY(stage_open(directory, LO_STAGE_ENSEMBLE, lo_job_digest(v->job, LO_KEYS_ENSEMBLE),
-                      lo_study_planned(v->job), &v->models, err));
-    LO_TRY(stage_open(directory, LO_STAGE_ORIGINALS, lo_job_digest(v->job, LO_KEYS_ORIGINALS),
-                      v->has_originals ? lo_job_int(v->job, "originals.seeds") : 0, &v->originals, err));
+                      lo_study_planned(v->job), models, &v->models, err));
+    LO_TRY(stage_open(directory, LO_STAGE_ORIGINALS, lo_job_digest(v->job, LO_KEYS_ORIGINALS), seeds, seeds,
+                      &v->originals, err));
     LO_TRY(lo_attempt_list(directory, NULL, &v->attempt, &v->attempts, err));
     for (int i = 0; i < v->attempts; i++) {
         v->live += v->attempt[i].live;
     }
-    lo_ensemble_file ensemble;
-    if (lo_ensemble_open(directory, &ensemble, NULL) == LO_OK) {
-        v->published = ensemble.rows;
-        v->diverged = ensemble.diverged;
-        (void)snprintf(v->identity, sizeof(v->identity), "%s", ensemble.identity);
-    }
-    lo_ensemble_close(&ensemble);
     for (int i = 0; i < v->attempts; i++) {
         if (!v->attempt[i].live) {
             continue;
@@ -148,14 +172,13 @@ static const char *published(const view *v, const char *directory, const char *n
         (void)lo_h5_get_text(&reader, "/", "ensemble", source, sizeof(source), NULL);
         lo_h5_close(&reader);
     }
-    return v->published == v->models.ledger.done && strcmp(source, v->identity) == 0 ? "yes" : "old";
+    return v->published == v->models.done && strcmp(source, v->identity) == 0 ? "yes" : "old";
 }
 
 static void print_stage(const view *v, const stage *s)
 {
     (void)printf("stage=%s done=%lld total=%lld given_up=%lld left=%lld", lo_stage_name(s->ledger.stage),
-                 (long long)s->ledger.done, (long long)s->planned, (long long)s->given_up,
-                 (long long)s->left);
+                 (long long)s->done, (long long)s->planned, (long long)s->given_up, (long long)s->left);
     if (s == &v->models && v->live > 0 && v->rate > 0) {
         (void)printf(" rate=%.3f/s left_s=%.0f", v->rate, (double)s->left / v->rate);
     }
@@ -190,6 +213,19 @@ static const char *attribution_published(const view *v, const char *directory)
     return strcmp(digest, wanted) == 0 ? "yes" : "old";
 }
 
+/* The total above is the most that are allowed until it is known that fewer are enough. */
+static void print_until(const view *v)
+{
+    if (v->has_until && v->decided) {
+        (void)printf("stage=ensemble until=%g over=%s found=%.5f enough=%s\n", v->until.target,
+                     lo_over_name(v->until.over), v->found,
+                     v->found <= v->until.target ? "yes" : "no, and no more are allowed");
+    } else if (v->has_until) {
+        (void)printf("stage=ensemble until=%g over=%s enough=unknown total=\"the most\"\n", v->until.target,
+                     lo_over_name(v->until.over));
+    }
+}
+
 static void status_as_text(const view *v, const char *directory, const char *ended)
 {
     (void)printf("study=%s state=\"%s\"\n", directory, state_of(v, directory));
@@ -199,6 +235,7 @@ static void status_as_text(const view *v, const char *directory, const char *end
     }
     if (v->has_ensemble) {
         print_stage(v, &v->models);
+        print_until(v);
         (void)printf("stage=ensemble published_models=%lld diverged=%lld\n", (long long)v->published,
                      (long long)v->diverged);
         (void)printf("stage=scores published=%s\n", published(v, directory, "scores.h5"));
@@ -232,12 +269,20 @@ static void status_as_json(const view *v, const char *directory, const char *end
     lo_json_text(&json, "study", directory);
     lo_json_text(&json, "state", state_of(v, directory));
     lo_json_object(&json, "ensemble");
-    lo_json_int(&json, "done", v->models.ledger.done);
+    lo_json_int(&json, "done", v->models.done);
     lo_json_int(&json, "total", v->models.planned);
     lo_json_int(&json, "given_up", v->models.given_up);
     lo_json_int(&json, "left", v->models.left);
     lo_json_int(&json, "published", v->published);
     lo_json_int(&json, "diverged", v->diverged);
+    if (v->has_until) {
+        lo_json_object(&json, "until");
+        lo_json_real(&json, "standard_error", v->until.target);
+        lo_json_text(&json, "over", lo_over_name(v->until.over));
+        lo_json_bool(&json, "decided", v->decided);
+        lo_json_real(&json, "found", v->decided ? v->found : (double)NAN);
+        lo_json_end(&json);
+    }
     lo_json_real(&json, "models_per_second", v->rate);
     lo_json_real(&json, "seconds_left", v->rate > 0 ? (double)v->models.left / v->rate : (double)NAN);
     lo_json_end(&json);
@@ -459,7 +504,7 @@ lo_status lo_command_verify(const lo_command_line *line, lo_error *err)
         }
         (void)printf("files=%lld records=%lld datasets=%lld damaged=%d models=%lld of %lld%s complete=%s\n",
                      (long long)c.files, (long long)c.records, (long long)c.datasets, c.damaged,
-                     (long long)v.models.ledger.done, (long long)v.models.planned, originals,
+                     (long long)v.models.done, (long long)v.models.planned, originals,
                      left == 0 ? "yes" : "no");
         if (c.damaged > 0) {
             status = lo_fail(err, LO_DATA,
@@ -538,6 +583,13 @@ static lo_status compact(const char *directory, const lo_attempt *self, lo_error
                 lo_fail(err, LO_STOPPED, "%s: attempt %d works on this study; compact it when it is done",
                         directory, v.attempt[i].number);
         }
+    }
+    if (status == LO_OK && v.models.beyond > 0) {
+        status =
+            lo_fail(err, LO_USAGE,
+                    "%s: %lld models are finished beyond those that ensemble.until found enough, which "
+                    "ensemble.h5 does not hold: compacting would lose them; allowed without ensemble.until",
+                    directory, (long long)v.models.beyond);
     }
     if (status == LO_OK) {
         status = no_task_is_void(directory, &v.models, err);

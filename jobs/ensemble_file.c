@@ -15,6 +15,10 @@ static lo_status read_head(lo_ensemble_file *f, lo_error *err)
     double *seconds = NULL;
     uint8_t *diverged = NULL;
     LO_TRY(lo_h5_get_int(&f->reader, "/", "models_planned", &f->planned, err));
+    if (lo_h5_get_real(&f->reader, "/", "until_standard_error", &f->until, NULL) != LO_OK ||
+        lo_h5_get_real(&f->reader, "/", "until_found", &f->found, NULL) != LO_OK) {
+        f->until = 0;
+    }
     LO_TRY(lo_h5_get_int(&f->reader, "/", "n_train", &f->n_train, err));
     LO_TRY(lo_h5_get_int(&f->reader, "/", "n_test", &f->n_test, err));
     LO_TRY(lo_h5_get_int(&f->reader, "/mask", "crc32", &mask, err));

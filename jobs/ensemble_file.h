@@ -12,6 +12,8 @@ typedef struct lo_ensemble_file {
     lo_h5_reader reader;
     int64_t rows;    /* models in the file */
     int64_t planned; /* models of the design: columns are indexed by model number */
+    double until;    /* ensemble.until.standard_error that these models were enough for; 0: not decided */
+    double found;    /* their standard error then */
     int64_t n_train, n_test;
     int64_t *model; /* [rows] */
     uint8_t *use;   /* [ceil(planned/8)] bits: in the file and not diverged */

@@ -154,35 +154,78 @@ static void say_farmed(lo_study *study, const lo_farmed *stage, const lo_harvest
     }
 }
 
-/* Collective. Is a task to be done that nobody has given up? */
-static bool has_work(const lo_study *study, const lo_ledger *ledger)
+/* Collective. Is one of the tasks to be done that nobody has given up? */
+static bool has_work(const lo_study *study, const lo_ledger *ledger, int64_t first, int64_t end)
 {
     bool left = false;
-    for (int64_t i = 0; study->run.rank == 0 && i < ledger->tasks; i++) {
+    for (int64_t i = first; study->run.rank == 0 && i < end; i++) {
         left = left || (ledger->entry[i].file < 0 && !ledger->entry[i].given_up);
     }
     MPI_Bcast(&left, 1, MPI_C_BOOL, 0, study->run.comm);
     return left;
 }
 
-/* One round: runs what is missing, publishes what is finished. *damaged: records did not hold; their tasks
- * are to be done again. */
-static lo_status farm_round(lo_study *study, const lo_farmed *stage, lo_ledger *ledger, bool *damaged,
-                            lo_harvest *harvest, lo_error *err)
+/* A stage under work. */
+typedef struct farming {
+    lo_study *study;
+    const lo_farmed *stage;
+    lo_ledger ledger;
+    lo_harvest harvest;
+    int64_t end;  /* of the tasks that are asked for */
+    bool is_open; /* stage->open was called */
+    bool damaged; /* records did not hold: their tasks are to be done again */
+} farming;
+
+/* Runs what is missing of the tasks up to `end`. */
+static lo_status farm_tasks(farming *f, lo_error *err)
 {
+    lo_study *study = f->study;
+    const lo_farmed *stage = f->stage;
     const lo_work work = {.stage = stage->stage,
                           .tasks = stage->tasks,
+                          .first = stage->first,
+                          .end = f->end,
                           .run = stage->run,
                           .self = stage->self,
                           .checkpoint = stage->checkpoint,
                           .save_seconds = 60 * lo_job_real(study->job, "train.checkpoint_minutes")};
+    if (has_work(study, &f->ledger, stage->first, f->end) && !f->is_open) {
+        f->is_open = true;
+        LO_TRY(lo_agree(study->run.comm, stage->open(stage->self, err), err));
+    }
     const double start = lo_clock_monotonic();
-    lo_status status = lo_farm(&study->run, &work, ledger, harvest, err);
-    say_farmed(study, stage, harvest, lo_clock_monotonic() - start);
-    study->news = study->news || harvest->mine > 0;
-    if ((status == LO_OK || status == LO_STOPPED) && !harvest->left_to_others) {
+    const lo_status status = lo_farm(&study->run, &work, &f->ledger, &f->harvest, err);
+    say_farmed(study, stage, &f->harvest, lo_clock_monotonic() - start);
+    study->news = study->news || f->harvest.mine > 0;
+    return status;
+}
+
+/* Runs tasks for as long as more are wanted. Where others do the rest of what is wanted now, they are waited
+ * for, since more may be wanted then. */
+static lo_status farm_wanted(farming *f, lo_error *err)
+{
+    if (f->stage->wanted == NULL) {
+        return farm_tasks(f, err);
+    }
+    for (int64_t done = -1;;) {
+        LO_TRY(f->stage->wanted(f->stage->self, &f->ledger, &f->end, &f->damaged, err));
+        if (f->damaged || f->end == done) {
+            return LO_OK;
+        }
+        done = f->end;
+        do {
+            LO_TRY(farm_tasks(f, err));
+        } while (f->harvest.left_to_others);
+    }
+}
+
+/* One round: runs what is missing, publishes what is finished. */
+static lo_status farm_round(farming *f, lo_error *err)
+{
+    lo_status status = farm_wanted(f, err);
+    if ((status == LO_OK || status == LO_STOPPED) && !f->harvest.left_to_others && !f->damaged) {
         lo_error publishing = {{0}};
-        const lo_status published = stage->publish(study, ledger, damaged, &publishing);
+        const lo_status published = f->stage->publish(f->study, &f->ledger, &f->damaged, &publishing);
         if (status == LO_OK && published != LO_OK) {
             *err = publishing;
             status = published;
@@ -195,33 +238,26 @@ lo_status lo_run_farmed(lo_study *study, const lo_farmed *stage, lo_error *err)
 {
     enum { ROUNDS = 3 };
     lo_run *run = &study->run;
-    lo_ledger ledger = {0};
-    lo_harvest harvest = {0};
-    bool is_open = false;
-    lo_status status = lo_ledger_create(run->study, stage->stage, stage->digest, stage->tasks, &ledger, err);
+    farming f = {.study = study, .stage = stage, .end = stage->end > 0 ? stage->end : stage->tasks};
+    lo_status status =
+        lo_ledger_create(run->study, stage->stage, stage->digest, stage->tasks, &f.ledger, err);
     if (status == LO_OK && stage->names != NULL) {
-        status = lo_ledger_name(&ledger, stage->names, err);
+        status = lo_ledger_name(&f.ledger, stage->names, err);
     }
     if (status == LO_OK && run->rank == 0) {
-        status = read_ledger(study, stage, &ledger, err);
+        status = read_ledger(study, stage, &f.ledger, err);
     }
     status = lo_agree(run->comm, status, err);
-    bool damaged = status == LO_OK;
-    for (int round = 0; round < ROUNDS && damaged && status == LO_OK; round++) {
-        damaged = false;
-        if (has_work(study, &ledger) && !is_open) {
-            is_open = true;
-            status = lo_agree(run->comm, stage->open(stage->self, err), err);
-        }
-        if (status == LO_OK) {
-            status = farm_round(study, stage, &ledger, &damaged, &harvest, err);
-        }
-        if (status == LO_OK && damaged) {
-            status = lo_agree(run->comm, run->rank == 0 ? lo_ledger_read(&ledger, err) : LO_OK, err);
+    f.damaged = status == LO_OK;
+    for (int round = 0; round < ROUNDS && f.damaged && status == LO_OK; round++) {
+        f.damaged = false;
+        status = farm_round(&f, err);
+        if (status == LO_OK && f.damaged) {
+            status = lo_agree(run->comm, run->rank == 0 ? lo_ledger_read(&f.ledger, err) : LO_OK, err);
         }
     }
-    study->given_up += harvest.given_up;
-    study->left_to_others = study->left_to_others || harvest.left_to_others;
-    lo_ledger_destroy(&ledger);
+    study->given_up += f.harvest.given_up;
+    study->left_to_others = study->left_to_others || f.harvest.left_to_others;
+    lo_ledger_destroy(&f.ledger);
     return status;
 }

@@ -14,6 +14,10 @@ typedef struct lo_farmed {
     uint64_t digest;
     const uint64_t *names; /* [tasks]: a digest for each task (lo_ledger_name); NULL: they go by number */
     int64_t tasks;
+    int64_t first, end; /* only the tasks first .. end-1; end 0: all */
+    /* Collective: how many tasks are wanted, counted from 0, as far as the finished ones tell: *end, which
+     * grows from call to call until it stays. *damaged as of `publish`. NULL: all. */
+    lo_status (*wanted)(void *self, const lo_ledger *ledger, int64_t *end, bool *damaged, lo_error *err);
     /* Local: what a rank needs before its first task; called once, and not at all when nothing is to be done.
      */
     lo_status (*open)(void *self, lo_error *err);

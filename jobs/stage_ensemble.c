@@ -7,6 +7,7 @@
 #include "jobs/outcome.h"
 #include "jobs/recipe.h"
 #include "jobs/stages.h"
+#include "jobs/until.h"
 #include "mpi/agree.h"
 #include "mpi/h5file.h"
 
@@ -141,6 +142,7 @@ typedef struct publication {
     lo_h5_reader old; /* ensemble.h5 as it was: where compacted models live on */
     int64_t *old_model;
     int64_t old_models;
+    lo_until_answer enough;
     lo_h5 h5;
 } publication;
 
@@ -358,6 +360,12 @@ static lo_status write_attributes(publication *p, lo_error *err)
     LO_TRY(lo_h5_text(h, "/", "design", lo_design_name(s->design.kind), err));
     LO_TRY(lo_h5_real(h, "/", "ratio", s->design.ratio, err));
     LO_TRY(lo_h5_int(h, "/", "models_planned", s->design.models, err));
+    if (p->enough.decided) {
+        LO_TRY(lo_h5_real(h, "/", "until_standard_error",
+                          lo_job_real(s->job, "ensemble.until.standard_error"), err));
+        LO_TRY(lo_h5_text(h, "/", "until_over", lo_job_text(s->job, "ensemble.until.over"), err));
+        LO_TRY(lo_h5_real(h, "/", "until_found", p->enough.error, err));
+    }
     LO_TRY(lo_h5_int(h, "/", "n_train", s->data.train.count, err));
     LO_TRY(lo_h5_int(h, "/", "n_test", s->data.test.count, err));
     LO_TRY(lo_h5_text(h, "/seconds", "unit", "s", err));
@@ -412,7 +420,8 @@ static lo_status write_file(publication *p, bool *damaged, lo_error *err)
 }
 
 /* Is ensemble.h5 there already, with these models? */
-static bool is_published(const lo_study *study, const lo_ledger *ledger, int64_t models)
+static bool is_published(const lo_study *study, const lo_ledger *ledger, const lo_until_answer *enough,
+                         int64_t models)
 {
     char path[PATH_MAX];
     char digest[32] = "";
@@ -420,6 +429,7 @@ static bool is_published(const lo_study *study, const lo_ledger *ledger, int64_t
     int64_t planned = -1;
     int64_t rows = -1;
     int64_t items;
+    double until = 0;
     lo_h5_reader reader;
     (void)snprintf(path, sizeof(path), "%s/ensemble.h5", study->run.study);
     (void)snprintf(expected, sizeof(expected), "%016llx", (unsigned long long)ledger->digest);
@@ -430,8 +440,12 @@ static bool is_published(const lo_study *study, const lo_ledger *ledger, int64_t
                       lo_h5_get_int(&reader, "/", "models_planned", &planned, NULL) == LO_OK &&
                       lo_h5_sizes(&reader, "/model", &rows, &items, NULL) == LO_OK &&
                       strcmp(digest, expected) == 0 && planned == study->design.models && rows == models;
+    /* Why there are no more models is told too. */
+    const bool says = lo_h5_get_real(&reader, "/", "until_standard_error", &until, NULL) == LO_OK;
+    const bool why = says == enough->decided &&
+                     (!says || until == lo_job_real(study->job, "ensemble.until.standard_error"));
     lo_h5_close(&reader);
-    return same;
+    return same && why;
 }
 
 static void publication_free(publication *p)
@@ -464,14 +478,15 @@ static lo_status open_old(publication *p, lo_error *err)
                                 "the journal was compacted, and the only copy of its models cannot be used");
 }
 
-/* The finished models, the same list on all ranks. */
+/* The finished models, the same list on all ranks; where it was decided how many are enough, no more. */
 static lo_status list_models(publication *p, lo_error *err)
 {
+    const int64_t most = p->study->design.models;
     p->model = calloc((size_t)p->ledger->tasks + 1, sizeof(*p->model));
     if (p->model == NULL) {
         return lo_fail(err, LO_INTERNAL, "no memory for the list of models");
     }
-    for (int64_t t = 0; t < p->ledger->tasks; t++) {
+    for (int64_t t = 0; t < p->ledger->tasks && t < most; t++) {
         if (p->ledger->entry[t].file >= 0) {
             p->model[p->models++] = t;
         }
@@ -500,16 +515,41 @@ static lo_status prepare(publication *p, lo_error *err)
     return compacted ? open_old(p, err) : LO_OK;
 }
 
+/* Collective. Are the models enough? Then the design has no more. The answer has no models if the job does
+ * not ask. */
+static lo_status look_whether_enough(lo_study *study, const lo_ledger *ledger, lo_until_answer *out,
+                                     bool *damaged, lo_error *err)
+{
+    lo_until_rule rule;
+    *out = (lo_until_answer){0};
+    if (!lo_until_of(study->job, &rule)) {
+        return LO_OK;
+    }
+    if (study->until == NULL) {
+        LO_TRY(lo_agree(study->run.comm, lo_until_create(study, &study->until, err), err));
+    }
+    LO_TRY(lo_until_look(study->until, study, ledger, out, damaged, err));
+    if (out->decided) {
+        study->design.models = out->models;
+    }
+    return LO_OK;
+}
+
 lo_status lo_publish_ensemble(lo_study *study, lo_ledger *ledger, bool *damaged, lo_error *err)
 {
     MPI_Comm comm = study->run.comm;
     *damaged = false;
     LO_TRY(lo_ledger_share(ledger, comm, err));
     publication p = {.study = study, .ledger = ledger, .old = {.id = -1}, .h5 = {.id = -1}};
+    LO_TRY(look_whether_enough(study, ledger, &p.enough, damaged, err));
+    if (*damaged) {
+        return LO_OK;
+    }
     LO_TRY(lo_study_lock(study, err));
     lo_status status = lo_agree(comm, list_models(&p, err), err);
     /* Ranks may see a shared file system differently for a moment: all do what rank 0 finds. */
-    bool up_to_date = p.models == 0 || (study->run.rank == 0 && is_published(study, ledger, p.models));
+    bool up_to_date =
+        p.models == 0 || (study->run.rank == 0 && is_published(study, ledger, &p.enough, p.models));
     MPI_Bcast(&up_to_date, 1, MPI_C_BOOL, 0, comm);
     if (status == LO_OK && !up_to_date) {
         status = lo_agree(comm, prepare(&p, err), err);
@@ -550,21 +590,37 @@ lo_status lo_publish_ensemble(lo_study *study, lo_ledger *ledger, bool *damaged,
  * ---------------------------------------------------------------------------------------------------------
  */
 
+static lo_status wanted_models(void *self, const lo_ledger *ledger, int64_t *end, bool *damaged,
+                               lo_error *err)
+{
+    const trainer *t = self;
+    lo_until_answer answer;
+    LO_TRY(look_whether_enough(t->study, ledger, &answer, damaged, err));
+    *end = answer.models;
+    return LO_OK;
+}
+
 lo_status lo_stage_ensemble(lo_study *study, lo_error *err)
 {
     if (!study->has_ensemble) {
         return LO_OK;
     }
     trainer t = {.study = study, .keep = lo_job_int(study->job, "ensemble.keep_models")};
-    const lo_farmed stage = {.stage = LO_STAGE_ENSEMBLE,
-                             .digest = lo_job_digest(study->job, LO_KEYS_ENSEMBLE),
-                             .tasks = study->design.models,
-                             .open = trainer_open,
-                             .run = train_model,
-                             .checkpoint = &t.checkpoint,
-                             .check = check_kept,
-                             .publish = lo_publish_ensemble,
-                             .self = &t};
+    lo_farmed stage = {.stage = LO_STAGE_ENSEMBLE,
+                       .digest = lo_job_digest(study->job, LO_KEYS_ENSEMBLE),
+                       .tasks = study->design.models,
+                       .first = study->part_first,
+                       .end = study->part_end,
+                       .open = trainer_open,
+                       .run = train_model,
+                       .checkpoint = &t.checkpoint,
+                       .check = check_kept,
+                       .publish = lo_publish_ensemble,
+                       .self = &t};
+    lo_until_rule rule;
+    if (study->part_end == 0 && lo_until_of(study->job, &rule)) {
+        stage.wanted = wanted_models;
+    }
     const lo_status status = lo_run_farmed(study, &stage, err);
     trainer_close(&t);
     return status;

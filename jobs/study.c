@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "jobs/formats.h"
+#include "jobs/until.h"
 #include "mpi/agree.h"
 #include "mpi/prepare.h"
 #include "nn/kernels.h"
@@ -412,6 +413,30 @@ static lo_status check_growth(const char *directory, const lo_job *study, const 
     return LO_OK;
 }
 
+/* A rule that asks for fewer models than the study's would drop what is there. */
+static lo_status check_until(const char *directory, const lo_job *study, const lo_job *job, lo_error *err)
+{
+    lo_until_rule before;
+    lo_until_rule now;
+    const bool had = lo_until_of(study, &before);
+    const bool has = lo_until_of(job, &now);
+    if (!lo_job_has(study, "ensemble") || !has) {
+        return LO_OK;
+    }
+    if (!had || now.target > before.target || now.over != before.over || now.first != before.first) {
+        char was[64] = "no ensemble.until";
+        if (had) {
+            (void)snprintf(was, sizeof(was), "%g, over %s, first %lld", before.target,
+                           lo_over_name(before.over), (long long)before.first);
+        }
+        return lo_fail(err, LO_USAGE,
+                       "%s: ensemble.until.standard_error is %g, over %s, first %lld in the job, and in the "
+                       "study %s: a study can only grow, so the error may fall or ensemble.until be left out",
+                       directory, now.target, lo_over_name(now.over), (long long)now.first, was);
+    }
+    return LO_OK;
+}
+
 /* Rank 0: holds the job against the study's and writes it down if it is new. */
 static lo_status settle_job(const char *directory, lo_job *job, bool alone, lo_error *err)
 {
@@ -449,6 +474,7 @@ static lo_status settle_job(const char *directory, lo_job *job, bool alone, lo_e
                              directory, text);
         } else {
             status = check_growth(directory, study, job, err);
+            status = status == LO_OK ? check_until(directory, study, job, err) : status;
         }
     }
     if (status == LO_OK) {
@@ -817,6 +843,7 @@ void lo_study_close(lo_study *study, lo_status status, const lo_error *err)
     }
     lo_job_destroy(&study->job);
     lo_dataset_close(&study->data);
+    lo_until_destroy(&study->until);
     free(study->left);
     study->left = NULL;
 }

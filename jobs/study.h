@@ -22,6 +22,8 @@ typedef struct lo_study {
     lo_dataset data;
     bool has_ensemble;
     lo_design design;
+    struct lo_until *until;       /* owned; NULL: ensemble.until is not given, or not looked at yet */
+    int64_t part_first, part_end; /* only these models (run --models); part_end 0: all */
     int64_t *left; /* owned: positions that leave_one_out leaves out, or groups of leave_group_out */
     int64_t given_up;
     bool accepted; /* this job is the study's, so what becomes of the run is the study's state */

@@ -134,6 +134,17 @@ static void send_grant(farm *f, int rank, grant_kind kind, int64_t task)
 /* ---- rank 0: which task next
  * ------------------------------------------------------------------------------------- */
 
+/* The tasks that are asked for: first .. end_of_work()-1. */
+static int64_t end_of_work(const farm *f)
+{
+    return f->work->end > 0 ? f->work->end : f->work->tasks;
+}
+
+static int64_t count_of_work(const farm *f)
+{
+    return end_of_work(f) - f->work->first;
+}
+
 static void queue_push(farm *f, int64_t task)
 {
     coordinator *c = &f->c;
@@ -411,8 +422,8 @@ static void write_status(farm *f)
     lo_json_object(&json, NULL);
     lo_json_text(&json, "stage", lo_stage_name(f->work->stage));
     lo_json_text(&json, "state", c->closing ? "closing" : "running");
-    lo_json_int(&json, "total", f->work->tasks);
-    lo_json_int(&json, "done", f->work->tasks - c->left - c->given_up);
+    lo_json_int(&json, "total", count_of_work(f));
+    lo_json_int(&json, "done", count_of_work(f) - c->left - c->given_up);
     lo_json_int(&json, "given_up", c->given_up);
     lo_json_int(&json, "running", c->running);
     lo_json_real(&json, "tasks_per_second", rate);
@@ -435,14 +446,15 @@ static void show_progress(farm *f, double now)
         c->next_line = now + (f->run->bar ? 1 : LINE_SECONDS);
         const double elapsed = now - c->started;
         const double rate = elapsed > 0 ? (double)c->mine / elapsed : 0;
-        const int64_t done = f->work->tasks - c->left - c->given_up;
+        const int64_t total = count_of_work(f);
+        const int64_t done = total - c->left - c->given_up;
         char eta[32] = "unknown";
         if (rate > 0) {
             (void)snprintf(eta, sizeof(eta), "%.0f", (double)c->left / rate);
         }
-        lo_run_progress(f->run, (double)done / (double)f->work->tasks,
+        lo_run_progress(f->run, (double)done / (double)total,
                         "event=progress stage=%s done=%lld total=%lld running=%lld rate=%.3f/s eta_s=%s",
-                        lo_stage_name(f->work->stage), (long long)done, (long long)f->work->tasks,
+                        lo_stage_name(f->work->stage), (long long)done, (long long)total,
                         (long long)(c->running < f->run->ranks ? c->running : f->run->ranks), rate, eta);
     }
     if (now >= c->next_status) {
@@ -919,6 +931,10 @@ static lo_status begin_coordinator(farm *f)
             seconds += e->seconds;
             continue;
         }
+        if (t < f->work->first || t >= end_of_work(f)) {
+            c->state[t] = FINISHED; /* not asked for: as if somebody else had done it */
+            continue;
+        }
         if (!e->given_up && e->lone_deaths >= GIVE_UP_AFTER) {
             LO_TRY(give_up(f, t));
         }
@@ -976,7 +992,7 @@ lo_status lo_farm(lo_run *run, const lo_work *work, lo_ledger *ledger, lo_harves
             if (status == LO_OK && f.c.status == LO_STOPPED) {
                 status = lo_fail(err, LO_STOPPED,
                                  "stopped (%s) with %lld of %lld tasks left; run again to continue",
-                                 run->stop_reason, (long long)f.c.left, (long long)work->tasks);
+                                 run->stop_reason, (long long)f.c.left, (long long)count_of_work(&f));
             } else if (status == LO_OK) {
                 status = f.c.status;
             }
@@ -986,7 +1002,8 @@ lo_status lo_farm(lo_run *run, const lo_work *work, lo_ledger *ledger, lo_harves
         }
         status = lo_agree(run->comm, status, err);
     }
-    if (run->rank == 0 && work->checkpoint != NULL && f.c.left == 0) {
+    /* Those of other parts of the work are not this one's to remove. */
+    if (run->rank == 0 && work->checkpoint != NULL && f.c.left == 0 && count_of_work(&f) == work->tasks) {
         remove_checkpoints(&f);
     }
     *out = f.harvest;

@@ -28,6 +28,7 @@ typedef struct lo_result {
 typedef struct lo_work {
     lo_stage stage;
     int64_t tasks;
+    int64_t first, end; /* only the tasks first .. end-1; end 0: all of them */
     /* Runs one task on this rank; what tick returns must be returned. Its result may depend on nothing but
      * what the task's digest in the ledger (lo_ledger_digest) covers, and on its number where tasks go by
      * that. */

@@ -202,6 +202,17 @@ static const lo_key table[] = {
            .only = "ensemble.design leave_group_out",
            .help = "The group of each training example of the source files in their order; -1: none. Each "
                    "group that is named is left out as a whole."),
+    SECTION("ensemble.until", OPTIONAL, .only = "ensemble.design random balanced complementary bernoulli",
+            .help = "Train no more models than the scores need: ensemble.models are the most."),
+    REAL("ensemble.until.standard_error", "0.05", 0, 1, "", LO_KEYS_NONE, .open_low = true,
+         .help = "Stop when the standard error of memorization is no larger."),
+    CHOICE("ensemble.until.over", "mean", "mean median p90 largest", LO_KEYS_NONE,
+           .help = "Which standard error over the training examples that is: their mean, the median, the one "
+                   "that nine tenths do not exceed, or the largest."),
+    INT("ensemble.until.first", "20", 1, INFINITY, "models", LO_KEYS_NONE,
+        .help =
+            "Look at so many models first, then whenever there are a quarter more; whole blocks and pairs "
+            "of models."),
 
     OTHER(
         LO_KEY_NAMES, "scores", "[]", LO_KEYS_SCORES, .choices = "memorization cscore", .grows = true,

@@ -29,6 +29,7 @@ typedef struct work {
     double from[MAX_TASKS], to[MAX_TASKS]; /* when this rank ran which task */
     char payload[PAYLOAD];
     const uint64_t *names; /* of the tasks, or NULL */
+    int64_t first, end;    /* of the tasks that are asked for; end 0: all */
     bool can_save;         /* tasks ask whether to save themselves */
     double save_seconds;
     lo_checkpoint checkpoint;
@@ -130,6 +131,8 @@ static outcome farm(lo_run *run, work *w, int64_t tasks, bool join, void (*meddl
     }
     const lo_work job = {.stage = LO_STAGE_ENSEMBLE,
                          .tasks = tasks,
+                         .first = w->first,
+                         .end = w->end,
                          .run = run_one,
                          .self = w,
                          .checkpoint = w->can_save ? &w->checkpoint : NULL,
@@ -227,6 +230,31 @@ static void test_counts(void)
         CHECK_INT(sum(w.done), 3);
         check_journals(counts[i] + 3, counts[i] + 3);
     }
+}
+
+/* Parts of the tasks, one after the other and overlapping: each is done once, and none that is not asked for.
+ */
+static void test_parts(void)
+{
+    enum { TASKS = 150 };
+    const int64_t part[][3] = {{40, 47, 7}, {0, 3, 3}, {45, 100, 53}, {149, 150, 1}, {0, 0, 86}};
+    int64_t done = 0;
+    mpi_test_folder("parts");
+    for (size_t i = 0; i < sizeof(part) / sizeof(part[0]); i++) {
+        work w = make_work(NULL, 0.0005);
+        w.first = part[i][0];
+        w.end = part[i][1];
+        const outcome o = farm_alone(&w, TASKS);
+        done += part[i][2];
+        CHECK_INT(o.status, LO_OK);
+        CHECK_INT(o.harvest.mine, part[i][2]);
+        CHECK_INT(o.harvest.done, done);
+        for (int64_t t = 0; t < TASKS; t++) {
+            CHECK(w.to[t] == 0 || w.end == 0 || (t >= w.first && t < w.end));
+        }
+        check_journals(TASKS, done);
+    }
+    CHECK_INT(done, TASKS);
 }
 
 /* While one rank has a long task the others do the rest. */
@@ -627,6 +655,7 @@ int main(int argc, char **argv)
     mpi_test_begin(&argc, &argv);
     (void)unsetenv("LEAVEOUT_END_TIME");
     test_counts();
+    test_parts();
     test_balance();
     test_busy_coordinator();
     test_named();

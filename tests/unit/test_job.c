@@ -168,6 +168,10 @@ static const error_case whole_cases[] = {
      "at least 1 of them"},
     {DATA MODEL "ensemble:\n  design: complementary\n  models: 4\n  ratio: 0.5\n",
      "job.yaml:6: ensemble.ratio: found with ensemble.design: complementary", "random balanced bernoulli"},
+    {DATA MODEL "ensemble:\n  design: leave_one_out\n  examples: [1]\n  until: {}\n",
+     "job.yaml:6: ensemble.until: found with ensemble.design: leave_one_out", "complementary"},
+    {DATA MODEL "ensemble:\n  models: 9\n  until: {error: 0.1}\n",
+     "job.yaml:5: ensemble.until.error: unknown key", "standard_error, over, first"},
     {DATA MODEL "ensemble: {design: leave_group_out, groups: [0]}\ninfluence: {}\n",
      "job.yaml:4: influence: found with ensemble.design: leave_group_out", "with the other designs"},
     {DATA MODEL "scores: [cscore]\n", "job.yaml:3: scores: found without an ensemble", "ensemble"},
@@ -551,6 +555,7 @@ static void the_effective_job_reads_back(void **state)
         DATA MODEL "train: {schedule: {name: one_cycle, peak: 0.25}}\n",
         DATA "model: {preset: linear}\nensemble: {design: leave_one_out, examples: [3, 1, 2], seeds: 9}\n",
         DATA MODEL "ensemble: {design: leave_group_out, groups: [0, -1, 4], seeds: 2}\n",
+        DATA MODEL "ensemble: {models: 50, until: {standard_error: 0.1, over: p90}}\n",
         "seed: 9223372036854775807\n"
         "data:\n"
         "  format: idx\n"
@@ -598,8 +603,8 @@ static void the_effective_job_reads_back(void **state)
 static void the_effective_job_writes_everything_out(void **state)
 {
     (void)state;
-    static const char *const sections[] = {"originals={}", "attribution={}"};
-    lo_job *job = parse_with(base, sections, 2);
+    static const char *const sections[] = {"originals={}", "attribution={}", "ensemble.until={}"};
+    lo_job *job = parse_with(base, sections, 3);
     char *text = lo_job_effective(job);
     lo_node root = {0};
     lo_error err = {0};
@@ -688,6 +693,9 @@ static const struct {
     {"influence.errors", "false", "I", NULL},
     {"ensemble.keep_models", "5", "", NULL},
     {"ensemble.groups", "[0, 0, 1]", "ESI", "leave_group_out"},
+    {"ensemble.until.standard_error", "0.04", "", "ensemble.until={}"},
+    {"ensemble.until.over", "median", "", "ensemble.until={}"},
+    {"ensemble.until.first", "40", "", "ensemble.until={}"},
     {"originals.seeds", "5", "", "originals={}"},
     {"originals.checkpoints", "[1, 2]", "O", "originals={}"},
     {"originals.log", "true", "O", "originals={}"},
