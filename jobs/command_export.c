@@ -3,10 +3,10 @@
 #include "jobs/commands.h"
 #include "jobs/ensemble_file.h"
 #include "jobs/outcome.h"
+#include "jobs/score_list.h"
 #include "jobs/study.h"
 #include "mpi/h5file.h"
 #include "report/npy.h"
-#include "score/scores.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -124,41 +124,60 @@ static lo_status dataset_to_npy(const export *x, const lo_h5_reader *reader, con
  * --------------------------------------------------------------------------------------------------------------
  */
 
-enum { FIELDS = 4 };
+enum { FIELDS = 4, MOST_SCORES = 64 };
 static const char *const fields[FIELDS] = {"value", "standard_error", "low", "high"};
 static const char *const counts[4] = {"in", "in_correct", "out", "out_correct"};
+
+/* The numbers of the examples: beside the scores, or (of a version that did not put them there) beside the
+ * outcomes. */
+static lo_status index_npy(const export *x, const lo_h5_reader *scores, lo_error *err)
+{
+    if (lo_h5_has(scores, "/train/index")) {
+        return dataset_to_npy(x, scores, "/train/index", LO_H5_I64, "train_index", err);
+    }
+    lo_h5_reader ensemble;
+    LO_TRY(open_h5(x, "ensemble.h5", &ensemble, err));
+    const lo_status status = dataset_to_npy(x, &ensemble, "/train/index", LO_H5_I64, "train_index", err);
+    lo_h5_close(&ensemble);
+    return status;
+}
+
+static lo_status score_npy(const export *x, const lo_h5_reader *reader, const char *score, lo_error *err)
+{
+    for (int f = 0; f < FIELDS; f++) {
+        char path[128];
+        char name[128];
+        (void)snprintf(path, sizeof(path), "/%s/%s", score, fields[f]);
+        (void)snprintf(name, sizeof(name), "%s_%s", score, fields[f]);
+        if (lo_h5_has(reader, path)) {
+            LO_TRY(dataset_to_npy(x, reader, path, LO_H5_F32, name, err));
+        }
+    }
+    return LO_OK;
+}
 
 static lo_status scores_npy(const export *x, lo_error *err)
 {
     lo_h5_reader reader;
+    char names[LO_SCORE_NAMES_SIZE];
+    char *rest = NULL;
     LO_TRY(open_h5(x, "scores.h5", &reader, err));
-    lo_status status = LO_OK;
-    for (int s = 0; s < lo_score_count() && status == LO_OK; s++) {
-        for (int f = 0; f < FIELDS && status == LO_OK; f++) {
-            char path[128];
-            char name[128];
-            (void)snprintf(path, sizeof(path), "/%s/%s", lo_score_at(s)->name, fields[f]);
-            (void)snprintf(name, sizeof(name), "%s_%s", lo_score_at(s)->name, fields[f]);
-            if (lo_h5_has(&reader, path)) {
-                status = dataset_to_npy(x, &reader, path, LO_H5_F32, name, err);
-            }
-        }
+    lo_status status = lo_score_names(&reader, names, err);
+    for (char *name = strtok_r(names, " ", &rest); name != NULL && status == LO_OK;
+         name = strtok_r(NULL, " ", &rest)) {
+        status = score_npy(x, &reader, name, err);
     }
     for (int c = 0; c < 4 && status == LO_OK; c++) {
         char path[64];
         char name[64];
         (void)snprintf(path, sizeof(path), "/models/%s", counts[c]);
         (void)snprintf(name, sizeof(name), "models_%s", counts[c]);
-        status = dataset_to_npy(x, &reader, path, LO_H5_I32, name, err);
+        status = lo_h5_has(&reader, path) ? dataset_to_npy(x, &reader, path, LO_H5_I32, name, err) : LO_OK;
+    }
+    if (status == LO_OK) {
+        status = index_npy(x, &reader, err);
     }
     lo_h5_close(&reader);
-    if (status == LO_OK) {
-        status = open_h5(x, "ensemble.h5", &reader, err);
-        if (status == LO_OK) {
-            status = dataset_to_npy(x, &reader, "/train/index", LO_H5_I64, "train_index", err);
-            lo_h5_close(&reader);
-        }
-    }
     return status;
 }
 
@@ -203,11 +222,12 @@ static void put_class_name(lo_csv *csv, const class_names *names, int32_t label)
 typedef struct table {
     int64_t n;
     int64_t *index;
-    int32_t *label, *label_true, *count[4];
+    int32_t *label, *label_true, *count[4]; /* count NULL: without an ensemble */
     class_names names;
     int scores;
-    const char *name[16];
-    float *field[16][FIELDS];
+    char listed[LO_SCORE_NAMES_SIZE];
+    const char *name[MOST_SCORES];
+    float *field[MOST_SCORES][FIELDS]; /* NULL: the score has none */
 } table;
 
 static void table_free(table *t)
@@ -226,102 +246,141 @@ static void table_free(table *t)
     }
 }
 
-static lo_status read_table(const lo_h5_reader *scores, const lo_h5_reader *ensemble, table *t, lo_error *err)
+static lo_status read_score(const lo_h5_reader *scores, const char *name, table *t, lo_error *err)
 {
     char path[128];
-    LO_TRY(lo_h5_read_all(ensemble, "/train/index", LO_H5_I64, (void **)&t->index, &t->n, NULL, err));
-    LO_TRY(lo_h5_read_all(ensemble, "/train/label", LO_H5_I32, (void **)&t->label, NULL, NULL, err));
-    LO_TRY(
-        lo_h5_read_all(ensemble, "/train/label_true", LO_H5_I32, (void **)&t->label_true, NULL, NULL, err));
-    for (int c = 0; c < 4; c++) {
-        (void)snprintf(path, sizeof(path), "/models/%s", counts[c]);
-        LO_TRY(lo_h5_read_all(scores, path, LO_H5_I32, (void **)&t->count[c], NULL, NULL, err));
-    }
-    for (int s = 0; s < lo_score_count() && t->scores < 16; s++) {
-        (void)snprintf(path, sizeof(path), "/%s", lo_score_at(s)->name);
-        if (!lo_h5_has(scores, path)) {
+    const int k = t->scores++;
+    t->name[k] = name;
+    for (int f = 0; f < FIELDS; f++) {
+        int64_t rows = 0;
+        (void)snprintf(path, sizeof(path), "/%s/%s", name, fields[f]);
+        if (f > 0 && !lo_h5_has(scores, path)) {
             continue;
         }
-        const int k = t->scores++;
-        t->name[k] = lo_score_at(s)->name;
-        for (int f = 0; f < FIELDS; f++) {
-            (void)snprintf(path, sizeof(path), "/%s/%s", t->name[k], fields[f]);
-            int64_t rows = 0;
-            LO_TRY(lo_h5_read_all(scores, path, LO_H5_F32, (void **)&t->field[k][f], &rows, NULL, err));
-            if (rows != t->n) {
-                return lo_fail(err, LO_DATA, "%s: %s has %lld rows; %lld are expected", scores->file, path,
-                               (long long)rows, (long long)t->n);
-            }
+        LO_TRY(lo_h5_read_all(scores, path, LO_H5_F32, (void **)&t->field[k][f], &rows, NULL, err));
+        if (rows != t->n) {
+            return lo_fail(err, LO_DATA, "%s: %s has %lld rows; %lld are expected", scores->file, path,
+                           (long long)rows, (long long)t->n);
         }
     }
     return LO_OK;
 }
 
-static lo_status scores_csv(const export *x, lo_error *err)
+/* `examples` is the file that has their numbers and labels. */
+static lo_status read_table(const lo_h5_reader *scores, const lo_h5_reader *examples, table *t, lo_error *err)
 {
+    char path[128];
+    char *rest = NULL;
+    LO_TRY(lo_h5_read_all(examples, "/train/index", LO_H5_I64, (void **)&t->index, &t->n, NULL, err));
+    LO_TRY(lo_h5_read_all(examples, "/train/label", LO_H5_I32, (void **)&t->label, NULL, NULL, err));
+    LO_TRY(
+        lo_h5_read_all(examples, "/train/label_true", LO_H5_I32, (void **)&t->label_true, NULL, NULL, err));
+    for (int c = 0; c < 4; c++) {
+        (void)snprintf(path, sizeof(path), "/models/%s", counts[c]);
+        if (lo_h5_has(scores, path)) {
+            LO_TRY(lo_h5_read_all(scores, path, LO_H5_I32, (void **)&t->count[c], NULL, NULL, err));
+        }
+    }
+    LO_TRY(lo_score_names(scores, t->listed, err));
+    for (char *name = strtok_r(t->listed, " ", &rest); name != NULL && t->scores < MOST_SCORES;
+         name = strtok_r(NULL, " ", &rest)) {
+        LO_TRY(read_score(scores, name, t, err));
+    }
+    return LO_OK;
+}
+
+static void write_head(lo_csv *csv, const table *t)
+{
+    static const char *const first[3] = {"index", "label", "label_true"};
+    char name[128];
+    for (int i = 0; i < 3; i++) {
+        lo_csv_text(csv, first[i]);
+    }
+    for (int s = 0; s < t->scores; s++) {
+        for (int f = 0; f < FIELDS; f++) {
+            (void)snprintf(name, sizeof(name), f == 0 ? "%s" : "%s_%s", t->name[s], fields[f]);
+            if (t->field[s][f] != NULL) {
+                lo_csv_text(csv, name);
+            }
+        }
+    }
+    for (int c = 0; c < 4; c++) {
+        (void)snprintf(name, sizeof(name), "models_%s", counts[c]);
+        if (t->count[c] != NULL) {
+            lo_csv_text(csv, name);
+        }
+    }
+    if (t->names.count > 0) {
+        lo_csv_text(csv, "class");
+        lo_csv_text(csv, "class_true");
+    }
+    lo_csv_row(csv);
+}
+
+static void write_example(lo_csv *csv, const table *t, int64_t i)
+{
+    lo_csv_int(csv, t->index[i]);
+    lo_csv_int(csv, t->label[i]);
+    lo_csv_int(csv, t->label_true[i]);
+    for (int s = 0; s < t->scores; s++) {
+        for (int f = 0; f < FIELDS; f++) {
+            if (t->field[s][f] != NULL) {
+                lo_csv_float(csv, t->field[s][f][i]);
+            }
+        }
+    }
+    for (int c = 0; c < 4; c++) {
+        if (t->count[c] != NULL) {
+            lo_csv_int(csv, t->count[c][i]);
+        }
+    }
+    if (t->names.count > 0) {
+        put_class_name(csv, &t->names, t->label[i]);
+        put_class_name(csv, &t->names, t->label_true[i]);
+    }
+    lo_csv_row(csv);
+}
+
+static lo_status gather_table(const export *x, table *t, lo_error *err)
+{
+    char path[PATH_MAX];
     lo_h5_reader scores = {.id = -1};
     lo_h5_reader ensemble = {.id = -1};
-    table t = {0};
-    lo_csv csv = {0};
-    lo_file file = {0};
-    lo_status status = open_h5(x, "scores.h5", &scores, err);
-    if (status == LO_OK) {
+    LO_TRY(open_h5(x, "scores.h5", &scores, err));
+    lo_status status = LO_OK;
+    (void)snprintf(path, sizeof(path), "%s/ensemble.h5", x->study);
+    const bool own = lo_h5_has(&scores, "/train/index");
+    if (!own || access(path, F_OK) == 0) {
         status = open_h5(x, "ensemble.h5", &ensemble, err);
     }
     if (status == LO_OK) {
-        status = read_table(&scores, &ensemble, &t, err);
+        status = read_table(&scores, own ? &scores : &ensemble, t, err);
     }
     if (status == LO_OK) {
-        status = class_names_read(x, &ensemble, &t.names, err);
+        status = class_names_read(x, ensemble.id >= 0 ? &ensemble : &scores, &t->names, err);
     }
+    lo_h5_close(&scores);
+    lo_h5_close(&ensemble);
+    return status;
+}
+
+static lo_status scores_csv(const export *x, lo_error *err)
+{
+    table t = {0};
+    lo_file file = {0};
+    lo_status status = gather_table(x, &t, err);
     if (status == LO_OK) {
         status = lo_file_begin(x->out, &file, err);
-        csv = lo_csv_begin(file.stream);
     }
     if (status == LO_OK) {
-        static const char *const first[3] = {"index", "label", "label_true"};
-        char name[128];
-        for (int i = 0; i < 3; i++) {
-            lo_csv_text(&csv, first[i]);
-        }
-        for (int s = 0; s < t.scores; s++) {
-            for (int f = 0; f < FIELDS; f++) {
-                (void)snprintf(name, sizeof(name), f == 0 ? "%s" : "%s_%s", t.name[s], fields[f]);
-                lo_csv_text(&csv, name);
-            }
-        }
-        for (int c = 0; c < 4; c++) {
-            (void)snprintf(name, sizeof(name), "models_%s", counts[c]);
-            lo_csv_text(&csv, name);
-        }
-        if (t.names.count > 0) {
-            lo_csv_text(&csv, "class");
-            lo_csv_text(&csv, "class_true");
-        }
-        lo_csv_row(&csv);
+        lo_csv csv = lo_csv_begin(file.stream);
+        write_head(&csv, &t);
         for (int64_t i = 0; i < t.n; i++) {
-            lo_csv_int(&csv, t.index[i]);
-            lo_csv_int(&csv, t.label[i]);
-            lo_csv_int(&csv, t.label_true[i]);
-            for (int s = 0; s < t.scores; s++) {
-                for (int f = 0; f < FIELDS; f++) {
-                    lo_csv_float(&csv, t.field[s][f][i]);
-                }
-            }
-            for (int c = 0; c < 4; c++) {
-                lo_csv_int(&csv, t.count[c][i]);
-            }
-            if (t.names.count > 0) {
-                put_class_name(&csv, &t.names, t.label[i]);
-                put_class_name(&csv, &t.names, t.label_true[i]);
-            }
-            lo_csv_row(&csv);
+            write_example(&csv, &t, i);
         }
         status = end_table(x, &file, LO_OK, err);
     }
     table_free(&t);
-    lo_h5_close(&scores);
-    lo_h5_close(&ensemble);
     return status;
 }
 

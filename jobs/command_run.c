@@ -147,13 +147,14 @@ lo_status lo_publish_all(lo_study *study, lo_error *err)
         LO_TRY(publish_stage(study, LO_STAGE_ORIGINALS, LO_KEYS_ORIGINALS,
                              lo_job_int(study->job, "originals.seeds"), lo_publish_originals, &done, err));
     }
+    done = 0;
     if (study->has_ensemble) {
         LO_TRY(publish_stage(study, LO_STAGE_ENSEMBLE, LO_KEYS_ENSEMBLE, study->design.models,
                              lo_publish_ensemble, &done, err));
-        if (done > 0) {
-            LO_TRY(lo_stage_scores(study, err));
-            LO_TRY(lo_stage_influence(study, err));
-        }
+    }
+    LO_TRY(lo_publish_scores(study, err));
+    if (done > 0) {
+        LO_TRY(lo_stage_influence(study, err));
     }
     return lo_stage_report(study, err);
 }

@@ -238,10 +238,12 @@ static void status_as_text(const view *v, const char *directory, const char *end
         print_until(v);
         (void)printf("stage=ensemble published_models=%lld diverged=%lld\n", (long long)v->published,
                      (long long)v->diverged);
-        (void)printf("stage=scores published=%s\n", published(v, directory, "scores.h5"));
         if (lo_job_has(v->job, "influence")) {
             (void)printf("stage=influence published=%s\n", published(v, directory, "influence.h5"));
         }
+    }
+    if (v->has_ensemble || lo_job_has(v->job, "scores")) {
+        (void)printf("stage=scores published=%s\n", published(v, directory, "scores.h5"));
     }
     if (lo_job_has(v->job, "attribution")) {
         (void)printf("stage=attribution published=%s\n", attribution_published(v, directory));

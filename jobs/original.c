@@ -1,9 +1,12 @@
 #include "jobs/original.h"
 
 #include "jobs/kept.h"
+#include "jobs/score_list.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The fixed part as it lies in the record. */
@@ -20,11 +23,17 @@ static size_t padded(size_t bytes)
     return (bytes + 7) / 8 * 8;
 }
 
-size_t lo_original_size(int64_t n, int64_t epochs, bool logged)
+/* Without the norms of the weights, which came later and so come last. */
+static size_t size_before_norms(int64_t n, int64_t epochs, bool logged)
 {
     const size_t values = (size_t)(n * epochs);
     return sizeof(fixed) + 2 * (size_t)epochs * sizeof(double) +
            (logged ? LO_LOG_QUANTITIES * padded(values * sizeof(float)) + padded(values) : 0);
+}
+
+size_t lo_original_size(int64_t n, int64_t epochs, bool logged)
+{
+    return size_before_norms(n, epochs, logged) + (size_t)epochs * sizeof(double);
 }
 
 void lo_original_map(lo_original *original, char *buffer)
@@ -42,6 +51,15 @@ void lo_original_map(lo_original *original, char *buffer)
         }
         original->log.correct = (uint8_t *)at;
     }
+    at = buffer + size_before_norms(original->n, original->epochs, original->logged);
+    original->weight_norm = (double *)(void *)at;
+}
+
+void lo_original_without_norms(lo_original *original)
+{
+    for (int64_t e = 0; e < original->epochs; e++) {
+        original->weight_norm[e] = (double)NAN;
+    }
 }
 
 void lo_original_seal(const lo_original *original, char *buffer)
@@ -57,15 +75,19 @@ void lo_original_seal(const lo_original *original, char *buffer)
     memcpy(buffer, &f, sizeof(f));
 }
 
-lo_status lo_original_read(char *payload, size_t size, int64_t n, int64_t epochs, bool logged,
+lo_status lo_original_read(char **payload, size_t size, int64_t n, int64_t epochs, bool logged,
                            lo_original *out, lo_error *err)
 {
     fixed f = {0};
     if (size >= sizeof(f)) {
-        memcpy(&f, payload, sizeof(f));
+        memcpy(&f, *payload, sizeof(f));
     }
-    if (size != lo_original_size(n, epochs, logged) || f.n != n || f.epochs != epochs ||
-        (f.logged != 0) != logged) {
+    const size_t whole = lo_original_size(n, epochs, f.logged != 0);
+    const bool without = size == size_before_norms(n, epochs, f.logged != 0);
+    if (size >= sizeof(f) && logged && f.logged == 0) {
+        return lo_fail(err, LO_DATA, "a training whose log says nothing about examples, which a score needs");
+    }
+    if ((size != whole && !without) || f.n != n || f.epochs != epochs) {
         return lo_fail(
             err, LO_DATA,
             "a record of %zu bytes, %lld examples and %lld epochs; %zu, %lld and %lld are expected", size,
@@ -74,19 +96,34 @@ lo_status lo_original_read(char *payload, size_t size, int64_t n, int64_t epochs
     }
     *out = (lo_original){.n = n,
                          .epochs = epochs,
-                         .logged = logged,
+                         .logged = f.logged != 0,
                          .seed = f.seed,
                          .seconds = f.seconds,
                          .test_accuracy = f.test_accuracy,
                          .diverged = f.diverged};
     memcpy(out->processor, f.processor, sizeof(out->processor));
-    lo_original_map(out, payload);
+    if (without) {
+        char *larger = realloc(*payload, whole);
+        if (larger == NULL) {
+            return lo_fail(err, LO_INTERNAL, "no memory for the log of an original");
+        }
+        *payload = larger;
+    }
+    lo_original_map(out, *payload);
+    if (without) {
+        lo_original_without_norms(out);
+    }
     return LO_OK;
 }
 
 bool lo_originals_logged(const lo_job *job)
 {
-    return strcmp(lo_job_text(job, "originals.log"), "true") == 0;
+    const char *log = lo_job_text(job, "originals.log");
+    lo_score_list list;
+    const bool asked =
+        lo_score_list_read(job, &list, NULL) == LO_OK && (lo_score_list_needs(&list) & LO_FROM_LOG) != 0;
+    lo_score_list_destroy(&list);
+    return strcmp(log, "true") == 0 || (strcmp(log, "auto") == 0 && asked);
 }
 
 void lo_original_path(const char *study, int64_t seed, int64_t epochs, char *path, size_t size)

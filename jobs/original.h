@@ -19,20 +19,26 @@ typedef struct lo_original {
     int64_t diverged;
     char processor[LO_MAX_PROCESSOR];
     lo_training_log log;
+    double *weight_norm; /* [epochs]: the norm of all weights after each; NaN where nobody looked */
 } lo_original;
 
 /* Size of a payload, and the log of `original` (whose n, epochs and logged are set) pointed into buffer. */
 size_t lo_original_size(int64_t n, int64_t epochs, bool logged);
 void lo_original_map(lo_original *original, char *buffer);
 
+/* Nobody looked at the norms: sets them to NaN. */
+void lo_original_without_norms(lo_original *original);
+
 /* Writes the fixed part of the payload in front of the arrays. */
 void lo_original_seal(const lo_original *original, char *buffer);
 
-/* Reads a payload. Errors: LO_DATA when it is not of these sizes. */
-lo_status lo_original_read(char *payload, size_t size, int64_t n, int64_t epochs, bool logged,
+/* Reads a payload, which must have room for lo_original_size: one of a version that did not look at norms is
+ * shorter, and is filled up. Errors: LO_DATA when it is not of these sizes; a log of examples may be there
+ * unasked, but not lack. */
+lo_status lo_original_read(char **payload, size_t size, int64_t n, int64_t epochs, bool logged,
                            lo_original *out, lo_error *err);
 
-/* Does the job want its originals' logs to say something about every example? */
+/* Does the job, or a score that it lists, want its originals' logs to say something about every example? */
 bool lo_originals_logged(const lo_job *job);
 
 /* Where weights are: after `epochs` (a checkpoint), or with 0 those at the end. */

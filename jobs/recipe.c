@@ -26,9 +26,15 @@ static lo_status start_from(lo_trainer *trainer, const lo_job *job, lo_error *er
 
 lo_status lo_job_trainer(const lo_job *job, const lo_dataset *data, lo_trainer **out, lo_error *err)
 {
-    const lo_model_spec model = lo_study_model_spec(job);
     const lo_recipe recipe = lo_study_recipe(job);
-    LO_TRY(lo_trainer_create(&model, &recipe, data, out, err));
+    return lo_job_trainer_of(job, &recipe, data, out, err);
+}
+
+lo_status lo_job_trainer_of(const lo_job *job, const lo_recipe *recipe, const lo_dataset *data,
+                            lo_trainer **out, lo_error *err)
+{
+    const lo_model_spec model = lo_study_model_spec(job);
+    LO_TRY(lo_trainer_create(&model, recipe, data, out, err));
     if (strcmp(lo_job_text(job, "train.from"), "none") == 0) {
         return LO_OK;
     }

@@ -11,4 +11,8 @@
  * caller destroys it; data must outlive it. */
 lo_status lo_job_trainer(const lo_job *job, const lo_dataset *data, lo_trainer **out, lo_error *err);
 
+/* The same with a recipe that is not quite the job's. */
+lo_status lo_job_trainer_of(const lo_job *job, const lo_recipe *recipe, const lo_dataset *data,
+                            lo_trainer **out, lo_error *err);
+
 #endif

@@ -9,6 +9,7 @@
 #include "jobs/stages.h"
 #include "mpi/agree.h"
 #include "mpi/h5file.h"
+#include "nn/trainer.h"
 
 #include <limits.h>
 #include <math.h>
@@ -20,6 +21,12 @@
  * ---------------------------------------------------------------------------------------------------------
  */
 
+/* What is gathered after each epoch, and kept in checkpoints. */
+typedef struct progress {
+    int64_t reached;      /* epochs that the training has finished */
+    double weight_norm[]; /* [epochs] */
+} progress;
+
 typedef struct trainer {
     lo_study *study;
     uint64_t digest;
@@ -28,8 +35,9 @@ typedef struct trainer {
     uint8_t *correct; /* [ceil(n_test/8)] */
     char *payload;
     lo_original original;
-    int64_t reached; /* epochs that the training has finished */
-    double said;     /* monotonic: when the last line about an epoch was printed */
+    struct progress *progress;
+    size_t progress_size;
+    double said; /* monotonic: when the last line about an epoch was printed */
     lo_checkpoint checkpoint;
 } trainer;
 
@@ -65,10 +73,21 @@ static void say_epoch(trainer *t, int64_t epochs)
     }
 }
 
+/* The norm of everything that is trained; padding is 0. */
+static double weight_norm(const lo_network *network)
+{
+    double sum = 0;
+    for (size_t i = 0; i < network->weight_size; i++) {
+        sum += (double)network->weights[i] * (double)network->weights[i];
+    }
+    return sqrt(sum);
+}
+
 static lo_status after_epoch(void *self, int64_t epochs, lo_error *err)
 {
     trainer *t = self;
-    t->reached = epochs;
+    t->progress->reached = epochs;
+    t->progress->weight_norm[epochs - 1] = weight_norm(lo_trainer_network(t->net));
     say_epoch(t, epochs);
     return is_checkpoint(t->study->job, epochs) ? save(t, epochs, err) : LO_OK;
 }
@@ -88,18 +107,22 @@ static lo_status train_original(void *self, int64_t seed, const lo_tick *tick, l
     const lo_observer observer = {.log = &o->log,
                                   .after_epoch = after_epoch,
                                   .self = t,
-                                  .kept = &t->reached,
-                                  .kept_size = sizeof(t->reached)};
+                                  .kept = t->progress,
+                                  .kept_size = t->progress_size};
     lo_training training = {0};
     o->seed = (uint64_t)seed;
-    t->reached = 0;
+    t->progress->reached = 0;
+    for (int64_t e = 0; e < o->epochs; e++) {
+        t->progress->weight_norm[e] = (double)NAN;
+    }
     t->said = start;
     lo_trainer_observe(t->net, &observer);
     LO_TRY(lo_trainer_run(t->net, o->seed, t->members, o->n, tick, &training, err));
     /* What a training that diverged did not reach has its weights too: NaN, like those at the end. */
-    for (int64_t epochs = t->reached + 1; training.diverged && epochs <= o->epochs; epochs++) {
+    for (int64_t epochs = t->progress->reached + 1; training.diverged && epochs <= o->epochs; epochs++) {
         LO_TRY(is_checkpoint(t->study->job, epochs) ? save(t, epochs, err) : LO_OK);
     }
+    memcpy(o->weight_norm, t->progress->weight_norm, (size_t)o->epochs * sizeof(double));
     LO_TRY(lo_trainer_evaluate(t->net, &t->study->data.test, tick, t->correct, NULL, err));
     LO_TRY(save(t, 0, err));
     o->diverged = training.diverged;
@@ -123,7 +146,9 @@ static lo_status trainer_open(void *self, lo_error *err)
     t->members = calloc((size_t)o->n, sizeof(*t->members));
     t->correct = calloc(lo_bit_bytes(s->data.test.count) + 1, 1);
     t->payload = calloc(1, lo_original_size(o->n, o->epochs, o->logged));
-    if (t->members == NULL || t->correct == NULL || t->payload == NULL) {
+    t->progress_size = sizeof(*t->progress) + (size_t)o->epochs * sizeof(double);
+    t->progress = calloc(1, t->progress_size);
+    if (t->members == NULL || t->correct == NULL || t->payload == NULL || t->progress == NULL) {
         return lo_fail(err, LO_INTERNAL, "no memory for the log of an original: %zu bytes",
                        lo_original_size(o->n, o->epochs, o->logged));
     }
@@ -143,6 +168,7 @@ static void trainer_close(trainer *t)
     free(t->members);
     free(t->correct);
     free(t->payload);
+    free(t->progress);
 }
 
 static lo_status check_original(void *self, int64_t seed, lo_error *err)
@@ -164,13 +190,14 @@ static const struct {
     [DIVERGED] = {"/diverged", LO_H5_U8},
 };
 
-enum { EPOCH_LOSS, EPOCH_ACCURACY, EXAMPLE, CORRECT = EXAMPLE + LO_LOG_QUANTITIES, SERIES };
+enum { EPOCH_LOSS, EPOCH_ACCURACY, EPOCH_NORM, EXAMPLE, CORRECT = EXAMPLE + LO_LOG_QUANTITIES, SERIES };
 static const struct {
     const char *path;
     lo_h5_type type;
 } series[SERIES] = {
     [EPOCH_LOSS] = {"epoch/loss", LO_H5_F64},
     [EPOCH_ACCURACY] = {"epoch/accuracy", LO_H5_F64},
+    [EPOCH_NORM] = {"epoch/weight_norm", LO_H5_F64},
     [EXAMPLE + LO_LOG_LOSS] = {"example/loss", LO_H5_F32},
     [EXAMPLE + LO_LOG_PROBABILITY] = {"example/probability", LO_H5_F32},
     [EXAMPLE + LO_LOG_LARGEST] = {"example/largest", LO_H5_F32},
@@ -198,6 +225,7 @@ static void *series_of(const lo_original *o, int s)
 {
     return s == EPOCH_LOSS       ? (void *)o->log.loss
            : s == EPOCH_ACCURACY ? (void *)o->log.accuracy
+           : s == EPOCH_NORM     ? (void *)o->weight_norm
            : s == CORRECT        ? (void *)o->log.correct
                                  : (void *)o->log.example[s - EXAMPLE];
 }
@@ -230,6 +258,10 @@ static lo_status read_old(const publication *p, int64_t seed, lo_original *o, lo
     o->diverged = diverged;
     for (int s = 0; s < p->series; s++) {
         series_path(seed, s, path, sizeof(path));
+        if (s == EPOCH_NORM && !lo_h5_has(&p->old, path)) {
+            lo_original_without_norms(o);
+            continue;
+        }
         LO_TRY(lo_h5_read(&p->old, path, series[s].type, 0, p->epochs, series_of(o, s), err));
     }
     return LO_OK;
@@ -246,7 +278,7 @@ static lo_status load(const publication *p, int64_t seed, lo_original *o, char *
     if (!compacted) {
         status = lo_ledger_payload(p->ledger, seed, &record, buffer, err);
         if (status == LO_OK) {
-            status = lo_original_read(*buffer, record.payload_size, p->n, p->epochs, p->logged, o, err);
+            status = lo_original_read(buffer, record.payload_size, p->n, p->epochs, p->logged, o, err);
         }
         if (status != LO_DATA) {
             return status;
@@ -363,7 +395,10 @@ static bool is_published(const lo_study *study, const lo_ledger *ledger, int64_t
     if (lo_h5_open(path, &reader, NULL) != LO_OK) {
         return false;
     }
-    const bool same = lo_h5_get_text(&reader, "/", "digest", digest, sizeof(digest), NULL) == LO_OK &&
+    char example[64];
+    series_path(0, EXAMPLE, example, sizeof(example));
+    const bool same = (!lo_originals_logged(study->job) || lo_h5_has(&reader, example)) &&
+                      lo_h5_get_text(&reader, "/", "digest", digest, sizeof(digest), NULL) == LO_OK &&
                       lo_h5_get_int(&reader, "/", "seeds_planned", &planned, NULL) == LO_OK &&
                       lo_h5_sizes(&reader, tables[SEED].path, &rows, &items, NULL) == LO_OK &&
                       strcmp(digest, expected) == 0 && planned == ledger->tasks && rows == seeds;

@@ -6,11 +6,12 @@
 #include "jobs/attribution_shown.h"
 #include "jobs/ensemble_file.h"
 #include "jobs/outcome.h"
+#include "jobs/score_list.h"
 #include "jobs/stages.h"
 #include "mpi/agree.h"
 #include "mpi/h5file.h"
 #include "report/report.h"
-#include "score/scores.h"
+#include "score/rank.h"
 
 #include <limits.h>
 #include <math.h>
@@ -19,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SHOWN_TESTS = 12, SHOWN_TRAIN = 8, MAX_SCORES = 12, TEXT = 512 };
+enum { SHOWN_TESTS = 12, SHOWN_TRAIN = 8, MAX_SCORES = 64, TEXT = 512 };
 
 /* Everything that the lo_report points to. */
 typedef struct material {
@@ -31,6 +32,8 @@ typedef struct material {
     lo_report_attempt *attempt;
     char (*attempt_text)[6][TEXT]; /* start, hosts, processor, job, ended, spare */
     lo_report_score score[MAX_SCORES];
+    char score_names[LO_SCORE_NAMES_SIZE];
+    char score_description[MAX_SCORES][TEXT];
     void *score_field[MAX_SCORES][4];
     float *test_accuracy, *seconds;
     const char **class_name;
@@ -242,39 +245,89 @@ static lo_status gather_counts(material *m, const lo_h5_reader *reader, lo_error
     return status;
 }
 
-static lo_status gather_scores(material *m, lo_error *err)
+/* One score: its values, what else it has, and what it cost. */
+static lo_status gather_score(material *m, const lo_h5_reader *reader, const char *name, lo_error *err)
 {
     static const char *const fields[4] = {"value", "standard_error", "low", "high"};
+    const int s = m->report.score_count++;
+    char path[128];
+    int64_t orientation = 1;
+    lo_report_score *score = &m->score[s];
+    for (int f = 0; f < 4; f++) {
+        (void)snprintf(path, sizeof(path), "/%s/%s", name, fields[f]);
+        if (f == 0 || lo_h5_has(reader, path)) {
+            int64_t rows = 0;
+            LO_TRY(lo_h5_read_all(reader, path, LO_H5_F32, &m->score_field[s][f], &rows, NULL, err));
+            if (rows != m->study->data.train.count) {
+                return lo_fail(err, LO_DATA, "%s: %s has %lld rows; %lld are expected", reader->file, path,
+                               (long long)rows, (long long)m->study->data.train.count);
+            }
+        }
+    }
+    (void)snprintf(path, sizeof(path), "/%s", name);
+    LO_TRY(lo_h5_get_int(reader, path, "orientation", &orientation, err));
+    LO_TRY(lo_h5_get_text(reader, path, "description", m->score_description[s], TEXT, err));
+    *score = (lo_report_score){.name = name,
+                               .description = m->score_description[s],
+                               .value = m->score_field[s][0],
+                               .standard_error = m->score_field[s][1],
+                               .low = m->score_field[s][2],
+                               .high = m->score_field[s][3],
+                               .orientation = orientation < 0 ? -1 : 1,
+                               .agreement = (double)NAN,
+                               .plain = m->score_field[s][2] == NULL};
+    LO_TRY(lo_h5_get_real(reader, path, "cost_core_seconds", &score->cost, err));
+    return lo_h5_get_real(reader, path, "shared_training_core_seconds", &score->shared, err);
+}
+
+/* Spearman's correlation of every score with memorization, where there is that. */
+static lo_status compare_scores(material *m, lo_error *err)
+{
+    const int64_t n = m->study->data.train.count;
+    const float *reference = NULL;
+    for (int s = 0; s < m->report.score_count; s++) {
+        reference = strcmp(m->score[s].name, "memorization") == 0 ? m->score[s].value : reference;
+    }
+    if (reference == NULL) {
+        return LO_OK;
+    }
+    double *pair = calloc(2 * (size_t)n + 1, sizeof(*pair));
+    lo_status status = pair != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory to compare scores");
+    for (int s = 0; s < m->report.score_count && status == LO_OK; s++) {
+        lo_agreement agreement;
+        for (int64_t i = 0; i < n; i++) {
+            pair[i] = (double)reference[i];
+            pair[n + i] = (double)m->score[s].value[i];
+        }
+        status = lo_spearman(pair, pair + n, n, &agreement, err);
+        m->score[s].agreement = status == LO_OK ? agreement.value : (double)NAN;
+    }
+    free(pair);
+    return status;
+}
+
+static lo_status gather_scores(material *m, lo_error *err)
+{
     char path[PATH_MAX];
+    char *rest = NULL;
     lo_h5_reader reader;
     (void)snprintf(path, sizeof(path), "%s/scores.h5", m->study->run.study);
     if (access(path, F_OK) != 0) {
         return LO_OK;
     }
     LO_TRY(lo_h5_open(path, &reader, err));
-    lo_status status = gather_counts(m, &reader, err);
-    for (int i = 0; i < lo_score_count() && status == LO_OK && m->report.score_count < MAX_SCORES; i++) {
-        const lo_score *known = lo_score_at(i);
-        (void)snprintf(path, sizeof(path), "/%s", known->name);
-        if (!lo_h5_has(&reader, path)) {
-            continue;
-        }
-        const int s = m->report.score_count++;
-        for (int f = 0; f < 4 && status == LO_OK; f++) {
-            (void)snprintf(path, sizeof(path), "/%s/%s", known->name, fields[f]);
-            status = lo_h5_read_all(&reader, path, LO_H5_F32, &m->score_field[s][f], NULL, NULL, err);
-        }
-        m->score[s] = (lo_report_score){.name = known->name,
-                                        .description = known->description,
-                                        .value = m->score_field[s][0],
-                                        .standard_error = m->score_field[s][1],
-                                        .low = m->score_field[s][2],
-                                        .high = m->score_field[s][3],
-                                        .orientation = known->orientation};
+    lo_status status = lo_h5_has(&reader, "/models/in") ? gather_counts(m, &reader, err) : LO_OK;
+    if (status == LO_OK) {
+        status = lo_score_names(&reader, m->score_names, err);
     }
-    m->report.score = m->score;
+    for (char *name = strtok_r(m->score_names, " ", &rest);
+         name != NULL && status == LO_OK && m->report.score_count < MAX_SCORES;
+         name = strtok_r(NULL, " ", &rest)) {
+        status = gather_score(m, &reader, name, err);
+    }
     lo_h5_close(&reader);
-    return status;
+    m->report.score = m->score;
+    return status == LO_OK ? compare_scores(m, err) : status;
 }
 
 /* The strongest influences on a test example: of a dense row, or as they lie in the file. */
@@ -578,9 +631,9 @@ static lo_status gather(material *m, lo_error *err)
     }
     if (s->has_ensemble) {
         LO_TRY(gather_ensemble(m, err));
-        LO_TRY(gather_scores(m, err));
         LO_TRY(gather_influence(m, err));
     }
+    LO_TRY(gather_scores(m, err));
     return lo_attribution_show(s, &r->attribution, err);
 }
 

@@ -22,8 +22,12 @@ lo_status lo_stage_originals(lo_study *study, lo_error *err);
 /* training.h5 from what the journals hold. */
 lo_status lo_publish_originals(lo_study *study, lo_ledger *ledger, bool *damaged, lo_error *err);
 
-/* scores.h5 from ensemble.h5: examples sharded over ranks. */
+/* scores.h5 from ensemble.h5, training.h5 and the originals' weights: examples sharded over ranks, after the
+ * trainings that scores have of their own. Nothing is kept of a pass that is stopped; trainings are. */
 lo_status lo_stage_scores(lo_study *study, lo_error *err);
+
+/* The same for `leaveout report`: what scores.h5 does not hold and takes more than reading is left out. */
+lo_status lo_publish_scores(lo_study *study, lo_error *err);
 
 /* influence.h5 from ensemble.h5: test examples sharded over ranks. */
 lo_status lo_stage_influence(lo_study *study, lo_error *err);

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "jobs/formats.h"
+#include "jobs/score_list.h"
 #include "jobs/until.h"
 #include "mpi/agree.h"
 #include "mpi/prepare.h"
@@ -603,7 +604,7 @@ static lo_status check_processor(lo_study *study, lo_error *err)
     memcpy(first, mine, sizeof(first));
     lo_status status = LO_OK;
     const bool strict = strcmp(lo_job_text(study->job, "reproducible"), "strict") == 0;
-    for (int stage = LO_STAGE_ENSEMBLE; run->rank == 0 && status == LO_OK && stage <= LO_STAGE_UNLEARNING;
+    for (int stage = LO_STAGE_ENSEMBLE; run->rank == 0 && status == LO_OK && stage <= LO_STAGE_SCORES;
          stage++) {
         lo_ledger ledger;
         status = lo_ledger_create(run->study, (lo_stage)stage, 0, 0, &ledger, err);
@@ -740,6 +741,7 @@ lo_status lo_study_open(const lo_study_options *options, lo_study *out, lo_error
     LO_TRY(open_data(out, err));
     if (!options->reading) {
         LO_TRY(lo_agree(run->comm, lo_study_check_names(out->job, out->data.classes, err), err));
+        LO_TRY(lo_agree(run->comm, lo_score_list_check(out->job, &out->data, err), err));
     }
     out->has_ensemble = lo_job_has(out->job, "ensemble");
     if (out->has_ensemble) {

@@ -18,6 +18,8 @@ const char *lo_stage_name(lo_stage stage)
         return "originals";
     case LO_STAGE_UNLEARNING:
         return "unlearning";
+    case LO_STAGE_SCORES:
+        return "scores";
     }
     return "unknown";
 }

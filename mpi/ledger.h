@@ -10,7 +10,12 @@
 #include <stdint.h>
 
 /* Stages that farm tasks. The numbers stand in every journal: append, never renumber. */
-typedef enum lo_stage { LO_STAGE_ENSEMBLE = 1, LO_STAGE_ORIGINALS = 2, LO_STAGE_UNLEARNING = 3 } lo_stage;
+typedef enum lo_stage {
+    LO_STAGE_ENSEMBLE = 1,
+    LO_STAGE_ORIGINALS = 2,
+    LO_STAGE_UNLEARNING = 3,
+    LO_STAGE_SCORES = 4
+} lo_stage;
 const char *lo_stage_name(lo_stage stage);
 
 typedef struct lo_entry {

@@ -482,7 +482,7 @@ static lo_status check_influence(const reader *r)
 /* Rules that take more than one key. Those that need the data are checked where the data are. */
 static lo_status check_rules(const reader *r)
 {
-    static const char *const from_ensemble[] = {"scores", "influence"};
+    static const char *const from_ensemble[] = {"influence"};
     for (int i = 0; i < lo_key_count(); i++) {
         LO_TRY(check_presence(r, i));
     }

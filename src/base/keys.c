@@ -214,10 +214,10 @@ static const lo_key table[] = {
             "Look at so many models first, then whenever there are a quarter more; whole blocks and pairs "
             "of models."),
 
-    OTHER(
-        LO_KEY_NAMES, "scores", "[]", LO_KEYS_SCORES, .choices = "memorization cscore", .grows = true,
-        .help =
-            "Stage: scores of the training examples, computed from the ensemble. A study can be given more."),
+    OTHER(LO_KEY_NAMES, "scores", "[]", LO_KEYS_SCORES, .choices = "memorization cscore confidence",
+          .grows = true,
+          .help = "Stage: scores of the training examples, from the ensemble or the originals (see leaveout "
+                  "methods). A study can be given more."),
 
     SECTION("influence", OPTIONAL,
             .help = "Stage: influence of every training example on every test example, from the ensemble."),
@@ -239,7 +239,7 @@ static const lo_key table[] = {
            .help =
                "Keep, for every epoch and training example, its loss, the probability of its label, the "
                "largest probability, the entropy, whether it was right, and the margin; auto: when a score "
-               "asks for it (none does yet)."),
+               "asks for it."),
 
     SECTION("attribution", OPTIONAL,
             .help =

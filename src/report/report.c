@@ -781,7 +781,10 @@ static lo_status write_quantiles(const struct page *page, lo_error *err)
         lo_summary value;
         lo_summary error;
         LO_TRY(lo_summarize(report->score[s].value, n, &value, err));
-        LO_TRY(lo_summarize(report->score[s].standard_error, n, &error, err));
+        const bool rated = report->score[s].standard_error != NULL;
+        LO_TRY(
+            lo_summarize(rated ? report->score[s].standard_error : report->score[s].value, n, &error, err));
+        error.median = rated ? error.median : (double)NAN;
         const int d = decimals_of(&value);
         (void)fputs("<tr><th scope=\"row\">", out);
         lo_html_text(out, report->score[s].name);
@@ -795,6 +798,29 @@ static lo_status write_quantiles(const struct page *page, lo_error *err)
     }
     (void)fputs("</tbody></table></div>\n", out);
     return LO_OK;
+}
+
+/* What each score means, cost, and how far it goes with memorization. */
+static void write_comparison(const struct page *page)
+{
+    const lo_report *report = page->report;
+    FILE *out = page->out;
+    (void)fputs("<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Score</th><th "
+                "scope=\"col\">Memorized<br/>is</th><th scope=\"col\">Own cost<br/>core-s</th><th "
+                "scope=\"col\">Shared training<br/>core-s</th><th scope=\"col\">Spearman with<br/>"
+                "memorization</th><th scope=\"col\">What it is</th></tr></thead>\n<tbody>\n",
+                out);
+    for (int s = 0; s < report->score_count; s++) {
+        const lo_report_score *score = &report->score[s];
+        (void)fputs("<tr><th scope=\"row\">", out);
+        lo_html_text(out, score->name);
+        (void)fprintf(out, "</th><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td class=\"text\">",
+                      score->orientation < 0 ? "small" : "large", lo_number_real(score->cost, 2).text,
+                      lo_number_real(score->shared, 1).text, lo_number_real(score->agreement, 3).text);
+        lo_html_text(out, score->description != NULL ? score->description : "");
+        (void)fputs("</td></tr>\n", out);
+    }
+    (void)fputs("</tbody></table></div>\n", out);
 }
 
 static lo_status write_score(const struct page *page, const lo_report_score *score, lo_error *err)
@@ -833,8 +859,9 @@ static lo_status write_scores(const struct page *page, lo_error *err)
     }
     (void)fputs("<section>\n<h2>Scores of the training examples</h2>\n", page->out);
     LO_TRY(write_quantiles(page, err));
+    write_comparison(page);
     for (int s = 0; s < report->score_count; s++) {
-        if (usable(&report->score[s])) {
+        if (usable(&report->score[s]) && !report->score[s].plain) {
             LO_TRY(write_score(page, &report->score[s], err));
         }
     }

@@ -14,7 +14,10 @@ typedef struct lo_report_score {
     const char *name; /* "memorization" */
     const char *description;
     const float *value, *standard_error, *low, *high;
-    int orientation; /* +1: larger is more memorized; -1 */
+    int orientation;     /* +1: larger is more memorized; -1 */
+    double cost, shared; /* core-seconds: its own, and of trainings that it shares with others */
+    double agreement;    /* Spearman's correlation with memorization; NaN: there is none */
+    bool plain;          /* a line of the tables, without figures: of such there may be dozens */
 } lo_report_score;
 
 /* One line of "what was run, where, and what it cost". */

@@ -1,12 +1,30 @@
-/* The table of scores: what turns the outcomes of an ensemble into one number per training example. A new
- * score is one file that defines an lo_score, and one line in the list of scores.c. */
+/* The table of scores: what gives every training example one number that says how much it is memorized, or
+ * stands in for that. A new score is one file that defines an lo_score, and one line in the list of scores.c.
+ *
+ * A score says what it needs, and is computed from just that by one function, which every rank calls for its
+ * own block of examples (shard). What it needs decides how often:
+ *
+ *   LO_FROM_COUNTS, LO_FROM_OUTCOMES   once, from what the models of the ensemble did
+ *   LO_FROM_LOG, _WEIGHTS, _CHECKPOINTS  once for each original; the score is the mean over originals, and
+ *                                      with two or more of them it has the standard error of that mean
+ *   LO_FROM_SCORES                     once, from other scores of the job
+ *   tasks                              trainings of its own, which the ranks share before: see lo_score.task
+ *
+ * Values do not depend on the number of ranks: an example's are computed from it alone, or (gather) from
+ * values of all examples that every rank has. */
 #ifndef LEAVEOUT_SCORE_SCORES_H
 #define LEAVEOUT_SCORE_SCORES_H
 
+#include "base/checkpoint.h"
+#include "base/items.h"
 #include "base/status.h"
-#include "data/design.h"
+#include "base/tick.h"
+#include "data/dataset.h"
+#include "nn/network.h"
+#include "nn/training.h"
 #include "score/subset.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Outcomes of pairs of models that differ in one example only, on that example: `plus` pairs of which only
@@ -15,11 +33,87 @@ typedef struct lo_pairs {
     int32_t plus, minus, pairs;
 } lo_pairs;
 
-/* What a score may look at. */
+/* What a score is computed from: bits of lo_score.needs. */
+enum {
+    LO_FROM_COUNTS = 1,       /* how often the ensemble's models were right on an example, in and out */
+    LO_FROM_OUTCOMES = 2,     /* every model's outcome */
+    LO_FROM_LOG = 4,          /* the log of an original's training (originals.log becomes true by itself) */
+    LO_FROM_WEIGHTS = 8,      /* the weights at the end of it */
+    LO_FROM_CHECKPOINTS = 16, /* and those of originals.checkpoints, of which there must be some */
+    LO_FROM_VALIDATION = 32,  /* the validation split, which must not be empty */
+    LO_FROM_SCORES = 64,      /* other scores of the job: see lo_score.uses */
+    LO_FROM_FILE = 128        /* a file of numbers made elsewhere */
+};
+enum { LO_FROM_ORIGINALS = LO_FROM_LOG | LO_FROM_WEIGHTS | LO_FROM_CHECKPOINTS };
+
+/* What a score gives beside its values: bits of lo_score.gives. */
+enum { LO_GIVES_ERROR = 1, LO_GIVES_INTERVAL = 2 };
+
+/* What a model of the ensemble did on the training examples of a shard: `in` and `correct` are 0 or 1, margin
+ * is phi (see lo_logit_margin), NaN where it was not stored. */
+typedef struct lo_model_outcome {
+    uint8_t *in, *correct; /* [count] */
+    float *margin;         /* [count] */
+} lo_model_outcome;
+
+/* What a score may look at. Its needs decide what is there; all else is NULL or 0. Functions take `self`
+ * first. */
 typedef struct lo_score_input {
-    int64_t n;               /* training examples */
-    const lo_counts *counts; /* [n] of lo_count */
-    const lo_pairs *pairs;   /* [n] of lo_count_pairs for leave_one_out ensembles, else NULL */
+    const lo_dataset *data;     /* data->train has n examples */
+    int64_t n, first, count;    /* training examples; this rank's are first .. first + count - 1 */
+    const lo_item *item;        /* the score's settings */
+    const lo_model_spec *model; /* the job's, for trainings of the score's own */
+    const lo_recipe *recipe;
+    const lo_tick *tick;
+    void *self;
+
+    /* LO_FROM_COUNTS */
+    const lo_counts *counts; /* [count] of lo_count */
+    const lo_pairs *pairs;   /* [count] of lo_pairs_count for designs with pairs, else NULL */
+
+    /* LO_FROM_OUTCOMES: row 0 .. models - 1, those that diverged left out, in ascending order of their
+     * numbers. The result is valid until the next call. */
+    int64_t models;
+    lo_status (*outcome)(void *self, int64_t row, lo_model_outcome *out, lo_error *err);
+
+    /* LO_FROM_ORIGINALS, of one original: its number; the epochs of the recipe. */
+    uint64_t seed;
+    int64_t epochs;
+    /* LO_FROM_LOG: a quantity of every epoch, [epochs, count], the whole training's; correct likewise, 0 or
+     * 1. weight_norm [epochs]: the norm of all weights after each epoch, NaN where a version before 0.3 has
+     * logged. Valid while this original is looked at. */
+    lo_status (*log)(void *self, lo_quantity quantity, const float **values, lo_error *err);
+    lo_status (*log_correct)(void *self, const uint8_t **correct, lo_error *err);
+    const double *weight_norm;
+    /* LO_FROM_WEIGHTS, _CHECKPOINTS: the network of the recipe, and what puts weights into it: those after
+     * `epochs`, one of checkpoint[checkpoints] (ascending), or with 0 those at the end. */
+    lo_network *network;
+    lo_status (*load)(void *self, int64_t epochs, lo_error *err);
+    const int64_t *checkpoint;
+    int checkpoints;
+
+    /* Collective, so every rank calls it equally often, also with a status other than LO_OK, which is then
+     * everyone's: the rows [count, width] of all ranks, [n, width] in the order of the examples. */
+    lo_status (*gather)(void *self, lo_status status, const float *mine, int64_t width, float *all,
+                        lo_error *err);
+
+    /* LO_FROM_SCORES: a score that lo_score.uses names; value [n] and its orientation. Valid until the stage
+     * ends. */
+    lo_status (*score)(void *self, const char *name, const float **value, int *orientation, lo_error *err);
+
+    /* Scores with tasks: how many of them there are, and what one has given, [n, columns], valid until the
+     * next call. */
+    int64_t tasks;
+    lo_status (*result)(void *self, int64_t task, const float **values, lo_error *err);
+
+    /* Within a task: a trainer of the job's model, with train.from, for another recipe or other data than the
+     * job's (the caller destroys it); where the weights of an original are, after `epochs` or with 0 at the
+     * end; how many originals there are; and for lo_trainer_checkpoint. */
+    lo_status (*trainer)(void *self, const lo_recipe *recipe, const lo_dataset *data, lo_trainer **out,
+                         lo_error *err);
+    void (*weights)(void *self, int64_t seed, int64_t epochs, char *path, size_t size);
+    int64_t originals;
+    lo_checkpoint *saving;
 } lo_score_input;
 
 typedef struct lo_score {
@@ -27,8 +121,28 @@ typedef struct lo_score {
     const char *description; /* one line */
     int orientation;         /* +1: large means more memorized; -1: small does */
     const char *source;      /* publication */
-    void (*estimate)(const lo_score_input *input,
-                     lo_estimate *out); /* out [n]; NaN where undefined; cannot fail */
+    unsigned needs, gives;
+    const lo_setting *setting; /* [settings]; may be NULL */
+    int settings;
+
+    /* Writes out [input->count]: value, NaN where undefined, and what `gives` says; the rest is NaN before.
+     * Errors: as the functions of input, LO_INTERNAL without memory. */
+    lo_status (*compute)(const lo_score_input *input, lo_estimate *out, lo_error *err);
+
+    /* Before anything is trained, with the data and the settings: what is wrong with them, naming the key to
+     * set (lo_item_fail). May be NULL. */
+    lo_status (*check)(const lo_score_input *input, lo_error *err);
+
+    /* Trainings of its own: how many tasks, from settings and recipe, and one of them, done by one rank
+     * alone: values [n, columns] of all training examples (input->first is 0, count is n). Done tasks are
+     * kept in the journal. task NULL: none. */
+    int64_t (*tasks)(const lo_score_input *input);
+    lo_status (*task)(const lo_score_input *input, int64_t task, float *values, lo_error *err);
+    int columns;
+    bool saves; /* a task gives input->saving to its trainer, so that it can be saved half way */
+
+    /* LO_FROM_SCORES: the number-th score it needs, NULL after the last. */
+    const char *(*uses)(const lo_item *item, int number);
 } lo_score;
 
 int lo_score_count(void);
@@ -37,10 +151,8 @@ const lo_score *lo_score_at(int i);
 /* NULL for a name that no score has. */
 const lo_score *lo_score_find(const char *name);
 
-/* Pairs of a leave_one_out design: for each example left out, the model without it and the full-data twin of
- * the same seed, over the seeds of which both are in `use` ([ceil(models/8)] bits, or NULL for all). correct
- * [models, design->n] are outcomes on the training examples; it may hold fewer models than the design asks
- * for, or more. pairs [design->n] takes zeros for examples that are never left out. */
-void lo_count_pairs(const lo_design *design, const lo_columns *correct, const uint8_t *use, lo_pairs *pairs);
+/* For scores from the log: the mean over epochs of a quantity, in double. */
+lo_status lo_score_log_mean(const lo_score_input *input, lo_quantity quantity, lo_estimate *out,
+                            lo_error *err);
 
 #endif

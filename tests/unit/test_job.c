@@ -174,7 +174,6 @@ static const error_case whole_cases[] = {
      "job.yaml:5: ensemble.until.error: unknown key", "standard_error, over, first"},
     {DATA MODEL "ensemble: {design: leave_group_out, groups: [0]}\ninfluence: {}\n",
      "job.yaml:4: influence: found with ensemble.design: leave_group_out", "with the other designs"},
-    {DATA MODEL "scores: [cscore]\n", "job.yaml:3: scores: found without an ensemble", "ensemble"},
     {DATA MODEL "\ninfluence: {}\n", "job.yaml:4: influence: found without an ensemble", "ensemble"},
     {DATA MODEL "a: 1\n", "job.yaml:3: a: unknown key; allowed here: seed, reproducible, isa, data, model",
      ""},
@@ -327,7 +326,7 @@ static void bad_overrides_are_named(void **state)
         {"train=5", "--set train=5: train: found '5'", "allowed: a map"},
         {"train.epochs=[1", "--set train.epochs=[1: not YAML: ", "flow sequence"},
         {"data=null", "job.yaml: data: is missing", ""},
-        {"ensemble=~", "job.yaml:9: scores: found without an ensemble", ""},
+        {"ensemble=~", "job.yaml:10: influence: found without an ensemble", ""},
         {"ensemble.seeds=4", "--set ensemble.seeds=4: ensemble.seeds: found with ensemble.design: balanced",
          ""},
     };

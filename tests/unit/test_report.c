@@ -99,8 +99,8 @@ static void fill(struct study *s, lo_shape shape)
         .shift = s->shift,
         .train = {N, s->pixel, s->label, s->label_true, s->index},
         .test = {TEST, s->pixel + N * lo_shape_size(shape), s->test_label, s->test_label, s->test_index}};
-    s->score[0] = (lo_report_score){"memorization", "in <minus> out", s->value, s->error, s->low, s->high, 1};
-    s->score[1] = (lo_report_score){"cscore", NULL, s->cscore, NULL, NULL, NULL, -1};
+    s->score[0] = (lo_report_score){"memorization", "in <minus> out", s->value, s->error, s->low, s->high, 1, 0, 0, 0, false};
+    s->score[1] = (lo_report_score){"cscore", NULL, s->cscore, NULL, NULL, NULL, -1, 0, 0, 0, false};
     s->attempt[0] = (lo_report_attempt){1,      "2026-11-21T09:12:01Z", 600, 2,   "n1,<n2>", "zen4",
                                         "4711", "stopped: SIGUSR1",     3,   1080};
     s->attempt[1] =
@@ -769,8 +769,8 @@ static void test_detection_against_brute_force(void **state)
     /* Two relabelled: one on top alone, the second tied with three clean ones at the one place that is left.
      */
     const float tied[] = {5, 4, 4, 4, 4, 1};
-    const int32_t wrong[] = {1, 0, 1, 0, 0, 0};
-    const int32_t right[] = {0, 0, 0, 0, 0, 0};
+    const int32_t wrong[] = {1, 0, 1, 0, 0, 0, false};
+    const int32_t right[] = {0, 0, 0, 0, 0, 0, false};
     lo_detection detection;
     lo_error err;
     assert_int_equal(lo_detect(tied, 1, wrong, right, 6, &detection, &err), LO_OK);

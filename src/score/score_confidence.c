@@ -1,0 +1,18 @@
+#include "score/scores.h"
+
+extern const lo_score lo_score_confidence;
+
+static lo_status compute(const lo_score_input *input, lo_estimate *out, lo_error *err)
+{
+    return lo_score_log_mean(input, LO_LOG_PROBABILITY, out, err);
+}
+
+const lo_score lo_score_confidence = {
+    .name = "confidence",
+    .description = "mean probability of the label over the epochs of a training",
+    .orientation = -1,
+    .source = "Jiang, Zhang, Talwar and Mozer 2021, arXiv 2002.03206; Zhao and Triantafillou 2024, arXiv "
+              "2410.16516",
+    .needs = LO_FROM_LOG,
+    .compute = compute,
+};
