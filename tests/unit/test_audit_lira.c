@@ -201,7 +201,7 @@ static void test_vulnerability_by_hand(void **state)
                                                          log_normal(x, centre[0], other.deviation);
                     }
                     wins += isnan(score[0] + score[1]) ? NAN : score[0] > score[1];
-                    right += isnan(wins) ? NAN : (score[0] > 0) + (score[1] < 0);
+                    right += isnan(wins) ? (double)NAN : (score[0] > 0) + (score[1] < 0);
                     pairs++;
                 }
             }
