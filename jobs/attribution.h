@@ -7,9 +7,9 @@
 #ifndef LEAVEOUT_JOBS_ATTRIBUTION_H
 #define LEAVEOUT_JOBS_ATTRIBUTION_H
 
+#include "attribute/effect.h"
 #include "attribute/features.h"
 #include "attribute/left_out.h"
-#include "attribute/output.h"
 #include "attribute/sums.h"
 #include "base/tick.h"
 #include "jobs/study.h"
@@ -20,6 +20,15 @@
 enum { LO_ATTRIBUTION_BLOCK = LO_ATTRIBUTE_GRAIN }; /* examples that are left out at a time, one by one */
 
 struct lo_softmax_fitted;
+struct lo_attribution_network;
+
+/* Whose examples are left out: a linear model (or kernel) of the scaled inputs, the same of a layer's
+ * features, or a whole network. */
+typedef enum lo_attribution_model {
+    LO_ATTRIBUTION_LINEAR,
+    LO_ATTRIBUTION_FEATURES,
+    LO_ATTRIBUTION_NETWORK
+} lo_attribution_model;
 
 /* What the methods are given. */
 typedef struct lo_attribution {
@@ -37,6 +46,11 @@ typedef struct lo_attribution {
     const lo_tick *tick;
     const lo_reduction *reduction;            /* over the ranks */
     struct lo_softmax_fitted *softmax_fitted; /* shared by the methods that need it */
+    lo_attribution_model model;
+    int64_t parameters;                     /* of the network; 0: there is none, or its features are meant */
+    struct lo_attribution_network *network; /* NULL: LO_ATTRIBUTION_LINEAR */
+    bool primal, dual;                      /* which form is asked for; neither: the smaller */
+    double room;                            /* bytes that the method at work may take */
 } lo_attribution;
 
 /* What a method found out about its own work, the same on all ranks at the end. */
@@ -50,10 +64,13 @@ typedef struct lo_attribution_notes {
 /* What a method that says everything at once fills in: see `direct`. */
 typedef struct lo_attribution_direct {
     int64_t first, count;   /* this rank's targets */
-    lo_output output;       /* what value is about */
-    float *own[LO_OUTPUTS]; /* [own examples]: NaN where the method cannot say */
+    lo_effect output;       /* what value is about */
+    float *own[LO_EFFECTS]; /* [own examples]: NaN where the method cannot say */
     float *value;           /* [count, n] */
     double damping;         /* what was used */
+    double ridge;           /* of the objective whose curvature it is */
+    const char *form;       /* "primal" or "dual" */
+    int64_t size;           /* rows of the matrix */
     int64_t spectrum;       /* eigenvalues; 0: none */
     double *eigenvalue;     /* [spectrum], ascending, on every rank; malloc'ed, the caller frees it */
 } lo_attribution_direct;
@@ -64,6 +81,7 @@ typedef struct lo_attribution_type {
     const char *source;      /* publication */
     bool logits;             /* class values are logits; else values fitted to one-hot labels */
     bool certificate;        /* leave and leave_groups give gradient norms */
+    bool networks;           /* treats whole networks too */
 
     /* Collective: of a method whose values are sums of products rather than models: the values of this rank's
      * targets, and of its examples. A group's value is the sum of its examples'. NULL: what follows bytes is
@@ -102,7 +120,7 @@ const lo_attribution_type *lo_attribution_at(int i);
 const lo_attribution_type *lo_attribution_find(const char *name); /* NULL: none has it */
 
 extern const lo_attribution_type lo_attribution_ridge, lo_attribution_kernel_ridge, lo_attribution_alo,
-    lo_attribution_certified, lo_attribution_ggn;
+    lo_attribution_certified, lo_attribution_ggn, lo_attribution_hessian;
 
 /* Digest of what attribution.h5 depends on: its keys and its methods. */
 uint64_t lo_attribution_digest(const lo_job *job);
@@ -122,6 +140,13 @@ lo_status lo_softmax_fitted_hessian(lo_attribution *a, double **hessian, lo_erro
 
 /* Releases what the methods share. */
 void lo_softmax_fitted_destroy(struct lo_softmax_fitted **fitted);
+
+/* What can be seen of a job's section without its data. Errors: LO_USAGE for a method that does not treat
+ * whole networks, an original that there will not be. */
+lo_status lo_attribution_check(const lo_job *job, lo_error *err);
+
+/* What the model of a job is called: "linear", ...; and its number. */
+lo_attribution_model lo_attribution_model_of(const lo_job *job);
 
 /* Local: the slab of `rank` when `total` things, in blocks of LO_ATTRIBUTE_GRAIN, are cut into slabs of equal
  * width (but for the last ones). Returns the width. */

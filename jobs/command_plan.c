@@ -1,6 +1,7 @@
 /* leaveout plan: what a job will take, from a short training of one model here. */
 #include "base/clock.h"
 #include "jobs/attribution.h"
+#include "jobs/attribution_network.h"
 #include "jobs/commands.h"
 #include "jobs/original.h"
 #include "jobs/outcome.h"
@@ -224,25 +225,33 @@ static void print_plan(const lo_job *job, const lo_dataset *data, const lo_desig
 }
 
 /* What attribution takes: it refuses by itself what does not fit. */
-static void print_attribution(const lo_job *job, const lo_dataset *data, int64_t ranks)
+static lo_status print_attribution(const lo_job *job, const lo_dataset *data, int64_t ranks, lo_error *err)
 {
     const char *targets = lo_job_text(job, "attribution.targets");
+    const char *form = lo_job_text(job, "attribution.form");
     lo_inputs inputs;
     lo_attribution a = {.train = lo_features_of_inputs(&inputs, data, &data->train),
                         .target = {.count = strcmp(targets, "none") == 0    ? 0
                                             : strcmp(targets, "train") == 0 ? data->train.count
                                                                             : data->test.count},
                         .classes = data->classes,
-                        .spectrum = lo_job_bool(job, "attribution.spectrum")};
+                        .spectrum = lo_job_bool(job, "attribution.spectrum"),
+                        .model = lo_attribution_model_of(job),
+                        .primal = strcmp(form, "primal") == 0,
+                        .dual = strcmp(form, "dual") == 0};
     a.target.size = a.train.size;
     const double values = (double)a.target.count * (double)a.train.count * sizeof(float);
-    for (int i = 0; i < lo_attribution_count(); i++) {
+    const lo_status status = lo_attribution_network_open(job, data, &a, err);
+    for (int i = 0; i < lo_attribution_count() && status == LO_OK; i++) {
         const lo_attribution_type *type = lo_attribution_at(i);
-        if (lo_job_lists(job, "attribution.methods", type->name)) {
+        if (lo_job_lists(job, "attribution.methods", type->name) &&
+            (a.model != LO_ATTRIBUTION_NETWORK || type->networks)) {
             (void)printf("stage=attribution method=%s memory_mb_per_rank=%.1f\n", type->name,
                          megabytes(type->bytes(&a, (int)ranks) + values / (double)ranks));
         }
     }
+    lo_attribution_network_close(&a);
+    return status;
 }
 
 /* With ensemble.until, fewer models: at most as many as leave the least certain of examples an error that is
@@ -270,7 +279,7 @@ lo_status lo_command_plan(const lo_command_line *line, lo_error *err)
     LO_TRY(lo_option_int(line, "ranks", 1, 1 << 24, 1, &ranks, err));
     lo_status status = lo_preview_open(line, &v, err);
     if (status == LO_OK && lo_job_has(v.job, "attribution")) {
-        print_attribution(v.job, &v.data, ranks);
+        status = print_attribution(v.job, &v.data, ranks, err);
     }
     if (status == LO_OK && !lo_job_has(v.job, "ensemble") && !lo_job_has(v.job, "originals")) {
         (void)printf("the job has no stage that trains anything (no ensemble or originals section)\n");

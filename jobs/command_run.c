@@ -29,6 +29,7 @@ static void say_usage(lo_study *study)
 static lo_status run_stages(lo_study *study, const void *self, lo_error *err)
 {
     (void)self;
+    LO_TRY(lo_stage_attribution_foresee(study, err));
     LO_TRY(lo_stage_originals(study, err));
     LO_TRY(lo_stage_ensemble(study, err));
     if (study->left_to_others) {

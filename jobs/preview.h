@@ -12,7 +12,7 @@ typedef struct lo_preview {
     lo_job *job;
     lo_dataset data;
     lo_read_remark remark; /* what the reader passed over */
-    lo_design design; /* zeroed when the job has no ensemble */
+    lo_design design;      /* zeroed when the job has no ensemble */
     int64_t *left;
 } lo_preview;
 

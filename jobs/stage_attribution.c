@@ -4,9 +4,11 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "jobs/attribution.h"
+#include "jobs/attribution_network.h"
 #include "jobs/stages.h"
 #include "mpi/agree.h"
 #include "mpi/h5file.h"
+#include "nn/trainer.h"
 #include "score/subset.h"
 
 #include <limits.h>
@@ -23,13 +25,13 @@ typedef struct result {
     const lo_attribution_type *type;
     lo_attribution_notes notes;
     double seconds;
-    float *own[LO_OUTPUTS];            /* [own] */
+    float *own[LO_EFFECTS];            /* [own] */
     float *value;                      /* [targets, own] */
     float *group_value;                /* [targets, own groups] */
     lo_attribution_direct direct;      /* of methods that have it: then value is [own targets, n], likewise of
                                         * groups */
     double *gradient, *group_gradient; /* [own], [own groups] */
-    int own_set[LO_OUTPUTS + 1], gradient_set, value_set, index_set;
+    int own_set[LO_EFFECTS + 1], gradient_set, value_set, index_set;
     int spectrum_set, group_set, group_gradient_set; /* datasets */
 } result;
 
@@ -43,7 +45,7 @@ typedef struct stage {
     int64_t group_first, group_count; /* this rank's groups */
     int64_t *member;                  /* of all groups, one behind the other */
     int64_t top;
-    lo_output output;
+    lo_effect output;
     int methods;
     result result[MAX_METHODS];
     int train_set[2], target_set[2], size_set; /* datasets */
@@ -52,11 +54,12 @@ typedef struct stage {
 static void stage_free(stage *s)
 {
     lo_softmax_fitted_destroy(&s->a.softmax_fitted);
+    lo_attribution_network_close(&s->a);
     free(s->member);
     free(s->a.group);
     for (int m = 0; m < s->methods; m++) {
         result *r = &s->result[m];
-        for (int o = 0; o < LO_OUTPUTS; o++) {
+        for (int o = 0; o < LO_EFFECTS; o++) {
             free(r->own[o]);
         }
         free(r->value);
@@ -194,7 +197,7 @@ static lo_status describe(stage *s, lo_error *err)
     const lo_examples *examples = strcmp(targets, "train") == 0 ? &study->data.train : &study->data.test;
     s->tick = (lo_tick){watch, s};
     s->reduction = (lo_reduction){reduce_sum, reduce_largest, &study->run};
-    s->output = lo_output_find(lo_job_text(job, "attribution.output"));
+    s->output = lo_effect_find(lo_job_text(job, "attribution.output"));
     *a = (lo_attribution){.study = study,
                           .train = lo_features_of_inputs(&s->train_inputs, &study->data, &study->data.train),
                           .target = lo_features_of_inputs(&s->target_inputs, &study->data, examples),
@@ -207,6 +210,9 @@ static lo_status describe(stage *s, lo_error *err)
                           .damping = lo_job_real(job, "attribution.damping"),
                           .spectrum = lo_job_bool(job, "attribution.spectrum"),
                           .rbf = strcmp(lo_job_text(job, "attribution.kernel"), "rbf") == 0,
+                          .model = lo_attribution_model_of(job),
+                          .primal = strcmp(lo_job_text(job, "attribution.form"), "primal") == 0,
+                          .dual = strcmp(lo_job_text(job, "attribution.form"), "dual") == 0,
                           .memory = memory_of_rank(study),
                           .tick = &s->tick,
                           .reduction = &s->reduction};
@@ -230,7 +236,8 @@ static lo_status describe(stage *s, lo_error *err)
     for (int64_t i = 0; i < lo_job_length(job, "attribution.methods") && s->methods < MAX_METHODS; i++) {
         s->result[s->methods++].type = lo_attribution_find(lo_job_text_at(job, "attribution.methods", i));
     }
-    return LO_OK;
+    LO_TRY(lo_attribution_check(job, err));
+    return lo_attribution_network_open(job, &study->data, a, err);
 }
 
 /* Bytes of results on the largest of `ranks` ranks, and of what a method takes beside them. */
@@ -244,7 +251,7 @@ static double bytes_with(const stage *s, const lo_attribution_type *type, int ra
     const double saying = 8.0 * s->a.classes * (targets + TARGET_TILE * (LO_ATTRIBUTION_BLOCK + 1.0));
     return results + saying +
            2.0 * EXCHANGE_BYTES * (targets > 0 ? 1 : 0) * (own * targets * 4 > EXCHANGE_BYTES) +
-           type->bytes(&s->a, ranks);
+           (s->a.model == LO_ATTRIBUTION_FEATURES ? s->a.network->memory : 0) + type->bytes(&s->a, ranks);
 }
 
 /* Refuses, before anything is computed, what does not fit. */
@@ -270,10 +277,14 @@ static lo_status size_up(const stage *s, lo_error *err)
                 "ranks with as much would do",
                 type->name, needed / mib, ranks, s->a.memory / mib, enough);
         }
-        return lo_fail(err, LO_USAGE,
-                       "attribution: %s needs %.0f MiB on each rank, however many there are; there are %.0f "
-                       "(attribution.memory): run fewer ranks on a node, or take ridge_loo, which needs less",
-                       type->name, needed / mib, s->a.memory / mib);
+        return lo_fail(
+            err, LO_USAGE,
+            "attribution: %s needs %.0f MiB on each rank, however many there are; there are %.0f "
+            "(attribution.memory): run fewer ranks on a node, or take %s",
+            type->name, needed / mib, s->a.memory / mib,
+            s->a.model == LO_ATTRIBUTION_NETWORK
+                ? "fewer examples (attribution.form dual) or a layer alone (attribution.model features)"
+                : "ridge_loo");
     }
     return LO_OK;
 }
@@ -288,7 +299,7 @@ static lo_status allocate_direct(const stage *s, result *r, lo_error *err)
     bool there = true;
     lo_shard(s->a.target.count, 1, s->study->run.rank, s->study->run.ranks, &direct->first, &direct->count);
     direct->output = s->output;
-    for (int o = 0; o < LO_OUTPUTS; o++) {
+    for (int o = 0; o < LO_EFFECTS; o++) {
         r->own[o] = calloc((size_t)s->a.count + 1, sizeof(float));
         direct->own[o] = r->own[o];
         there = there && r->own[o] != NULL;
@@ -310,7 +321,7 @@ static lo_status allocate(const stage *s, result *r, lo_error *err)
         return allocate_direct(s, r, err);
     }
     bool there = true;
-    for (int o = 0; o < LO_OUTPUTS; o++) {
+    for (int o = 0; o < LO_EFFECTS; o++) {
         r->own[o] = calloc(own, sizeof(float));
         there = there && r->own[o] != NULL;
     }
@@ -343,11 +354,11 @@ static lo_status change_targets(const stage *s, const lo_attribution_type *type,
         for (int64_t t = 0; t < now; t++) {
             const int32_t label = a->target_examples->label[from + t];
             const double with =
-                lo_output_value(s->output, type->logits, full + t * a->classes, a->classes, label);
+                lo_effect_value(s->output, type->logits, full + t * a->classes, a->classes, label);
             for (int64_t i = 0; i < models; i++) {
                 const double *without = w->without + (t * models + i) * a->classes;
                 value[(from + t) * columns + first + i] =
-                    (float)(with - lo_output_value(s->output, type->logits, without, a->classes, label));
+                    (float)(with - lo_effect_value(s->output, type->logits, without, a->classes, label));
             }
         }
         LO_TRY(lo_tick_call(a->tick));
@@ -363,12 +374,12 @@ static lo_status change_own(const stage *s, result *r, void *self, const scratch
     LO_TRY(r->type->say_own(self, with, w->without, err));
     for (int64_t i = 0; i < count; i++) {
         const int32_t label = a->train_examples->label[a->first + first + i];
-        for (int o = 0; o < LO_OUTPUTS; o++) {
-            const lo_output output = (lo_output)o;
+        for (int o = 0; o < LO_EFFECTS; o++) {
+            const lo_effect output = (lo_effect)o;
             const bool logits = r->type->logits;
             r->own[o][first + i] =
-                (float)(lo_output_value(output, logits, with + i * a->classes, a->classes, label) -
-                        lo_output_value(output, logits, w->without + i * a->classes, a->classes, label));
+                (float)(lo_effect_value(output, logits, with + i * a->classes, a->classes, label) -
+                        lo_effect_value(output, logits, w->without + i * a->classes, a->classes, label));
         }
     }
     return LO_OK;
@@ -481,6 +492,8 @@ static lo_status compute_direct(stage *s, result *r, lo_error *err)
 {
     const double start = lo_clock_monotonic();
     LO_TRY(lo_agree(s->study->run.comm, allocate(s, r, err), err));
+    const int ranks = s->study->run.ranks;
+    s->a.room = s->a.memory - (bytes_with(s, r->type, ranks) - r->type->bytes(&s->a, ranks));
     const lo_status status = r->type->direct(&s->a, &r->direct, &r->notes, err);
     if (status == LO_OK) {
         add_groups(s, r);
@@ -546,14 +559,23 @@ static lo_status add_rows(stage *s, lo_h5 *h5, const char *method, const char *n
     return lo_h5_add(h5, path, type, s->a.target.count, columns, first, count, number, err);
 }
 
+static int64_t negative_eigenvalues(const lo_attribution_direct *direct)
+{
+    int64_t count = 0;
+    while (count < direct->spectrum && direct->eigenvalue[count] < 0) {
+        count++;
+    }
+    return count;
+}
+
 static lo_status add_method(stage *s, result *r, lo_h5 *h5, lo_error *err)
 {
     const char *name = r->type->name;
     const lo_attribution *a = &s->a;
     char path[128];
-    LO_TRY(add_sharded(s, h5, name, "self", LO_H5_F32, &r->own_set[LO_OUTPUTS], err));
-    for (int o = 0; o < LO_OUTPUTS; o++) {
-        (void)snprintf(path, sizeof(path), "self_%s", lo_output_name((lo_output)o));
+    LO_TRY(add_sharded(s, h5, name, "self", LO_H5_F32, &r->own_set[LO_EFFECTS], err));
+    for (int o = 0; o < LO_EFFECTS; o++) {
+        (void)snprintf(path, sizeof(path), "self_%s", lo_effect_name((lo_effect)o));
         LO_TRY(add_sharded(s, h5, name, path, LO_H5_F32, &r->own_set[o], err));
     }
     if (r->type->certificate) {
@@ -584,12 +606,19 @@ static lo_status add_method(stage *s, result *r, lo_h5 *h5, lo_error *err)
     LO_TRY(lo_h5_text(h5, path, "description", r->type->description, err));
     LO_TRY(lo_h5_text(h5, path, "source", r->type->source, err));
     LO_TRY(lo_h5_int(h5, path, "orientation", 1, err));
-    LO_TRY(lo_h5_text(h5, path, "output", lo_output_name(s->output), err));
+    LO_TRY(lo_h5_text(h5, path, "output", lo_effect_name(s->output), err));
     LO_TRY(lo_h5_text(h5, path, "unit",
-                      s->output == LO_OUTPUT_MARGIN && r->type->logits ? "logits (natural)" : "share of 1",
+                      s->output == LO_EFFECT_MARGIN && r->type->logits ? "logits (natural)" : "share of 1",
                       err));
-    LO_TRY(lo_h5_real(h5, path, "penalty", a->penalty, err));
+    LO_TRY(lo_h5_real(h5, path, "penalty", r->type->direct != NULL ? r->direct.ridge : a->penalty, err));
     LO_TRY(lo_h5_real(h5, path, "damping", r->direct.damping, err));
+    if (r->direct.form != NULL) {
+        LO_TRY(lo_h5_text(h5, path, "form", r->direct.form, err));
+        LO_TRY(lo_h5_int(h5, path, "matrix_rows", r->direct.size, err));
+    }
+    if (r->direct.spectrum > 0) {
+        LO_TRY(lo_h5_int(h5, path, "negative_eigenvalues", negative_eigenvalues(&r->direct), err));
+    }
     LO_TRY(lo_h5_int(h5, path, "parameters", r->notes.parameters, err));
     LO_TRY(lo_h5_real(h5, path, "fit_gradient_norm", r->notes.fit_gradient, err));
     if (r->type->certificate) {
@@ -600,6 +629,23 @@ static lo_status add_method(stage *s, result *r, lo_h5 *h5, lo_error *err)
     return lo_h5_real(h5, path, "cost_core_seconds", r->seconds, err);
 }
 
+/* What the values are of: a linear model of the inputs, of a layer's features, or a network. */
+static lo_status add_model(const stage *s, lo_h5 *h5, lo_error *err)
+{
+    const lo_job *job = s->study->job;
+    char layer[LO_NAME_SIZE];
+    LO_TRY(lo_h5_text(h5, "/", "model", lo_job_text(job, "attribution.model"), err));
+    if (s->a.model == LO_ATTRIBUTION_LINEAR) {
+        return lo_h5_text(h5, "/", "features", "inputs", err);
+    }
+    LO_TRY(lo_h5_int(h5, "/", "original", lo_job_int(job, "attribution.original"), err));
+    if (s->a.model == LO_ATTRIBUTION_FEATURES) {
+        lo_network_value_name(lo_trainer_network(s->a.network->trainer), s->a.network->value, layer);
+        return lo_h5_text(h5, "/", "features", layer, err);
+    }
+    return LO_OK;
+}
+
 static lo_status add_datasets(stage *s, uint64_t digest, lo_h5 *h5, lo_error *err)
 {
     const lo_attribution *a = &s->a;
@@ -608,7 +654,7 @@ static lo_status add_datasets(stage *s, uint64_t digest, lo_h5 *h5, lo_error *er
     LO_TRY(lo_h5_int(h5, "/", "format", LO_STUDY_FORMAT, err));
     LO_TRY(lo_h5_text(h5, "/", "version", LEAVEOUT_VERSION, err));
     LO_TRY(lo_h5_text(h5, "/", "digest", text, err));
-    LO_TRY(lo_h5_text(h5, "/", "features", "inputs", err));
+    LO_TRY(add_model(s, h5, err));
     LO_TRY(lo_h5_text(h5, "/", "targets", lo_job_text(s->study->job, "attribution.targets"), err));
     LO_TRY(lo_h5_int(h5, "/", "n_train", a->train.count, err));
     LO_TRY(lo_h5_int(h5, "/", "n_target", a->target.count, err));
@@ -771,8 +817,8 @@ static lo_status write_method(const stage *s, const result *r, lo_h5 *h5, lo_err
     if (r->direct.spectrum > 0) {
         LO_TRY(write_spectrum(s, r, h5, err));
     }
-    LO_TRY(lo_h5_write(h5, r->own_set[LO_OUTPUTS], a->count, r->own[s->output], LO_OK, err));
-    for (int o = 0; o < LO_OUTPUTS; o++) {
+    LO_TRY(lo_h5_write(h5, r->own_set[LO_EFFECTS], a->count, r->own[s->output], LO_OK, err));
+    for (int o = 0; o < LO_EFFECTS; o++) {
         LO_TRY(lo_h5_write(h5, r->own_set[o], a->count, r->own[o], LO_OK, err));
     }
     if (r->type->certificate) {
@@ -853,6 +899,9 @@ static lo_status make(lo_study *study, const char *path, uint64_t digest, lo_err
     if (status == LO_OK) {
         status = lo_agree(study->run.comm, size_up(&s, err), err);
     }
+    if (status == LO_OK) {
+        status = lo_attribution_network_load(&s.a, err);
+    }
     for (int m = 0; m < s.methods && status == LO_OK; m++) {
         result *r = &s.result[m];
         status = r->type->direct != NULL ? compute_direct(&s, r, err) : compute(&s, r, err);
@@ -884,13 +933,32 @@ static lo_status make(lo_study *study, const char *path, uint64_t digest, lo_err
 
 uint64_t lo_attribution_digest(const lo_job *job)
 {
-    uint64_t digest = lo_job_digest(job, LO_KEYS_ATTRIBUTION);
+    uint64_t digest = lo_job_digest(job, LO_KEYS_DAMPING);
     for (int i = 0; i < lo_attribution_count(); i++) {
         if (lo_job_lists(job, "attribution.methods", lo_attribution_at(i)->name)) {
             digest = lo_digest(digest, lo_attribution_at(i)->name);
         }
     }
     return digest;
+}
+
+lo_status lo_stage_attribution_foresee(lo_study *study, lo_error *err)
+{
+    char path[PATH_MAX];
+    stage s = {.study = study};
+    if (!lo_job_has(study->job, "attribution")) {
+        return LO_OK;
+    }
+    (void)snprintf(path, sizeof(path), "%s/attribution.h5", study->run.study);
+    if (is_there(study, path, lo_attribution_digest(study->job))) {
+        return LO_OK;
+    }
+    lo_status status = lo_agree(study->run.comm, describe(&s, err), err);
+    if (status == LO_OK) {
+        status = lo_agree(study->run.comm, size_up(&s, err), err);
+    }
+    stage_free(&s);
+    return status;
 }
 
 lo_status lo_stage_attribution(lo_study *study, lo_error *err)

@@ -36,6 +36,9 @@ lo_status lo_stage_influence(lo_study *study, lo_error *err);
  * is stopped. Errors: LO_USAGE for what does not fit into memory, with the number of ranks that would do. */
 lo_status lo_stage_attribution(lo_study *study, lo_error *err);
 
+/* Says before anything is trained what lo_stage_attribution would refuse: keys, and what does not fit. */
+lo_status lo_stage_attribution_foresee(lo_study *study, lo_error *err);
+
 /* manifest.json and report.html, by rank 0. */
 lo_status lo_stage_report(lo_study *study, lo_error *err);
 

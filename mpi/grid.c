@@ -23,6 +23,10 @@ void Cpdgemr2d(int rows, int columns, const double *a, int ia, int ja, const int
 void pdsyrk_(const char *triangle, const char *transposed, const int *n, const int *k, const double *alpha,
              const double *a, const int *ia, const int *ja, const int *desca, const double *beta, double *c,
              const int *ic, const int *jc, const int *descc);
+void pdgemm_(const char *transposed, const char *b_transposed, const int *m, const int *n, const int *k,
+             const double *alpha, const double *a, const int *ia, const int *ja, const int *desca,
+             const double *b, const int *ib, const int *jb, const int *descb, const double *beta, double *c,
+             const int *ic, const int *jc, const int *descc);
 void pdpotrf_(const char *triangle, const int *n, double *a, const int *ia, const int *ja, const int *desca,
               int *info);
 void pdpotri_(const char *triangle, const int *n, double *a, const int *ia, const int *ja, const int *desca,
@@ -238,6 +242,21 @@ void lo_grid_add_diagonal(lo_grid_matrix *matrix, double value)
     }
 }
 
+void lo_grid_column_dots(const lo_grid_matrix *a, const lo_grid_matrix *b, double *dots)
+{
+    memset(dots, 0, (size_t)a->columns * sizeof(*dots));
+    for (int64_t c = 0; c < a->local_columns; c++) {
+        const double *left = a->local + c * a->local_rows;
+        const double *right = b->local + c * a->local_rows;
+        double sum = 0;
+        for (int64_t r = 0; r < a->local_rows; r++) {
+            sum += left[r] * right[r];
+        }
+        dots[global_column(a, c)] = sum;
+    }
+    MPI_Allreduce(MPI_IN_PLACE, dots, (int)a->columns, MPI_DOUBLE, MPI_SUM, a->grid->comm);
+}
+
 double lo_grid_trace(const lo_grid_matrix *matrix)
 {
     int64_t c = 0;
@@ -263,6 +282,112 @@ lo_status lo_grid_syrk(double scale, const lo_grid_matrix *a, double keep, lo_gr
     pdsyrk_("L", "N", &n, &k, &scale, a->local, &one, &one, a->descriptor, &keep, out->local, &one, &one,
             out->descriptor);
     return LO_OK;
+}
+
+lo_status lo_grid_gram(double scale, const lo_grid_matrix *a, double keep, lo_grid_matrix *out, lo_error *err)
+{
+    const int n = (int)a->columns;
+    const int k = (int)a->rows;
+    if (out->rows != a->columns || out->columns != a->columns) {
+        return lo_fail(err, LO_INTERNAL, "a product of the wrong size");
+    }
+    pdsyrk_("L", "T", &n, &k, &scale, a->local, &one, &one, a->descriptor, &keep, out->local, &one, &one,
+            out->descriptor);
+    return LO_OK;
+}
+
+lo_status lo_grid_product(double scale, const lo_grid_matrix *a, const lo_grid_matrix *b, double keep,
+                          lo_grid_matrix *out, lo_error *err)
+{
+    const int m = (int)a->columns;
+    const int n = (int)b->columns;
+    const int k = (int)a->rows;
+    if (b->rows != a->rows || out->rows != a->columns || out->columns != b->columns) {
+        return lo_fail(err, LO_INTERNAL, "a product of the wrong size");
+    }
+    pdgemm_("T", "N", &m, &n, &k, &scale, a->local, &one, &one, a->descriptor, b->local, &one, &one,
+            b->descriptor, &keep, out->local, &one, &one, out->descriptor);
+    return LO_OK;
+}
+
+/* Panel `panel` of columns, one block for each column of the grid: where the lower triangle's tiles of the
+ * rank at (row, column) lie. Calls `visit` for each; returns how many numbers they hold. */
+typedef void visit_tile(void *self, int64_t row, int64_t rows, int64_t column, int64_t columns, int64_t at);
+static int64_t visit_panel(const lo_grid_matrix *m, int64_t panel, int row, int column, visit_tile *visit,
+                           void *self)
+{
+    const lo_grid *grid = m->grid;
+    const int64_t block = panel * grid->columns + column;
+    const int64_t first = block * BLOCK;
+    const int64_t columns = m->columns - first < BLOCK ? m->columns - first : BLOCK;
+    int64_t at = 0;
+    for (int64_t r = block; columns > 0 && r * BLOCK < m->rows; r++) {
+        if (r % grid->rows == row) {
+            const int64_t rows = m->rows - r * BLOCK < BLOCK ? m->rows - r * BLOCK : BLOCK;
+            if (visit != NULL) {
+                visit(self, r * BLOCK, rows, first, columns, at);
+            }
+            at += rows * columns;
+        }
+    }
+    return at;
+}
+
+typedef struct panel_copy {
+    lo_grid_matrix *matrix;
+    const double *full;
+    double *buffer;
+} panel_copy;
+
+static void pack_tile(void *self, int64_t row, int64_t rows, int64_t column, int64_t columns, int64_t at)
+{
+    const panel_copy *p = self;
+    for (int64_t c = 0; c < columns; c++) {
+        memcpy(p->buffer + at + c * rows, p->full + (column + c) * p->matrix->rows + row,
+               (size_t)rows * sizeof(double));
+    }
+}
+
+static void place_tile(void *self, int64_t row, int64_t rows, int64_t column, int64_t columns, int64_t at)
+{
+    const panel_copy *p = self;
+    const lo_grid_matrix *m = p->matrix;
+    const int64_t local_row = row / BLOCK / m->grid->rows * BLOCK;
+    const int64_t local_column = column / BLOCK / m->grid->columns * BLOCK;
+    for (int64_t c = 0; c < columns; c++) {
+        memcpy(m->local + (local_column + c) * m->local_rows + local_row, p->buffer + at + c * rows,
+               (size_t)rows * sizeof(double));
+    }
+}
+
+lo_status lo_grid_sum(lo_grid_matrix *out, const double *full, lo_error *err)
+{
+    const lo_grid *grid = out->grid;
+    const int64_t most = (out->rows + BLOCK) * BLOCK * grid->columns;
+    double *send = malloc((size_t)most * sizeof(*send));
+    double *receive = malloc((size_t)most * sizeof(*receive));
+    int *counts = calloc((size_t)grid->ranks, sizeof(*counts));
+    lo_status status = LO_OK;
+    if (send == NULL || receive == NULL || counts == NULL || most > INT_MAX) {
+        status = lo_fail(err, LO_INTERNAL, "no memory for a panel of %lld numbers", (long long)most);
+    }
+    status = lo_agree(grid->comm, status, err);
+    const int64_t panels = ((out->columns + BLOCK - 1) / BLOCK + grid->columns - 1) / grid->columns;
+    for (int64_t panel = 0; panel < panels && status == LO_OK; panel++) {
+        int64_t at = 0;
+        for (int r = 0; r < grid->ranks; r++) {
+            panel_copy pack = {out, full, send + at};
+            counts[r] = (int)visit_panel(out, panel, r / grid->columns, r % grid->columns, pack_tile, &pack);
+            at += counts[r];
+        }
+        MPI_Reduce_scatter(send, receive, counts, MPI_DOUBLE, MPI_SUM, grid->comm);
+        panel_copy place = {out, NULL, receive};
+        (void)visit_panel(out, panel, grid->row, grid->column, place_tile, &place);
+    }
+    free(send);
+    free(receive);
+    free(counts);
+    return status;
 }
 
 /* The diagonal of this rank, malloc'ed. */
@@ -302,7 +427,8 @@ lo_status lo_grid_cholesky(lo_grid_matrix *a, bool *definite, lo_error *err)
 lo_status lo_grid_cholesky_ladder(const lo_grid_matrix *a, double damping, int tries, lo_grid_matrix *factor,
                                   double *used, lo_error *err)
 {
-    const double mean = lo_grid_trace(a) / (double)(a->rows > 0 ? a->rows : 1);
+    /* Of an indefinite matrix, as a Hessian may be, the trace can be 0 or less. */
+    const double mean = fabs(lo_grid_trace(a)) / (double)(a->rows > 0 ? a->rows : 1);
     *used = damping;
     for (int t = 0; t < tries; t++) {
         bool definite = false;
@@ -312,7 +438,7 @@ lo_status lo_grid_cholesky_ladder(const lo_grid_matrix *a, double damping, int t
         if (definite) {
             return LO_OK;
         }
-        *used = fmax(10 * *used, 1e-12 * mean);
+        *used = fmax(10 * *used, mean > 0 ? 1e-12 * mean : 1e-12);
     }
     return lo_fail(err, LO_USAGE,
                    "a matrix of %lld x %lld is singular with a damping of %g, and with %d larger ones",

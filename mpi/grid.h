@@ -55,6 +55,9 @@ lo_status lo_grid_fill(lo_grid_matrix *matrix, lo_grid_tile *tile, void *self, l
 lo_status lo_grid_put_slabs(lo_grid_matrix *matrix, int64_t width, const double *slab, lo_error *err);
 lo_status lo_grid_get_slabs(const lo_grid_matrix *matrix, int64_t width, double *slab, lo_error *err);
 
+/* dots [columns], on every rank: the products of the columns of a with those of b. */
+void lo_grid_column_dots(const lo_grid_matrix *a, const lo_grid_matrix *b, double *dots);
+
 /* Local: adds to the diagonal. */
 void lo_grid_add_diagonal(lo_grid_matrix *matrix, double value);
 double lo_grid_trace(const lo_grid_matrix *matrix);
@@ -62,6 +65,20 @@ double lo_grid_trace(const lo_grid_matrix *matrix);
 /* The lower triangle of out = scale * a a' + keep * out. */
 lo_status lo_grid_syrk(double scale, const lo_grid_matrix *a, double keep, lo_grid_matrix *out,
                        lo_error *err);
+
+/* The lower triangle of out = scale * a' a + keep * out. */
+lo_status lo_grid_gram(double scale, const lo_grid_matrix *a, double keep, lo_grid_matrix *out,
+                       lo_error *err);
+
+/* out [columns of a, columns of b] = scale * a' b + keep * out. */
+lo_status lo_grid_product(double scale, const lo_grid_matrix *a, const lo_grid_matrix *b, double keep,
+                          lo_grid_matrix *out, lo_error *err);
+
+/* The lower triangle of a square matrix becomes the sum over ranks of what each has: full [n, n], the
+ * upper triangle row by row (which is the lower one column by column). One reduce-scatter, a panel of columns
+ * at a time; each number travels once. Memory: two panels, about n * 64 * columns of the grid numbers each.
+ */
+lo_status lo_grid_sum(lo_grid_matrix *out, const double *full, lo_error *err);
 
 /* The lower triangle of a becomes its Cholesky factor. *definite: is a positive definite, to working
  * precision? If not, a is lost. Errors: LO_INTERNAL. */

@@ -43,6 +43,12 @@ void lo_gram_add(const double *rows, int64_t count, int64_t d, double scale, dou
                 (int)d);
 }
 
+void lo_gram_add_upper(const double *rows, int64_t count, int64_t d, double scale, double *out)
+{
+    cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, (int)d, (int)count, scale, rows, (int)d, 1, out,
+                (int)d);
+}
+
 void lo_symmetrize(double *a, int64_t d)
 {
     enum { TILE = 32 };

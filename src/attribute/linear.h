@@ -25,6 +25,9 @@ void lo_product_sum(int64_t m, int64_t n, int64_t k, double scale, const double 
 /* The lower triangle of out [d, d] += scale * rows' rows over `count` rows [count, d]. */
 void lo_gram_add(const double *rows, int64_t count, int64_t d, double scale, double *out);
 
+/* The same of the upper triangle. */
+void lo_gram_add_upper(const double *rows, int64_t count, int64_t d, double scale, double *out);
+
 /* Copies the lower triangle of a [d, d] to the upper one. */
 void lo_symmetrize(double *a, int64_t d);
 

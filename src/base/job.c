@@ -737,9 +737,12 @@ static bool covers(lo_key_group group, lo_key_group own)
     if (own == LO_KEYS_NONE) {
         return false;
     }
-    const lo_key_group base =
-        group == LO_KEYS_ORIGINALS || group == LO_KEYS_ATTRIBUTION ? LO_KEYS_RECIPE : LO_KEYS_ENSEMBLE;
-    return own == group || (own < group && own <= base);
+    if (group == LO_KEYS_DAMPING && own == LO_KEYS_ATTRIBUTION) {
+        return true;
+    }
+    const bool trained_on_all =
+        group == LO_KEYS_ORIGINALS || group == LO_KEYS_ATTRIBUTION || group == LO_KEYS_DAMPING;
+    return own == group || (own < group && own <= (trained_on_all ? LO_KEYS_RECIPE : LO_KEYS_ENSEMBLE));
 }
 
 /* Is key i one whose change makes other results of this group? */

@@ -19,6 +19,7 @@ typedef enum lo_key_group {
     LO_KEYS_INFLUENCE,   /* builds on ensemble */
     LO_KEYS_ORIGINALS,   /* builds on recipe */
     LO_KEYS_ATTRIBUTION, /* attribution.*; builds on recipe */
+    LO_KEYS_DAMPING,     /* what may be changed in a study that has an attribution; builds on attribution */
     LO_KEY_GROUPS
 } lo_key_group;
 

@@ -246,8 +246,8 @@ static const lo_key table[] = {
                 "Stage: what each training example does to models that can be had without it, by formula or "
                 "by a refit with a certificate. Needs no ensemble."),
     OTHER(LO_KEY_NAMES, "attribution.methods", "[certified_loo]", LO_KEYS_ATTRIBUTION,
-          .choices = "ridge_loo kernel_ridge_loo alo certified_loo ggn", .grows = true,
-          .help = "Which methods (see leaveout methods): linear and kernel models of the scaled inputs."),
+          .choices = "ridge_loo kernel_ridge_loo alo certified_loo ggn hessian", .grows = true,
+          .help = "Which methods: see leaveout methods."),
     CHOICE("attribution.targets", "test", "test train none", LO_KEYS_ATTRIBUTION,
            .help =
                "On which examples the effect of each training example is stored; on itself it always is."),
@@ -276,11 +276,29 @@ static const lo_key table[] = {
             "their order; -1: none."),
     INT("attribution.memory", "0", 0, INFINITY, "MiB", LO_KEYS_NONE,
         .help = "Memory that a rank may take; 0: four fifths of its share of the node's."),
-    REAL("attribution.damping", "0", 0, INFINITY, "", LO_KEYS_ATTRIBUTION,
-         .help = "ggn: added to the curvature's diagonal; raised, and the file says to what, where that is "
-                 "singular."),
-    OTHER(LO_KEY_BOOL, "attribution.spectrum", "false", LO_KEYS_ATTRIBUTION,
-          .help = "ggn: store the eigenvalues of the curvature too; they take longer than all the rest."),
+    REAL("attribution.damping", "0", 0, INFINITY, "", LO_KEYS_DAMPING,
+         .help = "ggn, hessian: added to the curvature's diagonal; raised, and the file says to what, where "
+                 "that is "
+                 "not definite. May be changed in a study that has an attribution."),
+    OTHER(
+        LO_KEY_BOOL, "attribution.spectrum", "false", LO_KEYS_ATTRIBUTION,
+        .help =
+            "ggn, hessian: store the eigenvalues of the curvature too; they take longer than all the rest."),
+    CHOICE(
+        "attribution.model", "linear", "linear features network", LO_KEYS_ATTRIBUTION,
+        .help =
+            "Of what model: a linear one (or a kernel) of the scaled inputs, the same of the features that a "
+            "layer of an original makes of them, or the original itself, which ggn and hessian treat."),
+    INT("attribution.original", "0", 0, 9999, "", LO_KEYS_ATTRIBUTION,
+        .only = "attribution.model features network", .help = "Which original, by its seed."),
+    OTHER(LO_KEY_TEXT, "attribution.layer", "auto", LO_KEYS_ATTRIBUTION, .only = "attribution.model features",
+          .help = "Whose output the features are: a layer's name; auto: what the last layer is given."),
+    CHOICE(
+        "attribution.form", "auto", "auto primal dual", LO_KEYS_ATTRIBUTION,
+        .only = "attribution.model network",
+        .help =
+            "ggn: the matrix of the parameters, or that of the examples times their classes less one, which "
+            "give the same values; auto: the smaller."),
 };
 
 enum { KEYS = sizeof(table) / sizeof(table[0]) };

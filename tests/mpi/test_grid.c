@@ -230,6 +230,83 @@ static void multiplies(const lo_grid *grid)
     lo_grid_matrix_destroy(&gram);
 }
 
+static double row_of(int64_t r, int64_t c)
+{
+    return sin(0.3 * (double)(r + 1) * (double)(c + 2));
+}
+
+/* b'b, b'c and products of columns; what ranks hold, summed into tiles. */
+static void adds_up(const lo_grid *grid)
+{
+    enum { K = 75 };
+    lo_error err = {{0}};
+    lo_grid_matrix b, gram, product, image;
+    double *slab = calloc((size_t)(width_of(N) * N), sizeof(*slab));
+    double *full = calloc((size_t)N * N, sizeof(*full));
+    static double dots[N];
+    CHECK_OK(lo_grid_matrix_create(grid, K, N, &b, &err));
+    CHECK_OK(lo_grid_matrix_create(grid, K, SIDES, &image, &err));
+    CHECK_OK(lo_grid_matrix_create(grid, N, N, &gram, &err));
+    CHECK_OK(lo_grid_matrix_create(grid, N, SIDES, &product, &err));
+    for (int64_t s = 0; s < count_of(N); s++) {
+        for (int64_t r = 0; r < K; r++) {
+            slab[s * K + r] = row_of(r, first_of(N) + s);
+        }
+    }
+    CHECK_OK(lo_grid_put_slabs(&b, width_of(N), slab, &err));
+    for (int64_t s = 0; s < count_of(SIDES); s++) {
+        for (int64_t r = 0; r < K; r++) {
+            slab[s * K + r] = side(r, first_of(SIDES) + s);
+        }
+    }
+    CHECK_OK(lo_grid_put_slabs(&image, width_of(SIDES), slab, &err));
+    CHECK_OK(lo_grid_gram(1, &b, 0, &gram, &err));
+    CHECK_OK(lo_grid_gram(2, &b, 1, &gram, &err));
+    CHECK_OK(lo_grid_product(-1, &b, &image, 0, &product, &err));
+    CHECK_INT(lo_grid_product(1, &b, &gram, 0, &product, &err), LO_INTERNAL);
+    CHECK_OK(lo_grid_get_slabs(&gram, width_of(N), slab, &err));
+    lo_grid_column_dots(&b, &b, dots);
+    for (int64_t c = 0; c < count_of(N); c++) {
+        for (int64_t r = first_of(N) + c; r < N; r += 13) {
+            double sum = 0;
+            for (int64_t k = 0; k < K; k++) {
+                sum += row_of(k, r) * row_of(k, first_of(N) + c);
+            }
+            CHECK(fabs(3 * sum - slab[c * N + r]) < 1e-11);
+            CHECK(r != first_of(N) + c || fabs(sum - dots[r]) < 1e-11);
+        }
+    }
+    CHECK_OK(lo_grid_get_slabs(&product, width_of(SIDES), slab, &err));
+    for (int64_t s = 0; s < count_of(SIDES); s++) {
+        for (int64_t r = 0; r < N; r += 11) {
+            double sum = 0;
+            for (int64_t k = 0; k < K; k++) {
+                sum -= row_of(k, r) * side(k, first_of(SIDES) + s);
+            }
+            CHECK(fabs(sum - slab[s * N + r]) < 1e-11);
+        }
+    }
+    for (int64_t r = 0; r < N; r++) {
+        for (int64_t c = r; c < N; c++) {
+            full[r * N + c] = (mpi_test.rank + 1) * row_of(r, c);
+        }
+    }
+    CHECK_OK(lo_grid_sum(&gram, full, &err));
+    CHECK_OK(lo_grid_get_slabs(&gram, width_of(N), slab, &err));
+    const double times = mpi_test.ranks * (mpi_test.ranks + 1) / 2.0;
+    for (int64_t c = 0; c < count_of(N); c++) {
+        for (int64_t r = first_of(N) + c; r < N; r++) {
+            CHECK(fabs(slab[c * N + r] - times * row_of(first_of(N) + c, r)) < 1e-13 * times);
+        }
+    }
+    free(slab);
+    free(full);
+    lo_grid_matrix_destroy(&b);
+    lo_grid_matrix_destroy(&image);
+    lo_grid_matrix_destroy(&gram);
+    lo_grid_matrix_destroy(&product);
+}
+
 static void refuses_what_it_cannot_count(const lo_grid *grid)
 {
     lo_error err = {{0}};
@@ -250,6 +327,7 @@ int main(int argc, char **argv)
     solves(&grid);
     inverts(&grid);
     multiplies(&grid);
+    adds_up(&grid);
     climbs_the_ladder(&grid);
     finds_eigenvalues(&grid);
     refuses_what_it_cannot_count(&grid);

@@ -1,7 +1,10 @@
 """check_attribution.py equal STUDY STUDY...: the same attribution.h5 to rounding.
+check_attribution.py same_values STUDY STUDY METHOD: two ways to the same values.
 check_attribution.py permuted STUDY STUDY ORDER: the second is of the data set with training example i at ORDER[i].
 check_attribution.py top STUDY STUDY: the second holds the strongest of the first's rows.
 check_attribution.py retrain STUDY DATA GROUPS: against plain refits of some examples and groups in numpy.
+check_attribution.py network STUDY DATA RIDGE SMOOTHING: ggn and hessian of a whole network (mlp or linear) against numpy.
+check_attribution.py layer STUDY DATA: methods on the features of an mlp's hidden layer against numpy.
 check_attribution.py permute DATA TO ORDER: writes the data set with its training examples in another order."""
 import os
 import struct
@@ -47,6 +50,14 @@ def equal(first, *others):
                 check((wanted[name] == found[name]).all(), f"{other}: {name} differs")
             else:
                 near(wanted[name], found[name], f"{other}: {name}")
+
+
+def same_values(first, second, method, tolerance=2.5e-7):
+    """Of two forms of one method: to what float32 holds."""
+    a, b = datasets(first), datasets(second)
+    for name in a:
+        if name.startswith(method + "/") and "spectrum" not in name and ("group" not in name or name in b):
+            near(a[name], b[name], name, float(tolerance))
 
 
 def permuted(first, second, order):
@@ -230,6 +241,120 @@ def first_order(f, softmax, w, train, test, member):
     near(-(q_train * solved.T).sum(1), f["ggn/self"], "ggn self", 1e-5)
     near(-np.stack([(q_test @ solved)[:, member == k].sum(1) for k in range(2)], 1), f["ggn/group/value"], "ggn groups", 1e-5)
     near(np.linalg.eigvalsh(hessian), f["ggn/spectrum"], "ggn spectrum", 1e-6)
+    near(f["ggn/value"], f["hessian/value"], "softmax regression has one curvature", 1e-12)
+
+
+def prepared(data):
+    images, labels, tests, wanted = (idx(os.path.join(data, name)) for name in NAMES)
+    x = images.reshape(len(images), -1).astype(float)
+    mean, deviation = x.mean(), x.std()
+    return (x - mean) / deviation, labels.astype(int), (tests.reshape(len(tests), -1) - mean) / deviation, wanted.astype(int)
+
+
+class Network:
+    """A linear network or one hidden layer, in double; parameters as one vector in PyTorch's order."""
+
+    def __init__(self, study):
+        sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+        from safetensors_numpy import read
+
+        tensors, _ = read(os.path.join(study, "originals", "0.safetensors"))
+        self.names = [f"linear{i}.{part}" for i in (1, 2) for part in ("weight", "bias") if f"linear{i}.weight" in tensors]
+        self.shapes = [tensors[name].shape for name in self.names]
+        self.theta = np.concatenate([tensors[name].ravel().astype(float) for name in self.names])
+
+    def parts(self, theta):
+        cuts = np.cumsum([int(np.prod(shape)) for shape in self.shapes])[:-1]
+        return [part.reshape(shape) for part, shape in zip(np.split(theta, cuts), self.shapes)]
+
+    def hidden(self, x):
+        weight, bias = self.parts(self.theta)[:2]
+        return np.maximum(x @ weight.T + bias, 0)
+
+    def logits(self, theta, x):
+        parts = self.parts(theta)
+        for i in range(0, len(parts), 2):
+            x = (np.maximum(x, 0) if i > 0 else x) @ parts[i].T + parts[i + 1]
+        return x
+
+    def pull(self, theta, x, slopes):
+        """Rows slope_i' J_i of the examples."""
+        parts = self.parts(theta)
+        if len(parts) == 2:
+            return np.c_[(slopes[:, :, None] * x[:, None, :]).reshape(len(x), -1), slopes]
+        inner = x @ parts[0].T + parts[1]
+        h = np.maximum(inner, 0)
+        down = (slopes @ parts[2]) * (inner > 0)
+        return np.c_[(down[:, :, None] * x[:, None, :]).reshape(len(x), -1), down,
+                     (slopes[:, :, None] * h[:, None, :]).reshape(len(x), -1), slopes]
+
+
+def softmax_of(z):
+    p = np.exp(z - z.max(1, keepdims=True))
+    return p / p.sum(1, keepdims=True)
+
+
+def network(study, data, ridge, smoothing):
+    f, net = datasets(study), Network(study)
+    x, y, t, yt = prepared(data)
+    n, theta, smoothing = len(y), net.theta, float(smoothing)
+    classes = net.logits(theta, x).shape[1]
+
+    def losses(theta):
+        target = (1 - smoothing) * np.eye(classes)[y] + smoothing / classes
+        return net.pull(theta, x, softmax_of(net.logits(theta, x)) - target)
+
+    def margins_of(x, y):
+        p, hot = softmax_of(net.logits(theta, x)), np.eye(classes)[y]
+        return net.pull(theta, x, hot - (1 - hot) * p / (1 - p[np.arange(len(y)), y])[:, None])
+
+    p = softmax_of(net.logits(theta, x))
+    rows = np.stack([net.pull(theta, x, np.tile(np.eye(classes)[c], (n, 1))) for c in range(classes)], 1)
+    curved = p[:, :, None] * rows - p[:, :, None] * (p[:, :, None] * rows).sum(1, keepdims=True)
+    matrices = {"ggn": np.einsum("icp,icq->pq", rows, curved) / n}
+    if "hessian/self" in f:
+        step = 1e-5
+        matrices["hessian"] = np.empty_like(matrices["ggn"])
+        for k in range(len(theta)):
+            moved = step * np.eye(1, len(theta), k)[0]
+            matrices["hessian"][k] = (losses(theta + moved).mean(0) - losses(theta - moved).mean(0)) / (2 * step)
+    g, q, qt = losses(theta), margins_of(x, y), margins_of(t, yt)
+    with h5py.File(os.path.join(study, "attribution.h5")) as file:
+        notes = {name: dict(file[name].attrs) for name in matrices if name in file}
+    for name, note in notes.items():
+        matrix = matrices[name] + float(ridge) * np.eye(len(theta))
+        check(abs(note["penalty"] - float(ridge)) < 1e-12, f"{name}: penalty {note['penalty']}")
+        slope = np.linalg.norm(g.mean(0) + float(ridge) * theta)
+        check(abs(note["fit_gradient_norm"] / slope - 1) < 1e-5, f"{name}: gradient {note['fit_gradient_norm']}, not {slope}")
+        solved = np.linalg.solve(matrix + note["damping"] * np.eye(len(theta)), g.T) / n
+        near(-qt @ solved, f[name + "/value"], name, 2e-5)
+        near(-(q * solved.T).sum(1), f[name + "/self"], name + " self", 2e-5)
+        own = softmax_of(net.logits(theta, x))[np.arange(n), y]
+        near(-(q * solved.T).sum(1) * own * (1 - own), f[name + "/self_probability"], name + " probability", 2e-5)
+        if name + "/spectrum" in f:
+            found, wanted = f[name + "/spectrum"], np.linalg.eigvalsh(matrix)
+            near(wanted[-min(len(found), len(wanted)) :], found[-min(len(found), len(wanted)) :], name + " spectrum", 1e-5)
+            if name == "hessian":
+                check(note["damping"] > -wanted[0], "the hessian's damping is below its most negative eigenvalue")
+                check(note["negative_eigenvalues"] == (found < 0).sum() > 0, "negative eigenvalues are counted")
+    check(notes != {}, "nothing to compare")
+
+
+def layer(study, data):
+    f, net = datasets(study), Network(study)
+    x, y, t, yt = prepared(data)
+    n, classes = len(y), int(y.max()) + 1
+    xi, ti = np.c_[net.hidden(x), np.ones(n)], np.c_[net.hidden(t), np.ones(len(t))]
+    softmax = Softmax(xi, y, classes, n)
+    full = softmax.fit(np.zeros((classes, xi.shape[1])))
+    one_hot, lam = np.eye(classes)[y], n * PENALTY * np.diag(np.r_[np.ones(xi.shape[1] - 1), 0])
+    weight = np.linalg.solve(xi.T @ xi + lam, xi.T @ one_hot)
+    for i in (0, n // 2):
+        keep = np.delete(np.arange(n), i)
+        refit = Softmax(xi[keep], y[keep], classes, n).fit(full)
+        near(margins(ti @ full.T, yt) - margins(ti @ refit.T, yt), f["certified_loo/value"][:, i], f"layer {i}", 1e-4)
+        w = np.linalg.solve(xi[keep].T @ xi[keep] + lam, xi[keep].T @ one_hot[keep])
+        near(gaps(ti @ weight, yt) - gaps(ti @ w, yt), f["ridge_loo/value"][:, i], f"layer ridge {i}", 1e-4)
 
 
 globals()[sys.argv[1]](*sys.argv[2:])

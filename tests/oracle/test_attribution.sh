@@ -15,7 +15,7 @@ cat >"$job" <<END
 data: {format: idx, path: $work/data}
 model: {preset: linear}
 attribution:
-  methods: [ridge_loo, kernel_ridge_loo, alo, certified_loo, ggn]
+  methods: [ridge_loo, kernel_ridge_loo, alo, certified_loo, ggn, hessian]
   spectrum: true
   gamma: 0.02
   groups: $work/groups
@@ -38,7 +38,7 @@ check top "$work/s1" "$work/top"
 say "permuted examples have permuted values; the strongest are the strongest"
 
 expect_code 0 "$LEAVEOUT" methods
-[ "$(grep -c '^attribution ' "$work/out")" -eq 5 ] || fail "leaveout methods"
+[ "$(grep -c '^attribution ' "$work/out")" -eq 6 ] || fail "leaveout methods"
 expect_code 0 "$LEAVEOUT" plan "$job" --ranks 2
 expect_text "$work/out" 'stage=attribution method=certified_loo memory_mb_per_rank=[0-9.]+'
 

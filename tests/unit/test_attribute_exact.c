@@ -1,10 +1,10 @@
 /* Closed forms of leave-one-out and leave-group-out against refits; sums that know no order; outputs. About a
  * second. */
+#include "attribute/effect.h"
 #include "attribute/features.h"
 #include "attribute/kernel.h"
 #include "attribute/left_out.h"
 #include "attribute/linear.h"
-#include "attribute/output.h"
 #include "attribute/ridge.h"
 #include "attribute/sums.h"
 #include "unit/attribute_data.h"
@@ -355,19 +355,19 @@ static void outputs_are_what_they_say(void **state)
     const double z[3] = {1, 2.5, -0.5};
     const double sum = exp(1) + exp(2.5) + exp(-0.5);
     for (int32_t y = 0; y < 3; y++) {
-        assert_true(fabs(lo_output_value(LO_OUTPUT_PROBABILITY, true, z, 3, y) - exp(z[y]) / sum) < 1e-14);
-        assert_true(fabs(lo_output_value(LO_OUTPUT_MARGIN, true, z, 3, y) - (z[y] - log(sum - exp(z[y])))) <
+        assert_true(fabs(lo_effect_value(LO_EFFECT_PROBABILITY, true, z, 3, y) - exp(z[y]) / sum) < 1e-14);
+        assert_true(fabs(lo_effect_value(LO_EFFECT_MARGIN, true, z, 3, y) - (z[y] - log(sum - exp(z[y])))) <
                     1e-14);
-        assert_true(lo_output_value(LO_OUTPUT_CORRECT, true, z, 3, y) == (y == 1));
-        assert_true(lo_output_value(LO_OUTPUT_PROBABILITY, false, z, 3, y) == z[y]);
+        assert_true(lo_effect_value(LO_EFFECT_CORRECT, true, z, 3, y) == (y == 1));
+        assert_true(lo_effect_value(LO_EFFECT_PROBABILITY, false, z, 3, y) == z[y]);
     }
-    assert_true(lo_output_value(LO_OUTPUT_MARGIN, false, z, 3, 1) == 1.5);
-    assert_true(lo_output_value(LO_OUTPUT_MARGIN, false, z, 3, 0) == -1.5);
+    assert_true(lo_effect_value(LO_EFFECT_MARGIN, false, z, 3, 1) == 1.5);
+    assert_true(lo_effect_value(LO_EFFECT_MARGIN, false, z, 3, 0) == -1.5);
     const double tie[2] = {1, 1};
-    assert_true(lo_output_value(LO_OUTPUT_CORRECT, true, tie, 2, 0) == 1);
-    assert_true(lo_output_value(LO_OUTPUT_CORRECT, true, tie, 2, 1) == 0);
-    assert_int_equal(lo_output_find("correct"), LO_OUTPUT_CORRECT);
-    assert_int_equal(lo_output_find("x"), LO_OUTPUTS);
+    assert_true(lo_effect_value(LO_EFFECT_CORRECT, true, tie, 2, 0) == 1);
+    assert_true(lo_effect_value(LO_EFFECT_CORRECT, true, tie, 2, 1) == 0);
+    assert_int_equal(lo_effect_find("correct"), LO_EFFECT_CORRECT);
+    assert_int_equal(lo_effect_find("x"), LO_EFFECTS);
 }
 
 static void features_are_the_networks_inputs(void **state)

@@ -1,7 +1,7 @@
 /* Softmax regression: its fit, curvature, approximate and certified leave-one-out against brute force. About
  * two seconds. */
+#include "attribute/effect.h"
 #include "attribute/linear.h"
-#include "attribute/output.h"
 #include "attribute/softmax.h"
 #include "unit/attribute_data.h"
 
@@ -80,7 +80,7 @@ static double plain_margin(const double *weight, const double *row, const attrib
     for (int32_t c = 0; c < data->classes; c++) {
         z[c] = plain_dot(weight + c * data->d, row, data->d);
     }
-    return lo_output_value(LO_OUTPUT_MARGIN, true, z, data->classes, label);
+    return lo_effect_value(LO_EFFECT_MARGIN, true, z, data->classes, label);
 }
 
 static double margin(const fitted *f, const double *theta, int64_t example)
@@ -88,7 +88,7 @@ static double margin(const fitted *f, const double *theta, int64_t example)
     double z[16];
     assert_int_equal(lo_softmax_logits(&f->model, f->data.rows + example * f->data.d, 1, theta, 1, z, NULL),
                      LO_OK);
-    return lo_output_value(LO_OUTPUT_MARGIN, true, z, f->data.classes, f->data.label[example]);
+    return lo_effect_value(LO_EFFECT_MARGIN, true, z, f->data.classes, f->data.label[example]);
 }
 
 static void the_fit_is_that_of_another_parametrization(void **state)

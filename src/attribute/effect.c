@@ -1,22 +1,22 @@
-#include "attribute/output.h"
+#include "attribute/effect.h"
 
 #include <math.h>
 #include <string.h>
 
-static const char *const names[LO_OUTPUTS] = {"margin", "probability", "correct"};
+static const char *const names[LO_EFFECTS] = {"margin", "probability", "correct"};
 
-const char *lo_output_name(lo_output output)
+const char *lo_effect_name(lo_effect output)
 {
     return names[output];
 }
 
-lo_output lo_output_find(const char *name)
+lo_effect lo_effect_find(const char *name)
 {
     int i = 0;
-    while (i < LO_OUTPUTS && strcmp(names[i], name) != 0) {
+    while (i < LO_EFFECTS && strcmp(names[i], name) != 0) {
         i++;
     }
-    return (lo_output)i;
+    return (lo_effect)i;
 }
 
 static int32_t largest_of(const double *value, int32_t classes, int32_t but)
@@ -39,15 +39,15 @@ static double logit_margin(const double *value, int32_t classes, int32_t label)
     return value[label] - top - log(sum);
 }
 
-double lo_output_value(lo_output output, bool logits, const double *value, int32_t classes, int32_t label)
+double lo_effect_value(lo_effect output, bool logits, const double *value, int32_t classes, int32_t label)
 {
-    if (output == LO_OUTPUT_CORRECT) {
+    if (output == LO_EFFECT_CORRECT) {
         return largest_of(value, classes, -1) == label ? 1 : 0;
     }
     if (!logits) {
-        return output == LO_OUTPUT_PROBABILITY ? value[label]
+        return output == LO_EFFECT_PROBABILITY ? value[label]
                                                : value[label] - value[largest_of(value, classes, label)];
     }
     const double margin = logit_margin(value, classes, label);
-    return output == LO_OUTPUT_MARGIN ? margin : 1 / (1 + exp(-margin));
+    return output == LO_EFFECT_MARGIN ? margin : 1 / (1 + exp(-margin));
 }
