@@ -387,6 +387,7 @@ lo_score_input lo_score_source_input(lo_score_source *s, unsigned needs)
                             .self = s,
                             .epochs = s->epochs,
                             .originals = s->originals,
+                            .original = s->seed,
                             .gather = gather,
                             .trainer = trainer_of,
                             .weights = weights};

@@ -7,7 +7,15 @@
 #define SCORES(X)                                                                                            \
     X(memorization)                                                                                          \
     X(cscore)                                                                                                \
-    X(confidence)
+    X(confidence)                                                                                            \
+    X(final_loss)                                                                                            \
+    X(holdout_retraining)                                                                                    \
+    X(prediction_depth)                                                                                      \
+    X(knn_disagreement)                                                                                      \
+    X(ssft)                                                                                                  \
+    X(ensemble_disagreement)                                                                                 \
+    X(few_models)                                                                                            \
+    X(hybrid)
 
 #define DECLARE(name) extern const lo_score lo_score_##name;
 SCORES(DECLARE)

@@ -108,11 +108,12 @@ typedef struct lo_score_input {
 
     /* Within a task: a trainer of the job's model, with train.from, for another recipe or other data than the
      * job's (the caller destroys it); where the weights of an original are, after `epochs` or with 0 at the
-     * end; how many originals there are; and for lo_trainer_checkpoint. */
+     * end; how many originals there are, and which seeds they have; and for lo_trainer_checkpoint. */
     lo_status (*trainer)(void *self, const lo_recipe *recipe, const lo_dataset *data, lo_trainer **out,
                          lo_error *err);
     void (*weights)(void *self, int64_t seed, int64_t epochs, char *path, size_t size);
     int64_t originals;
+    const int64_t *original; /* [originals] */
     lo_checkpoint *saving;
 } lo_score_input;
 
@@ -150,6 +151,10 @@ const lo_score *lo_score_at(int i);
 
 /* NULL for a name that no score has. */
 const lo_score *lo_score_find(const char *name);
+
+/* For scores with tasks that give one value an example: the mean of those that are not NaN, over `tasks`, and
+ * with two or more the standard error of that mean. */
+lo_status lo_score_mean_of_tasks(const lo_score_input *input, int64_t tasks, lo_estimate *out, lo_error *err);
 
 /* For scores from the log: the mean over epochs of a quantity, in double. */
 lo_status lo_score_log_mean(const lo_score_input *input, lo_quantity quantity, lo_estimate *out,
