@@ -1,5 +1,6 @@
 /* What the audit's attacks and scores cost on one core, each against what issue and docs promise. */
 #include "audit/attack.h"
+#include "audit/forgetting_quality.h"
 #include "audit/lira.h"
 #include "audit/members.h"
 #include "audit/rmia.h"
@@ -106,8 +107,26 @@ end:
     lo_columns_destroy(&halves);
 }
 
+/* One example with 512 unlearned models and 512 oracles. */
+static void populations(void)
+{
+    enum { N = 512, TIMES = 50 };
+    const lo_random random = lo_random_make(3, LO_FOR_TEST);
+    static float margin[2 * N * TIMES];
+    for (uint64_t i = 0; i < 2 * N * TIMES; i++) {
+        margin[i] = 4 * lo_random_normal(random, 0, i);
+    }
+    double quality = 0;
+    lo_error err = {0};
+    const double began = cpu_seconds();
+    lo_forgetting_quality(margin, N, margin + N * TIMES, N, TIMES, TIMES, NULL, &quality, NULL, &err);
+    printf("metric=forgetting_quality models=%d ms_an_example=%.3f quality=%.4f\n", 2 * N,
+           1000 * (cpu_seconds() - began) / TIMES, quality);
+}
+
 int main(int argc, char **argv)
 {
+    populations();
     many_models();
     if (argc < 2 || strcmp(argv[1], "--fast") != 0) {
         support_vectors();

@@ -5,7 +5,9 @@
 #include "audit/distance.h"
 #include "audit/entanglement.h"
 #include "audit/feature.h"
+#include "audit/forgetting_quality.h"
 #include "audit/interval.h"
+#include "audit/klom.h"
 #include "audit/roc.h"
 
 enum { CLASSES = 5 };
@@ -271,6 +273,38 @@ static void test_logistic_regression(void **state)
     free(member);
 }
 
+static void test_populations(void **state)
+{
+    (void)state;
+    enum { EXAMPLES = 9, UNLEARNED = 60, ORACLES = 50 };
+    float *unlearned = audit_floats("population_unlearned", NULL),
+          *oracle = audit_floats("population_oracle", NULL);
+    double *expected = audit_values("population_epsilon", NULL),
+           *quality = audit_values("population_quality", NULL);
+    double epsilon[EXAMPLES], klom[EXAMPLES], found = 0, high = 0;
+    assert_int_equal(lo_forgetting_quality(unlearned, UNLEARNED, oracle, ORACLES, EXAMPLES, EXAMPLES, epsilon,
+                                           &found, NULL, NULL),
+                     LO_OK);
+    for (int i = 0; i < EXAMPLES; i++) {
+        assert_close(epsilon[i], expected[i], 1e-12, "epsilon", i);
+    }
+    assert_close(found, quality[0], 1e-12, "quality", 0);
+    free(expected);
+    free(quality);
+    expected = audit_values("population_klom", NULL);
+    quality = audit_values("population_klom_95", NULL);
+    assert_int_equal(lo_kloms(unlearned, UNLEARNED, oracle, ORACLES, EXAMPLES, EXAMPLES, klom, &high, NULL),
+                     LO_OK);
+    for (int i = 0; i < EXAMPLES; i++) {
+        assert_close(klom[i], expected[i], 1e-12, "klom", i);
+    }
+    assert_close(high, quality[0], 1e-12, "klom, 95 %", 0);
+    free(expected);
+    free(quality);
+    free(unlearned);
+    free(oracle);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_roc),
         cmocka_unit_test(test_support_vectors),
         cmocka_unit_test(test_logistic_regression),
+        cmocka_unit_test(test_populations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
