@@ -1,37 +1,119 @@
 #include "jobs/score_list.h"
 
 #include "jobs/study.h"
+#include "score/external.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static lo_status add(lo_score_list *list, const lo_score *score, lo_error *err)
+/* A setting that every score has. */
+static const lo_setting as = {
+    "as", LO_SETTING_TEXT, "", 0, 0, NULL, "Its name in the study, if not its own."};
+
+static bool is_good_name(const char *name)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    return name[0] != '\0' && strlen(name) < sizeof(((lo_listed_score *)NULL)->name) &&
+           name[strspn(name, allowed)] == '\0' && strcmp(name, "models") != 0 && strcmp(name, "train") != 0;
+}
+
+/* The settings of a score, and the one that all have. */
+static lo_status accept(lo_listed_score *l, lo_error *err)
+{
+    const lo_score *score = l->score;
+    l->table = calloc((size_t)score->settings + 1, sizeof(*l->table));
+    if (l->table == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for the settings of scores");
+    }
+    for (int s = 0; s < score->settings; s++) {
+        l->table[s] = score->setting[s];
+    }
+    l->table[score->settings] = as;
+    return lo_item_accept(l->item, l->table, score->settings + 1, err);
+}
+
+/* What is no score by its name is one of a file, if it has that. */
+static lo_status name_external(lo_listed_score *l, lo_error *err)
+{
+    const char *name = lo_item_name(l->item);
+    if (!lo_item_given(l->item, "file")) {
+        char known[LO_SCORE_NAMES_SIZE] = "";
+        char buffer[64];
+        for (int i = 0; i < lo_score_count(); i++) {
+            const size_t used = strlen(known);
+            (void)snprintf(known + used, sizeof(known) - used, "%s%s", used > 0 ? " " : "",
+                           lo_score_at(i)->name);
+        }
+        const char *nearest = lo_nearest(name, known, buffer, sizeof(buffer));
+        return lo_item_fail(
+            l->item, err, "unknown score%s%s; allowed: %s, and any other name with the setting file",
+            nearest != NULL ? "; the nearest is " : "", nearest != NULL ? nearest : "", known);
+    }
+    l->orientation = strcmp(lo_item_text(l->item, "orientation"), "small") == 0 ? -1 : 1;
+    return LO_OK;
+}
+
+static lo_status take_item(lo_score_list *list, lo_item *item, lo_error *err)
 {
     lo_listed_score *l = &list->listed[list->count++];
-    *l =
-        (lo_listed_score){.score = score, .orientation = score->orientation, .settings = strdup(score->name)};
-    (void)snprintf(l->name, sizeof(l->name), "%s", score->name);
+    const lo_score *known = lo_score_find(lo_item_name(item));
+    *l = (lo_listed_score){.score = known != NULL ? known : &lo_score_external, .item = item};
+    LO_TRY(accept(l, err));
+    l->orientation = l->score->orientation;
+    if (known == NULL) {
+        LO_TRY(name_external(l, err));
+    }
+    const char *name = lo_item_given(item, "as") ? lo_item_text(item, "as") : lo_item_name(item);
+    if (!is_good_name(name)) {
+        return lo_item_fail(
+            item, err, "a score cannot be called '%s'; allowed: up to 63 letters, digits, - and _", name);
+    }
+    (void)snprintf(l->name, sizeof(l->name), "%s", name);
+    for (int i = 0; i + 1 < list->count; i++) {
+        if (strcmp(list->listed[i].name, name) == 0) {
+            return lo_item_fail(
+                item, err, "two scores called %s; give one of them another name by the setting as", name);
+        }
+    }
+    l->settings = lo_item_canonical(item);
     return l->settings != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory for the list of scores");
+}
+
+/* Scores that use others come after the rest, else the order stays. */
+static void put_users_last(lo_score_list *list)
+{
+    for (int i = 1; i < list->count; i++) {
+        for (int k = i; k > 0 && (list->listed[k].score->needs & LO_FROM_SCORES) == 0 &&
+                        (list->listed[k - 1].score->needs & LO_FROM_SCORES) != 0;
+             k--) {
+            const lo_listed_score swap = list->listed[k];
+            list->listed[k] = list->listed[k - 1];
+            list->listed[k - 1] = swap;
+        }
+    }
+}
+
+/* What the report wants of an ensemble without being asked. */
+static const char *unasked_of(const lo_job *job)
+{
+    return lo_job_has(job, "ensemble") ? "[memorization, cscore]" : "[]";
 }
 
 lo_status lo_score_list_read(const lo_job *job, lo_score_list *out, lo_error *err)
 {
-    const bool unasked = lo_job_length(job, "scores") == 0;
-    *out = (lo_score_list){.listed = calloc((size_t)lo_score_count() + 1, sizeof(*out->listed))};
+    *out = (lo_score_list){0};
+    LO_TRY(lo_job_length(job, "scores") > 0
+               ? lo_items_read(job, "scores", &out->items, err)
+               : lo_items_parse(unasked_of(job), NULL, "scores", &out->items, err));
+    out->listed = calloc((size_t)lo_items_count(out->items) + 1, sizeof(*out->listed));
     if (out->listed == NULL) {
         return lo_fail(err, LO_INTERNAL, "no memory for the list of scores");
     }
-    for (int later = 0; later < 2; later++) {
-        for (int i = 0; i < lo_score_count(); i++) {
-            const lo_score *score = lo_score_at(i);
-            const bool wanted = unasked ? lo_job_has(job, "ensemble") && score->needs == LO_FROM_COUNTS
-                                        : lo_job_lists(job, "scores", score->name);
-            if (wanted && ((score->needs & LO_FROM_SCORES) != 0) == (later != 0)) {
-                LO_TRY(add(out, score, err));
-            }
-        }
+    for (int64_t i = 0; i < lo_items_count(out->items); i++) {
+        LO_TRY(take_item(out, lo_items_at(out->items, i), err));
     }
+    put_users_last(out);
     return LO_OK;
 }
 
@@ -39,10 +121,12 @@ void lo_score_list_destroy(lo_score_list *list)
 {
     for (int i = 0; i < list->count; i++) {
         free(list->listed[i].settings);
+        free(list->listed[i].table);
     }
     free(list->listed);
     list->listed = NULL;
     list->count = 0;
+    lo_items_destroy(&list->items);
 }
 
 unsigned lo_score_list_needs(const lo_score_list *list)

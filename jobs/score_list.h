@@ -15,8 +15,9 @@ typedef struct lo_listed_score {
     const lo_score *score;
     char name[64]; /* of its group in scores.h5 */
     int orientation;
-    lo_item *item;  /* its settings */
-    char *settings; /* as one text: lo_item_canonical */
+    lo_item *item;     /* its settings */
+    char *settings;    /* as one text: lo_item_canonical */
+    lo_setting *table; /* what settings it can have */
 } lo_listed_score;
 
 /* In the order in which they can be computed: scores that use others come after all the rest. */

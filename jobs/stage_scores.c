@@ -79,6 +79,18 @@ static result *find_result(const stage *s, const char *name)
     return NULL;
 }
 
+/* What the old file says; 0: nothing. */
+static uint64_t identity_in_old(const stage *s, const result *r)
+{
+    char path[128];
+    char found[32] = "";
+    (void)snprintf(path, sizeof(path), "/%s", r->listed->name);
+    return s->old.id >= 0 && lo_h5_has(&s->old, path) &&
+                   lo_h5_get_text(&s->old, path, "identity", found, sizeof(found), NULL) == LO_OK
+               ? strtoull(found, NULL, 16)
+               : 0;
+}
+
 /* Name, settings, and what it is computed from. Scores that it uses have theirs before. */
 static uint64_t identify(const stage *s, const result *r)
 {
@@ -95,6 +107,13 @@ static uint64_t identify(const stage *s, const result *r)
         for (int64_t i = 0; i < s->source.originals; i++) {
             d = digest_number(d, (uint64_t)s->source.seed[i]);
         }
+    }
+    if ((score->needs & LO_FROM_FILE) != 0) {
+        uint64_t content = 0;
+        if (lo_file_digest(lo_item_text(r->listed->item, "file"), &content, NULL) != LO_OK) {
+            return identity_in_old(s, r); /* it is gone, and not asked for by `leaveout report` */
+        }
+        d = digest_number(d, content);
     }
     for (int u = 0; score->uses != NULL && score->uses(r->listed->item, u) != NULL; u++) {
         const result *used = find_result(s, score->uses(r->listed->item, u));
@@ -119,14 +138,7 @@ static bool is_possible(const stage *s, const result *r)
 /* Rank 0 looks, all take what it finds: does the old file hold the score, of the same identity? */
 static bool is_in_old(const stage *s, const result *r)
 {
-    char path[128];
-    char found[32] = "";
-    char wanted[32];
-    (void)snprintf(path, sizeof(path), "/%s", r->listed->name);
-    (void)snprintf(wanted, sizeof(wanted), "%016llx", (unsigned long long)r->identity);
-    return s->old.id >= 0 && lo_h5_has(&s->old, path) &&
-           lo_h5_get_text(&s->old, path, "identity", found, sizeof(found), NULL) == LO_OK &&
-           strcmp(found, wanted) == 0;
+    return r->identity != 0 && identity_in_old(s, r) == r->identity;
 }
 
 /* Of the whole file. */

@@ -214,10 +214,9 @@ static const lo_key table[] = {
             "Look at so many models first, then whenever there are a quarter more; whole blocks and pairs "
             "of models."),
 
-    OTHER(LO_KEY_NAMES, "scores", "[]", LO_KEYS_SCORES, .choices = "memorization cscore confidence",
-          .grows = true,
+    OTHER(LO_KEY_ITEMS, "scores", "[]", LO_KEYS_SCORES, .grows = true,
           .help = "Stage: scores of the training examples, from the ensemble or the originals (see leaveout "
-                  "methods). A study can be given more."),
+                  "methods, and below for their settings). A study can be given more."),
 
     SECTION("influence", OPTIONAL,
             .help = "Stage: influence of every training example on every test example, from the ensemble."),

@@ -352,7 +352,8 @@ static void write_node(FILE *stream, const lo_node *node, int *line)
         (void)fputc('\n', stream);
     }
     if (node->kind == LO_NODE_SCALAR) {
-        if (node->plain) {
+        /* What a block may hold without quotes, a list in brackets may not. */
+        if (node->plain && strpbrk(node->text, ",[]{}\n") == NULL) {
             (void)fputs(node->text, stream);
         } else {
             write_text(stream, node->text);
