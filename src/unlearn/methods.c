@@ -9,7 +9,14 @@
     X(retrain)                                                                                               \
     X(finetune)                                                                                              \
     X(neggrad)                                                                                               \
-    X(neggrad_plus)
+    X(neggrad_plus)                                                                                          \
+    X(random_label)                                                                                          \
+    X(amnesiac)                                                                                              \
+    X(salun)                                                                                                 \
+    X(del)                                                                                                   \
+    X(nabla_tau)                                                                                             \
+    X(imu)                                                                                                   \
+    X(rum)
 
 #define DECLARE(name) extern const lo_unlearn_method lo_unlearn_##name;
 METHODS(DECLARE)

@@ -342,6 +342,44 @@ static size_t count_of(const lo_parameter *p)
     return p->out * p->in * p->taps;
 }
 
+void lo_pupil_weights(const lo_pupil *pupil, float *to)
+{
+    const lo_network *network = pupil->network;
+    for (int k = 0; k < network->parameter_count; k++) {
+        if (!network->parameter[k].statistic) {
+            lo_network_get(network, &network->parameter[k], LO_VALUES, to);
+            to += count_of(&network->parameter[k]);
+        }
+    }
+}
+
+void lo_pupil_set_weights(lo_pupil *pupil, const float *from)
+{
+    lo_network *network = pupil->network;
+    for (int k = 0; k < network->parameter_count; k++) {
+        if (!network->parameter[k].statistic) {
+            lo_network_set(network, &network->parameter[k], from);
+            from += count_of(&network->parameter[k]);
+        }
+    }
+}
+
+size_t lo_pupil_head(const lo_pupil *pupil)
+{
+    const lo_network *network = pupil->network;
+    size_t at = 0, start = 0;
+    int layer = -1;
+    for (int k = 0; k < network->parameter_count; k++) {
+        const lo_parameter *p = &network->parameter[k];
+        if (!p->statistic) {
+            start = p->layer != layer ? at : start;
+            layer = p->layer;
+            at += count_of(p);
+        }
+    }
+    return start;
+}
+
 static bool any_is(const uint8_t *values, size_t count, bool set)
 {
     bool found = false;
@@ -379,30 +417,12 @@ lo_status lo_pupil_mask_gradients(lo_pupil *pupil, const uint8_t *trained, lo_er
     for (size_t i = 0; i < lo_pupil_size(pupil); i++) {
         values[i] = trained[i] != 0 ? 1 : 0;
     }
-    /* Laid out as the weights are. */
-    network->weights = pupil->gradient_mask;
-    const float *from = values;
-    for (int k = 0; k < network->parameter_count; k++) {
-        if (!network->parameter[k].statistic) {
-            lo_network_set(network, &network->parameter[k], from);
-            from += count_of(&network->parameter[k]);
-        }
-    }
+    network->weights = pupil->gradient_mask; /* laid out as the weights are */
+    lo_pupil_set_weights(pupil, values);
     network->weights = weights;
     pupil->masks_gradients = true;
     free(values);
     return LO_OK;
-}
-
-/* Puts `former` back in the elements of a parameter that were not chosen; fresh is room. */
-static void put_back(lo_network *network, const lo_parameter *p, const uint8_t *chosen, const float *former,
-                     float *fresh)
-{
-    lo_network_get(network, p, LO_VALUES, fresh);
-    for (size_t i = 0; i < count_of(p); i++) {
-        fresh[i] = chosen[i] != 0 ? fresh[i] : former[i];
-    }
-    lo_network_set(network, p, fresh);
 }
 
 lo_status lo_pupil_reset(lo_pupil *pupil, const uint8_t *chosen, uint64_t key, lo_error *err)
@@ -414,25 +434,17 @@ lo_status lo_pupil_reset(lo_pupil *pupil, const uint8_t *chosen, uint64_t key, l
         return lo_fail(err, LO_INTERNAL, "no memory for a copy of %zu weights", size);
     }
     float *fresh = former + size, *statistics = fresh + size;
-    size_t at = 0;
-    for (int k = 0; k < network->parameter_count; k++) {
-        const lo_parameter *p = &network->parameter[k];
-        if (!p->statistic) {
-            lo_network_get(network, p, LO_VALUES, former + at);
-            at += count_of(p);
-        }
-    }
+    lo_pupil_weights(pupil, former);
     memcpy(statistics, network->statistics, network->statistic_size * sizeof(float));
     const lo_status status = lo_network_initialize(network, pupil->recipe.seed, key, pupil->tick);
-    at = 0;
-    for (int k = 0; k < network->parameter_count && status == LO_OK; k++) {
-        const lo_parameter *p = &network->parameter[k];
-        if (!p->statistic) {
-            put_back(network, p, chosen + at, former + at, fresh);
-            at += count_of(p);
+    if (status == LO_OK) {
+        lo_pupil_weights(pupil, fresh);
+        for (size_t i = 0; i < size; i++) {
+            fresh[i] = chosen[i] != 0 ? fresh[i] : former[i];
         }
+        lo_pupil_set_weights(pupil, fresh);
+        memcpy(network->statistics, statistics, network->statistic_size * sizeof(float));
     }
-    memcpy(network->statistics, statistics, network->statistic_size * sizeof(float));
     free(former);
     return status;
 }

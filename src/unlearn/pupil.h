@@ -113,6 +113,12 @@ double lo_cosine_rate(double lr, double floor, int64_t epoch, int64_t epochs);
  * them (statistics left out), each flat [out, in, taps]; lo_pupil_size values. */
 size_t lo_pupil_size(const lo_pupil *pupil);
 
+/* The values of the weights. */
+void lo_pupil_weights(const lo_pupil *pupil, float *to);
+void lo_pupil_set_weights(lo_pupil *pupil, const float *from);
+/* The head: the parameters of the last layer that has some, elements from the one returned to the last. */
+size_t lo_pupil_head(const lo_pupil *pupil);
+
 /* What is trained from now on: trained[lo_pupil_size], 0 for what keeps its bits (weight decay, momentum and
  * moments included); NULL: everything. Errors: LO_INTERNAL without memory. */
 lo_status lo_pupil_train_only(lo_pupil *pupil, const uint8_t *trained, lo_error *err);
@@ -150,6 +156,7 @@ typedef struct lo_feed_spec {
     int64_t batch;
     uint64_t key;
     const int32_t *label;
+    int64_t epoch; /* the number of the first one */
 } lo_feed_spec;
 lo_status lo_feed_open(lo_pupil *pupil, const lo_feed_spec *spec, lo_feed **out, lo_error *err);
 void lo_feed_close(lo_feed **feed);
@@ -197,6 +204,9 @@ lo_status lo_pupil_learn(lo_pupil *pupil, lo_batch *batch, lo_batch_loss *loss, 
 void lo_pupil_add_l1(lo_pupil *pupil, double strength);
 /* A step with the sum of the gradients, which is then empty. Nothing after divergence. */
 lo_status lo_pupil_step(lo_pupil *pupil, double lr);
+
+/* The sum of the gradients instead of a step: to [lo_pupil_size]; empty then. */
+void lo_pupil_take_gradient(lo_pupil *pupil, float *to);
 
 /* One epoch of a feed: learn and step with each batch. *correct (may be NULL): how many it was right on. */
 lo_status lo_pupil_epoch(lo_pupil *pupil, lo_feed *feed, lo_batch_loss *loss, void *self, double lr,

@@ -17,7 +17,7 @@ lo_status lo_feed_open(lo_pupil *pupil, const lo_feed_spec *spec, lo_feed **out,
     lo_feed *feed = calloc(1, sizeof(*feed));
     *out = feed;
     if (feed != NULL) {
-        *feed = (lo_feed){.spec = *spec, .seed = pupil->recipe.seed};
+        *feed = (lo_feed){.spec = *spec, .seed = pupil->recipe.seed, .epoch = spec->epoch};
         const int64_t room = (int64_t)pupil->capacity;
         const int64_t batch = spec->batch > 0 ? spec->batch : pupil->batch;
         feed->spec.batch = batch < room ? batch : room;

@@ -165,6 +165,20 @@ lo_status lo_pupil_step(lo_pupil *pupil, double lr)
     return lo_tick_call(pupil->tick);
 }
 
+void lo_pupil_take_gradient(lo_pupil *pupil, float *to)
+{
+    const lo_network *network = pupil->network;
+    clear_if_empty(pupil);
+    pupil->gathered = 0;
+    for (int k = 0; k < network->parameter_count; k++) {
+        const lo_parameter *p = &network->parameter[k];
+        if (!p->statistic) {
+            lo_network_get(network, p, LO_GRADIENTS, to);
+            to += p->out * p->in * p->taps;
+        }
+    }
+}
+
 lo_status lo_pupil_epoch(lo_pupil *pupil, lo_feed *feed, lo_batch_loss *loss, void *self, double lr,
                          int64_t *correct, lo_error *err)
 {

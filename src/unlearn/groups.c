@@ -1,0 +1,66 @@
+#include "unlearn/groups.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+typedef struct ranked {
+    double key;
+    double score;
+    int64_t place; /* among the positions, which ascend */
+} ranked;
+
+static int compare(const void *a, const void *b)
+{
+    const ranked *x = a, *y = b;
+    if (x->key != y->key) {
+        return x->key < y->key ? -1 : 1;
+    }
+    if (x->score != y->score) {
+        return x->score < y->score ? -1 : 1;
+    }
+    return x->place < y->place ? -1 : 1;
+}
+
+static void by_rank(const ranked *order, int64_t count, int groups, int *group)
+{
+    const int64_t each = count / groups > 0 ? count / groups : 1;
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t g = i / each;
+        group[order[i].place] = (int)(g < groups ? g : groups - 1);
+    }
+}
+
+/* Of the examples in order: those nearest to the median are in the middle. */
+static void by_distance(ranked *order, int64_t count, int *group)
+{
+    const double median = (order[(count - 1) / 2].score + order[count / 2].score) / 2;
+    for (int64_t i = 0; i < count; i++) {
+        group[order[i].place] =
+            order[i].score > median || (order[i].score == median && i > (count - 1) / 2) ? 2 : 0;
+        order[i].key = fabs(order[i].score - median);
+    }
+    qsort(order, (size_t)count, sizeof(*order), compare);
+    for (int64_t i = 0; i < count / 3; i++) {
+        group[order[i].place] = 1;
+    }
+}
+
+lo_status lo_group_scores(const double *score, const uint32_t *position, int64_t count, int groups,
+                          bool by_median, int *group, lo_error *err)
+{
+    ranked *order = calloc((size_t)count + 1, sizeof(*order));
+    if (order == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for groups of %lld examples", (long long)count);
+    }
+    for (int64_t i = 0; i < count; i++) {
+        order[i] = (ranked){score[position[i]], score[position[i]], i};
+    }
+    qsort(order, (size_t)count, sizeof(*order), compare);
+    if (by_median && groups == 3) {
+        by_distance(order, count, group);
+    } else {
+        by_rank(order, count, groups, group);
+    }
+    free(order);
+    return LO_OK;
+}

@@ -1,0 +1,216 @@
+/* Ascent on the forget set while its loss is below that of unseen data, and descent on the retain set. */
+#include "unlearn/common.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const lo_setting settings_of[] = {
+    {.name = "epochs",
+     .type = LO_SETTING_INT,
+     .fallback = "0",
+     .low = 0,
+     .high = 1e6,
+     .help = "passes over the forget set; 0: as many batches of the retain set as three passes over it"},
+    LO_SET_BATCH("0"),
+    LO_SET_PACE("adamw", "1.0e-3", "0.01"),
+    LO_SET_MODE("eval"),
+    {.name = "end",
+     .type = LO_SETTING_REAL,
+     .fallback = "0.1",
+     .low = 0,
+     .high = 1,
+     .help = "lr falls in a straight line, epoch by epoch, towards this share of it"},
+    {.name = "alpha",
+     .type = LO_SETTING_REAL,
+     .fallback = "0",
+     .low = 0,
+     .high = 1,
+     .help =
+         "weight of the forget term at the start; 0: 5/3 of the forget set's share of the data, at most 1"},
+    {.name = "alpha_decay",
+     .type = LO_SETTING_CHOICE,
+     .fallback = "epoch",
+     .choices = "epoch step none",
+     .help = "how it falls to 0 over the run"},
+    {.name = "tau",
+     .type = LO_SETTING_REAL,
+     .fallback = "0",
+     .low = 0,
+     .high = 1e3,
+     .help = "the loss to be reached; 0: that of the validation set"},
+    {.name = "tau_refresh",
+     .type = LO_SETTING_INT,
+     .fallback = "5",
+     .low = 1,
+     .high = 1e6,
+     .help = "epochs after which it is measured again"},
+    {.name = "gate",
+     .type = LO_SETTING_CHOICE,
+     .fallback = "relu_sq",
+     .choices = "relu_sq sq",
+     .help = "sq: the loss is drawn to tau from above too"},
+    {.name = "views",
+     .type = LO_SETTING_BOOL,
+     .fallback = "true",
+     .help = "augmented views, of the batches and of what tau is measured on"},
+};
+
+/* A run under way. */
+typedef struct course {
+    lo_pupil *pupil;
+    const lo_request *request;
+    const lo_item *settings;
+    lo_feed *forget, *retain;
+    uint32_t *unseen; /* of the validation set, what tau is measured on */
+    int64_t unseen_count;
+    int64_t epochs;
+    double alpha, tau;
+} course;
+
+/* alpha relu(tau - l)^2 of the whole batch's mean loss l. */
+static double gated_loss(void *self, lo_batch *batch)
+{
+    const course *c = self;
+    const double gap = c->tau - lo_loss_mean(NULL, batch);
+    const bool open = gap > 0 || strcmp(lo_item_text(c->settings, "gate"), "sq") == 0;
+    if (isnan(gap)) {
+        return gap;
+    }
+    batch->flat = !open || c->alpha == 0;
+    const float pull = batch->flat ? 0 : (float)(-2 * c->alpha * gap);
+    for (size_t i = 0; i < batch->count * batch->step; i++) {
+        batch->slope[i] *= pull;
+    }
+    return open ? c->alpha * gap * gap : 0;
+}
+
+/* What tau is measured on: the validation set; of whole classes that are to be forgotten, without these, for
+ * what a model says about them is what is to change. */
+static lo_status find_unseen(course *c, lo_error *err)
+{
+    const lo_request *request = c->request;
+    const lo_examples *validation = &request->dataset->validation;
+    bool *forgotten = calloc((size_t)request->dataset->classes + 1, sizeof(*forgotten));
+    c->unseen = calloc((size_t)validation->count + 1, sizeof(*c->unseen));
+    if (forgotten == NULL || c->unseen == NULL) {
+        free(forgotten);
+        return lo_fail(err, LO_INTERNAL, "no memory for a list of validation examples");
+    }
+    for (int64_t i = 0; i < request->forget_count && request->whole_class; i++) {
+        forgotten[request->dataset->train.label[request->forget[i]]] = true;
+    }
+    for (int64_t i = 0; i < validation->count; i++) {
+        if (!forgotten[validation->label[i]]) {
+            c->unseen[c->unseen_count++] = (uint32_t)i;
+        }
+    }
+    free(forgotten);
+    return LO_OK;
+}
+
+/* The mean loss of unseen examples, in the same views as the batches; of whole classes at least log C, the
+ * loss of a guess. */
+static lo_status measure_tau(course *c, int64_t epoch, lo_error *err)
+{
+    const lo_members members = {.validation = true, .rows = c->unseen, .count = c->unseen_count};
+    lo_measure measure = {0};
+    c->tau = lo_item_real(c->settings, "tau");
+    if (c->tau > 0) {
+        return LO_OK;
+    }
+    if (c->unseen_count > 0) {
+        LO_TRY(lo_pupil_measure(c->pupil, &members, lo_item_bool(c->settings, "views"),
+                                lo_pupil_key(c->pupil, LO_USE_VALIDATION), epoch, &measure, err));
+    }
+    const double guess = log((double)c->request->dataset->classes);
+    c->tau = c->request->whole_class ? fmax(measure.loss, guess) : measure.loss;
+    return LO_OK;
+}
+
+static lo_status train_epoch(course *c, int64_t epoch, double start, lo_error *err)
+{
+    const char *decay = lo_item_text(c->settings, "alpha_decay");
+    const int64_t batches = lo_feed_batches(c->forget);
+    const double lr = lo_item_real(c->settings, "lr"), end = lo_item_real(c->settings, "end");
+    const double rate = lr * (1 + (end - 1) * (double)epoch / (double)c->epochs);
+    lo_batch batch;
+    for (int64_t b = 0; lo_feed_next(c->forget, &batch); b++) {
+        const double steps = strcmp(decay, "step") == 0 ? (double)b / (double)batches : 0;
+        const double past = strcmp(decay, "none") == 0 ? 0 : (double)epoch + steps;
+        c->alpha = start * (1 - past / (double)c->epochs);
+        double keep = 1 - c->alpha;
+        LO_TRY(lo_pupil_learn(c->pupil, &batch, gated_loss, c, err));
+        lo_feed_cycle(c->retain, &batch);
+        LO_TRY(lo_pupil_learn(c->pupil, &batch, lo_loss_mean, &keep, err));
+        LO_TRY(lo_pupil_step(c->pupil, rate));
+    }
+    return LO_OK;
+}
+
+static lo_status train(course *c, lo_error *err)
+{
+    const lo_request *request = c->request;
+    const double given = lo_item_real(c->settings, "alpha");
+    const double share =
+        (double)request->forget_count / (double)(request->forget_count + request->retain_count);
+    const double start = given > 0 ? given : fmin(1, 5.0 / 3.0 * share);
+    for (int64_t e = 0; e < c->epochs && !lo_pupil_diverged(c->pupil); e++) {
+        if (e % lo_item_int(c->settings, "tau_refresh") == 0) {
+            LO_TRY(measure_tau(c, e, err));
+        }
+        LO_TRY(train_epoch(c, e, start, err));
+    }
+    return LO_OK;
+}
+
+static int64_t epochs_of(const course *c)
+{
+    const int64_t given = lo_item_int(c->settings, "epochs");
+    const int64_t matched = 6 * lo_feed_batches(c->retain) / (2 * lo_feed_batches(c->forget));
+    return given > 0 ? given : matched > 0 ? matched : 1;
+}
+
+static lo_status run(lo_pupil *pupil, const lo_request *request, const lo_item *settings, const lo_tick *tick,
+                     lo_error *err)
+{
+    lo_status status = LO_OK;
+    course c = {.pupil = pupil, .request = request, .settings = settings};
+    LO_TRY(lo_unlearn_begin(pupil, request, settings, tick, err));
+    lo_pupil_set_training(pupil, strcmp(lo_item_text(settings, "mode"), "train") == 0);
+    lo_pupil_set_views(pupil, lo_item_bool(settings, "views"));
+    LO_TRY_GOTO(status, lo_feed_forget(pupil, request, 0, NULL, &c.forget, err), done);
+    LO_TRY_GOTO(status, lo_feed_retain(pupil, request, 0, &c.retain, err), done);
+    LO_TRY_GOTO(status, find_unseen(&c, err), done);
+    c.epochs = epochs_of(&c);
+    status = train(&c, err);
+
+done:
+    lo_feed_close(&c.forget);
+    lo_feed_close(&c.retain);
+    free(c.unseen);
+    return status;
+}
+
+static const char *inapplicable(const lo_request *request, const lo_pupil *pupil, const lo_item *settings,
+                                char *why, size_t size)
+{
+    (void)pupil;
+    (void)why;
+    (void)size;
+    if (request->dataset->validation.count == 0 && lo_item_real(settings, "tau") <= 0 &&
+        !request->whole_class) {
+        return "tau is the loss of validation examples, of which there are none (data.validation)";
+    }
+    return NULL;
+}
+
+const lo_unlearn_method lo_unlearn_nabla_tau = {
+    .name = "nabla_tau",
+    .description = "ascent on the forget set up to the loss of unseen data, with descent on the retain set",
+    .source = "Trippa et al., 2024, arXiv 2403.14339",
+    .reads = LO_READS_FORGET | LO_READS_RETAIN | LO_READS_VALIDATION,
+    .settings = settings_of,
+    .setting_count = LO_COUNT(settings_of),
+    .inapplicable = inapplicable,
+    .run = run};

@@ -1,0 +1,694 @@
+/* Methods of unlearning: what each changes and what it must not, what it reads, and that its numbers are
+ * those of direct, slow computations. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "unlearn/groups.h"
+#include "unlearn/imu.h"
+#include "unlearn/locate.h"
+
+#include "unlearn_data.h"
+
+#include <math.h>
+
+/* The values of weights as vectors have them. */
+static float *vector_of(unlearn_data *u)
+{
+    float *values = calloc(lo_pupil_size(u->pupil), sizeof(float));
+    assert_non_null(values);
+    lo_pupil_weights(u->pupil, values);
+    return values;
+}
+
+static uint8_t *located(unlearn_data *u, const lo_locate *locate, int64_t batch)
+{
+    lo_error err = {""};
+    uint8_t *chosen = calloc(lo_pupil_size(u->pupil), 1);
+    assert_non_null(chosen);
+    lo_pupil_permit(u->pupil, LO_READS_FORGET | LO_READS_RETAIN);
+    unlearn_check(lo_pupil_begin(u->pupil, &u->request, batch, NULL, &err), &err);
+    unlearn_check(lo_locate_weights(u->pupil, locate, &u->request, chosen, &err), &err);
+    return chosen;
+}
+
+static size_t count_chosen(const unlearn_data *u, const uint8_t *chosen)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < lo_pupil_size(u->pupil); i++) {
+        count += chosen[i];
+    }
+    return count;
+}
+
+/* |sum g|, of all examples at once. */
+static double *sums_of(unlearn_data *u)
+{
+    lo_error err = {""};
+    double *sum = calloc(lo_pupil_size(u->pupil), sizeof(double));
+    const lo_members forget = lo_members_forget(&u->request);
+    assert_non_null(sum);
+    unlearn_check(lo_pupil_begin(u->pupil, &u->request, 0, NULL, &err), &err);
+    unlearn_check(lo_pupil_gradients(u->pupil, &forget, false, sum, &err), &err);
+    return sum;
+}
+
+/* ---- localization
+ * ------------------------------------------------------------------------------------------------ */
+
+static void test_largest(void **state)
+{
+    (void)state;
+    const double value[] = {3, 0, 7, 3, 1e-300, 7, 3, 2};
+    static const char *const expected[] = {"00000000", "00100000", "00100100", "10100100", "10110100",
+                                           "10110110", "10110111", "10111111", "11111111"};
+    for (size_t count = 0; count <= 8; count++) {
+        uint8_t chosen[8];
+        lo_choose_largest(value, 8, count, chosen);
+        for (size_t i = 0; i < 8; i++) {
+            assert_int_equal(chosen[i], expected[count][i] - '0');
+        }
+    }
+}
+
+/* SalUn's: the largest absolute values of the sum, exactly so many, whatever the batch. */
+static void test_salun_mask(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    const lo_locate locate = {
+        .criterion = LO_BY_GRADIENT, .share = 0.4, .members = lo_members_forget(&u->request)};
+    uint8_t *chosen = located(u, &locate, 7), *again = located(u, &locate, 200);
+    double *sum = sums_of(u), least = INFINITY, most = 0;
+    const size_t size = lo_pupil_size(u->pupil);
+    assert_memory_equal(chosen, again, size);
+    assert_int_equal(count_chosen(u, chosen), (size_t)(0.4 * (double)size));
+    for (size_t i = 0; i < size; i++) {
+        least = chosen[i] != 0 ? fmin(least, fabs(sum[i])) : least;
+        most = chosen[i] == 0 ? fmax(most, fabs(sum[i])) : most;
+    }
+    assert_true(least >= most);
+
+    /* Another order of the examples: the same but where rounding decides. */
+    uint32_t reversed[UNLEARN_TRAIN];
+    lo_locate turned = locate;
+    for (int64_t i = 0; i < u->request.forget_count; i++) {
+        reversed[i] = u->request.forget[u->request.forget_count - 1 - i];
+    }
+    turned.members.rows = reversed;
+    uint8_t *other = located(u, &turned, 7);
+    for (size_t i = 0; i < size; i++) {
+        assert_true(other[i] == chosen[i] || fabs(fabs(sum[i]) - least) < 1e-9 * least);
+    }
+    free(chosen);
+    free(again);
+    free(other);
+    free(sum);
+    unlearn_close(u);
+}
+
+typedef struct slow_unit {
+    size_t start, count;
+    double score;
+    bool taken;
+} slow_unit;
+
+/* The units of the network of unlearn_layers and their scores, directly. */
+static size_t slow_units(unlearn_data *u, const double *a, lo_h_rule rule, slow_unit *unit)
+{
+    const lo_network *network = lo_pupil_network(u->pupil);
+    size_t units = 0, at = 0;
+    for (int k = 0; k < network->parameter_count; k++) {
+        const lo_parameter *p = &network->parameter[k];
+        for (size_t row = 0; row < p->out && !p->statistic; row++, at += p->in * p->taps) {
+            const size_t length = p->in * p->taps;
+            size_t h = rule == LO_H_ROW ? length : (rule == LO_H_OF_ROWS ? p->out : length) / 10;
+            h = h == 0 ? 1 : h > length ? length : h;
+            double sum = 0;
+            bool *used = calloc(length, sizeof(bool));
+            for (size_t n = 0; n < h; n++) {
+                size_t best = length;
+                for (size_t i = 0; i < length; i++) {
+                    best = !used[i] && (best == length || a[at + i] > a[at + best]) ? i : best;
+                }
+                used[best] = true;
+                sum += a[at + best];
+            }
+            free(used);
+            unit[units++] = (slow_unit){at, length, sum / (double)h, false};
+        }
+    }
+    return units;
+}
+
+/* DEL's: whole channels by |w sum g|, in the order of their scores, while they fit. */
+static void test_del_mask(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    const size_t size = lo_pupil_size(u->pupil), most = (size_t)(0.3 * (double)size);
+    double *a = sums_of(u);
+    float *w = vector_of(u);
+    for (size_t i = 0; i < size; i++) {
+        a[i] = fabs(a[i] * (double)w[i]);
+    }
+    for (int rule = LO_H_OF_ROWS; rule <= LO_H_ROW; rule++) {
+        slow_unit unit[256];
+        const size_t units = slow_units(u, a, (lo_h_rule)rule, unit);
+        lo_locate locate = {
+            .channels = true, .h = (lo_h_rule)rule, .share = 0.3, .members = lo_members_forget(&u->request)};
+        uint8_t *chosen = located(u, &locate, 9);
+        locate.cut_last = true;
+        uint8_t *cut = located(u, &locate, 100), *expected = calloc(size, 1);
+        size_t taken = 0;
+        for (;;) {
+            size_t best = units;
+            for (size_t i = 0; i < units; i++) {
+                best = !unit[i].taken && (best == units || unit[i].score > unit[best].score) ? i : best;
+            }
+            if (taken + unit[best].count > most) {
+                break;
+            }
+            unit[best].taken = true;
+            memset(expected + unit[best].start, 1, unit[best].count);
+            taken += unit[best].count;
+        }
+        assert_memory_equal(chosen, expected, size);
+        assert_int_equal(count_chosen(u, cut), most);
+        for (size_t i = 0; i < size; i++) {
+            assert_true(cut[i] >= chosen[i]);
+        }
+        free(chosen);
+        free(cut);
+        free(expected);
+    }
+    free(a);
+    free(w);
+    unlearn_close(u);
+}
+
+/* The controls that look at no example. */
+static void test_blind_masks(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    const size_t size = lo_pupil_size(u->pupil);
+    lo_locate locate = {.criterion = LO_BY_DEPTH, .channels = true, .share = 0.2};
+    uint8_t *first = located(u, &locate, 0);
+    locate.criterion = LO_BY_HEIGHT;
+    uint8_t *last = located(u, &locate, 0);
+    locate.criterion = LO_BY_CHANCE;
+    uint8_t *any = located(u, &locate, 0), *again = located(u, &locate, 50);
+    assert_true(first[0] == 1 && first[size - 1] == 0 && last[size - 1] == 1 && last[0] == 0);
+    for (size_t i = 1; i < size; i++) {
+        assert_true(first[i] <= first[i - 1] && last[i] >= last[i - 1]);
+    }
+    assert_memory_equal(any, again, size);
+    assert_memory_not_equal(any, first, size);
+    assert_true(count_chosen(u, any) > size / 10 && count_chosen(u, any) <= size / 5);
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_FORGET), 0);
+    free(first);
+    free(last);
+    free(any);
+    free(again);
+    unlearn_close(u);
+}
+
+/* Greedy localization: the channels that it names are enough to lose the example, and the network is as it
+ * was. */
+static void test_greedy(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    lo_error err = {""};
+    lo_measure measure;
+    const size_t size = lo_pupil_size(u->pupil);
+    float *before = vector_of(u), *without = vector_of(u);
+    const lo_members one = {.rows = u->request.forget + 2, .count = 1};
+    const lo_locate locate = {.criterion = LO_BY_FLIPPING, .share = 1, .members = one, .flips = 1000};
+    uint8_t *chosen = located(u, &locate, 0);
+    float *after = vector_of(u);
+    assert_memory_equal(before, after, size * sizeof(float));
+    unlearn_check(lo_pupil_measure(u->pupil, &one, false, 0, 0, &measure, &err), &err);
+    assert_int_equal(measure.correct, 1);
+    assert_true(count_chosen(u, chosen) > 0 && count_chosen(u, chosen) < size / 2);
+    for (size_t i = 0; i < size; i++) {
+        without[i] = chosen[i] != 0 ? 0 : before[i];
+    }
+    lo_pupil_set_weights(u->pupil, without);
+    unlearn_check(lo_pupil_measure(u->pupil, &one, false, 0, 0, &measure, &err), &err);
+    assert_int_equal(measure.correct, 0);
+    free(before);
+    free(without);
+    free(after);
+    free(chosen);
+    unlearn_close(u);
+}
+
+/* ---- frozen weights
+ * ---------------------------------------------------------------------------------------------- */
+
+/* Weight decay and momentum would move them. */
+static void test_frozen(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    const size_t size = lo_pupil_size(u->pupil), head = lo_pupil_head(u->pupil);
+    float *before = vector_of(u);
+    static const char *const text[] = {
+        "{name: del, epochs: 2, weight_decay: 0.1}",
+        "{name: del, epochs: 2, weight_decay: 0.1, optimizer: adamw, criterion: random}",
+        "{name: del, epochs: 1, criterion: salun, clip_norm: 0.5}",
+        "{name: salun, epochs: 2, weight_decay: 0.1}"};
+    for (int m = 0; m < 4; m++) {
+        const bool del = m < 3;
+        const lo_locate locate = {.criterion = m == 0   ? LO_BY_WEIGHTED_GRADIENT
+                                               : m == 1 ? LO_BY_CHANCE
+                                                        : LO_BY_GRADIENT,
+                                  .channels = m < 2,
+                                  .share = del ? 0.3 : 0.5,
+                                  .members = lo_members_forget(&u->request)};
+        unlearn_reload(u);
+        uint8_t *chosen = located(u, &locate, 0);
+        unlearn_run(u, text[m]);
+        float *after = vector_of(u);
+        size_t moved = 0;
+        for (size_t i = 0; i < size; i++) {
+            const bool trained = chosen[i] != 0 || (del && i >= head);
+            if (!trained && memcmp(&before[i], &after[i], sizeof(float)) != 0) {
+                fail_msg("%s: element %zu of %zu was frozen and moved", text[m], i, size);
+            }
+            moved += trained && before[i] != after[i] ? 1 : 0;
+        }
+        assert_true(moved > size / 5);
+        /* Statistics of batch normalization follow the batches everywhere. */
+        const lo_network *network = lo_pupil_network(u->pupil);
+        assert_memory_not_equal(network->statistics, lo_pupil_original(u->pupil) + network->weight_size,
+                                network->statistic_size * sizeof(float));
+        free(chosen);
+        free(after);
+    }
+    /* The legacy mask is one of gradients alone: weight decay moves the rest. */
+    unlearn_run(u, "{name: salun, epochs: 2, weight_decay: 0.1, strict_mask: false, share: 0.1}");
+    float *after = vector_of(u);
+    size_t moved = 0;
+    for (size_t i = 0; i < size; i++) {
+        moved += before[i] != after[i] ? 1 : 0;
+    }
+    assert_true(moved > size * 9 / 10);
+    free(after);
+    free(before);
+    unlearn_close(u);
+}
+
+/* With lr 0 DEL is the reset: chosen weights are fresh, of another seed than the original's. */
+static void test_reset(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    const size_t size = lo_pupil_size(u->pupil);
+    const lo_locate locate = {.channels = true, .share = 0.3, .members = lo_members_forget(&u->request)};
+    uint8_t *chosen = located(u, &locate, 0);
+    float *before = vector_of(u);
+    unlearn_run(u, "{name: del, epochs: 1, lr: 0}");
+    float *after = vector_of(u);
+    assert_int_equal(lo_pupil_renew(u->pupil, lo_pupil_key(u->pupil, LO_USE_WEIGHTS)), LO_OK);
+    float *fresh = vector_of(u);
+    for (size_t i = 0; i < size; i++) {
+        assert_true(after[i] == (chosen[i] != 0 ? fresh[i] : before[i]));
+    }
+    assert_int_equal(lo_network_initialize(lo_pupil_network(u->pupil), u->recipe.seed, 1, NULL), LO_OK);
+    float *first = vector_of(u);
+    assert_memory_not_equal(first, fresh, size * sizeof(float));
+    free(chosen);
+    free(before);
+    free(after);
+    free(fresh);
+    free(first);
+    unlearn_close(u);
+}
+
+/* ---- IMU
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static void test_imu_closed_form(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    lo_error err = {""};
+    const size_t size = lo_pupil_size(u->pupil);
+    const lo_members forget = lo_members_forget(&u->request);
+    double direct[UNLEARN_TRAIN], closed[UNLEARN_TRAIN], norm = 0, differs = 0, sum = 0;
+    uint8_t *head = calloc(size, 1);
+    memset(head + lo_pupil_head(u->pupil), 1, size - lo_pupil_head(u->pupil));
+    lo_pupil_permit(u->pupil, LO_READS_FORGET);
+    unlearn_check(lo_pupil_begin(u->pupil, &u->request, 0, NULL, &err), &err);
+    assert_true(lo_imu_has_closed_form(u->pupil));
+    unlearn_check(lo_imu_head_influence(u->pupil, &forget, 0.01, closed, &err), &err);
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_FORGET), forget.count); /* one pass */
+    unlearn_check(lo_pupil_train_only(u->pupil, head, &err), &err);
+    unlearn_check(lo_imu_influence(u->pupil, &forget, 0.01, direct, &err), &err);
+    for (int64_t i = 0; i < forget.count; i++) {
+        norm += direct[i] * direct[i];
+        differs += pow(direct[i] - closed[i], 2);
+        sum += closed[i];
+    }
+    assert_true(norm > 0 && sqrt(differs) < 1e-5 * sqrt(norm));
+    assert_true(sum < 0);
+    free(head);
+    unlearn_close(u);
+}
+
+/* It never reads the retain set, and needs none; the head alone is trained. */
+static void test_imu_runs(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    const size_t size = lo_pupil_size(u->pupil), head = lo_pupil_head(u->pupil);
+    lo_request alone = u->request;
+    float *before = vector_of(u);
+    static const char *const text[] = {"{name: imu, epochs: 2, l1: 0.001}",
+                                       "{name: imu, epochs: 2, refresh: epoch, l1: 0, batch: 5}",
+                                       "{name: imu, epochs: 1, refresh: batch, top: 0.5}",
+                                       "{name: imu, epochs: 1, weights: all, l1: 0.0001}"};
+    alone.retain_count = 0;
+    for (int i = 0; i < 4; i++) {
+        unlearn_reload(u);
+        unlearn_run_on(u, &alone, text[i]);
+        float *after = vector_of(u);
+        assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_RETAIN), 0);
+        assert_false(lo_pupil_diverged(u->pupil));
+        assert_memory_not_equal(before + head, after + head, (size - head) * sizeof(float));
+        if (i < 3) {
+            assert_memory_equal(before, after, head * sizeof(float));
+        } else {
+            assert_memory_not_equal(before, after, head * sizeof(float));
+        }
+        free(after);
+    }
+    free(before);
+    unlearn_close(u);
+}
+
+/* Where all is learnt by heart no gradient is left, and no influence negative: weights are alike. */
+static void test_imu_fallback(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    const size_t size = lo_pupil_size(u->pupil);
+    float *values = vector_of(u);
+    lo_error err = {""};
+    lo_measure measure;
+    const lo_members forget = lo_members_forget(&u->request);
+    for (size_t i = lo_pupil_head(u->pupil); i < size; i++) {
+        values[i] *= 1e5F;
+    }
+    lo_pupil_set_weights(u->pupil, values);
+    unlearn_run_on(u, &u->request, "{name: imu, epochs: 1, lr: 1.0e-6, l1: 0}");
+    assert_false(lo_pupil_diverged(u->pupil));
+    unlearn_check(lo_pupil_measure(u->pupil, &forget, false, 0, 0, &measure, &err), &err);
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_FORGET), 3 * forget.count);
+    free(values);
+    unlearn_close(u);
+}
+
+/* ---- nabla-tau
+ * --------------------------------------------------------------------------------------------------- */
+
+/* Passes as published; more to forget than to retain goes too. */
+static void test_nabla_tau_passes(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    const int64_t f = u->request.forget_count, r = u->request.retain_count;
+    unlearn_run(u, "{name: nabla_tau, batch: 8}");
+    const int64_t epochs = 6 * ((r + 7) / 8) / (2 * ((f + 7) / 8));
+    assert_true(epochs > 5);
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_FORGET), epochs * f);
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_VALIDATION), (epochs + 4) / 5 * UNLEARN_VALIDATION);
+    assert_true(llabs(lo_pupil_shown(u->pupil, LO_SET_RETAIN) - epochs * ((f + 7) / 8) * 8) < 8 * 3);
+    /* In evaluation mode statistics stay. */
+    const lo_network *network = lo_pupil_network(u->pupil);
+    assert_memory_equal(network->statistics, lo_pupil_original(u->pupil) + network->weight_size,
+                        network->statistic_size * sizeof(float));
+
+    lo_request turned = u->request;
+    lo_item *item = NULL;
+    lo_error err = {""};
+    turned.forget = u->request.retain;
+    turned.forget_count = r;
+    turned.retain = u->request.forget;
+    turned.retain_count = f;
+    unlearn_reload(u);
+    const lo_unlearn_method *method = unlearn_method(u, "{name: nabla_tau, batch: 8, mode: train}", &item);
+    unlearn_check(method->run(u->pupil, &turned, item, NULL, &err), &err);
+    /* Counted by the sets of `turned`: 15 batches of one, of the other 5 times its 3. */
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_FORGET), r);
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_RETAIN), 5 * f);
+    assert_false(lo_pupil_diverged(u->pupil));
+    unlearn_close(u);
+}
+
+/* A closed gate: steps on batches of the retain set alone, directly. */
+static float *retained_alone(unlearn_data *u, int steps, double share, double lr)
+{
+    lo_error err = {""};
+    lo_feed *feed = NULL;
+    lo_batch batch;
+    const lo_pace pace = {.optimizer = LO_OPTIMIZER_ADAMW, .lr = lr, .weight_decay = 0.01};
+    const lo_feed_spec spec = {.rows = u->request.retain, .count = u->request.retain_count};
+    lo_feed_spec keyed = spec;
+    unlearn_reload(u);
+    unlearn_check(lo_pupil_begin(u->pupil, &u->request, 0, NULL, &err), &err);
+    unlearn_check(lo_pupil_pace(u->pupil, &pace, &err), &err);
+    lo_pupil_set_training(u->pupil, false);
+    keyed.key = lo_pupil_key(u->pupil, LO_USE_RETAIN);
+    unlearn_check(lo_feed_open(u->pupil, &keyed, &feed, &err), &err);
+    for (int i = 0; i < steps; i++) {
+        lo_feed_cycle(feed, &batch);
+        unlearn_check(lo_pupil_learn(u->pupil, &batch, lo_loss_mean, &share, &err), &err);
+        assert_int_equal(lo_pupil_step(u->pupil, lr), LO_OK);
+    }
+    lo_feed_close(&feed);
+    return unlearn_weights(u);
+}
+
+/* The gate: with the loss above tau the forget set has no say; one that is open raises its loss, and not far
+ * beyond tau. */
+static void test_nabla_tau_gate(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    lo_error err = {""};
+    lo_measure measure;
+    const lo_members forget = lo_members_forget(&u->request);
+    const int batches = (int)(u->request.forget_count + 15) / 16;
+    unlearn_run(u, "{name: nabla_tau, tau: 1.0e-9, epochs: 3, alpha: 0.5, alpha_decay: none, end: 1}");
+    float *closed = unlearn_weights(u), *direct = retained_alone(u, 3 * batches, 0.5, 1e-3);
+    assert_memory_equal(closed, direct, unlearn_weights_size(u));
+    free(closed);
+    free(direct);
+    unlearn_run(u, "{name: nabla_tau, tau: 1.5, batch: 64, optimizer: sgd, momentum: 0, lr: 0.02, epochs: "
+                   "200, alpha: 0.9, "
+                   "alpha_decay: none, end: 1}");
+    unlearn_check(lo_pupil_measure(u->pupil, &forget, false, 0, 0, &measure, &err), &err);
+    if (!(measure.loss > 1 && measure.loss < 1.8)) {
+        fail_msg("a loss of %g where tau is 1.5", measure.loss);
+    }
+    unlearn_close(u);
+}
+
+static void test_nabla_tau_needs_validation(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    lo_item *item = NULL;
+    char why[256];
+    u->data->dataset.validation.count = 0;
+    const lo_unlearn_method *method = unlearn_method(u, "nabla_tau", &item);
+    const char *reason = method->inapplicable(&u->request, u->pupil, item, why, sizeof(why));
+    assert_non_null(reason);
+    assert_non_null(strstr(reason, "data.validation"));
+    method = unlearn_method(u, "{name: nabla_tau, tau: 0.4}", &item);
+    assert_null(method->inapplicable(&u->request, u->pupil, item, why, sizeof(why)));
+    unlearn_close(u);
+}
+
+/* ---- RUM
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static void test_groups(void **state)
+{
+    (void)state;
+    const double score[] = {0.5, 0.1, 0.9, 0.5, 0.2, 0.8, 0.5, 0.55};
+    const uint32_t all[] = {0, 1, 2, 3, 4, 5, 6, 7};
+    const int rank[] = {1, 0, 2, 1, 0, 2, 2, 2}, median[] = {1, 0, 2, 1, 0, 2, 2, 2};
+    int group[8];
+    lo_error err = {""};
+    unlearn_check(lo_group_scores(score, all, 8, 3, false, group, &err), &err);
+    assert_memory_equal(group, rank, sizeof(rank));
+    unlearn_check(lo_group_scores(score, all, 8, 3, true, group, &err), &err);
+    assert_memory_equal(group, median, sizeof(median));
+    /* Skewed: by rank the middle is in the middle, by the median it is what is near it. */
+    const double skewed[] = {0, 0.40, 0.41, 0.42, 0.43, 1};
+    const int near[] = {0, 0, 1, 1, 2, 2};
+    unlearn_check(lo_group_scores(skewed, all, 6, 3, true, group, &err), &err);
+    assert_memory_equal(group, near, sizeof(near));
+}
+
+/* One group and one method: that method, bit for bit, and the same account. */
+static void test_rum_of_one(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    static const char *const inner[] = {"{name: neggrad_plus, epochs: 2}", "{name: del, epochs: 2}",
+                                        "{name: salun, epochs: 1}", "{name: nabla_tau, epochs: 3}",
+                                        "{name: imu, epochs: 2}"};
+    for (int i = 0; i < 5; i++) {
+        char text[256];
+        unlearn_run(u, inner[i]);
+        float *alone = unlearn_weights(u);
+        const int64_t forget = lo_pupil_shown(u->pupil, LO_SET_FORGET),
+                      retain = lo_pupil_shown(u->pupil, LO_SET_RETAIN);
+        (void)snprintf(text, sizeof(text), "{name: rum, groups: 1, inner: [%s]}", inner[i]);
+        unlearn_run(u, text);
+        float *within = unlearn_weights(u);
+        assert_memory_equal(alone, within, unlearn_weights_size(u));
+        assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_FORGET), forget);
+        assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_RETAIN), retain);
+        (void)snprintf(text, sizeof(text), "{name: rum, control: vanilla, inner: [none, finetune, %s]}",
+                       inner[i]);
+        unlearn_run(u, text);
+        float *vanilla = unlearn_weights(u);
+        assert_memory_equal(alone, vanilla, unlearn_weights_size(u));
+        free(alone);
+        free(within);
+        free(vanilla);
+    }
+    unlearn_close(u);
+}
+
+/* Groups still to come are retained, those done are read no more. */
+static void test_rum_reads(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    const int64_t f = u->request.forget_count, r = u->request.retain_count, third = f / 3;
+    unlearn_run(u, "{name: rum, inner: [{name: finetune, epochs: 1}]}");
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_FORGET), (f - third) + (f - 2 * third));
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_RETAIN), 3 * r);
+    float *upward = unlearn_weights(u);
+    unlearn_run(u, "{name: rum, inner: [{name: finetune, epochs: 1}], control: reversed}");
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_FORGET), 2 * third + third);
+    float *downward = unlearn_weights(u);
+    unlearn_run(u, "{name: rum, inner: [{name: finetune, epochs: 1}], control: shuffled}");
+    float *shuffled = unlearn_weights(u);
+    assert_memory_not_equal(upward, downward, unlearn_weights_size(u));
+    assert_memory_not_equal(upward, shuffled, unlearn_weights_size(u));
+    unlearn_run(u, "{name: rum, inner: [none, none, none]}");
+    float *nothing = unlearn_weights(u);
+    assert_memory_equal(nothing, lo_pupil_original(u->pupil), unlearn_weights_size(u));
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_FORGET) + lo_pupil_shown(u->pupil, LO_SET_RETAIN), 0);
+    unlearn_run(u, "{name: rum, inner: [none, {name: neggrad, lr: 1.0e-3}, {name: salun, epochs: 1}]}");
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_FORGET), 5 * third + 2 * (f - 2 * third));
+    free(upward);
+    free(downward);
+    free(shuffled);
+    free(nothing);
+    unlearn_close(u);
+}
+
+static void refused(unlearn_data *u, const lo_request *request, const char *text, const char *expected)
+{
+    lo_item *item = NULL;
+    lo_error err = {""};
+    const lo_unlearn_method *method = unlearn_method(u, text, &item);
+    assert_int_equal(lo_request_check(request, method, item, &err), LO_USAGE);
+    if (strstr(err.text, expected) == NULL) {
+        fail_msg("'%s' instead of '%s'", err.text, expected);
+    }
+}
+
+static void test_rum_refuses(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    lo_request bad = u->request;
+    bad.score = NULL;
+    refused(u, &bad, "rum", "needs a score");
+    refused(u, &u->request, "{name: rum, inner: [none, finetune]}", "2 methods for 3 groups");
+    refused(u, &u->request, "{name: rum, inner: [none, none, retrain]}", "retrain");
+    refused(u, &u->request, "{name: rum, inner: [none, none, rum]}", "does not go on");
+    refused(u, &u->request, "{name: rum, inner: [none, none, fine]}", "fine");
+    refused(u, &u->request, "{name: rum, inner: [none, none, {name: finetune, apochs: 3}]}", "epochs");
+    refused(u, &u->request, "{name: rum, groups: 2, inner: finetune, split: median}", "3 groups");
+    bad = u->request;
+    bad.forget_count = 2;
+    refused(u, &bad, "rum", "has 2 examples");
+    u->score[u->request.forget[1]] = (double)NAN;
+    refused(u, &u->request, "rum", "has no score");
+    unlearn_close(u);
+}
+
+/* ---- labels
+ * ----------------------------------------------------------------------------------------------------- */
+
+static void test_relabel(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    const int64_t f = u->request.forget_count, r = u->request.retain_count;
+    unlearn_run(u, "{name: random_label, epochs: 2}");
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_FORGET), 2 * f);
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_RETAIN), 2 * r);
+    float *separate = unlearn_weights(u);
+    unlearn_run(u, "{name: random_label, epochs: 2, passes: mixed}");
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_FORGET), 2 * f);
+    float *mixed = unlearn_weights(u);
+    assert_memory_not_equal(separate, mixed, unlearn_weights_size(u));
+    unlearn_run(u, "{name: random_label, epochs: 50, retain: false, lr: 0.05, stop_accuracy: 0.3}");
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_RETAIN), 0);
+    assert_true(lo_pupil_shown(u->pupil, LO_SET_FORGET) < 50 * f);
+    /* Amnesiac: wrong labels, drawn once: they are learnt, and the true ones lost. */
+    lo_error err = {""};
+    lo_measure measure;
+    const lo_members forget = lo_members_forget(&u->request), retain = lo_members_retain(&u->request);
+    unlearn_run(u, "{name: amnesiac, epochs: 80, lr: 3.0e-3}");
+    unlearn_check(lo_pupil_measure(u->pupil, &forget, false, 0, 0, &measure, &err), &err);
+    assert_int_equal(measure.correct, 0);
+    unlearn_check(lo_pupil_measure(u->pupil, &retain, false, 0, 0, &measure, &err), &err);
+    assert_int_equal(measure.correct, r);
+    free(separate);
+    free(mixed);
+    unlearn_close(u);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_largest),
+        cmocka_unit_test(test_salun_mask),
+        cmocka_unit_test(test_del_mask),
+        cmocka_unit_test(test_blind_masks),
+        cmocka_unit_test(test_greedy),
+        cmocka_unit_test(test_frozen),
+        cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_imu_closed_form),
+        cmocka_unit_test(test_imu_runs),
+        cmocka_unit_test(test_imu_fallback),
+        cmocka_unit_test(test_nabla_tau_passes),
+        cmocka_unit_test(test_nabla_tau_gate),
+        cmocka_unit_test(test_nabla_tau_needs_validation),
+        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_rum_of_one),
+        cmocka_unit_test(test_rum_reads),
+        cmocka_unit_test(test_rum_refuses),
+        cmocka_unit_test(test_relabel),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
