@@ -169,10 +169,13 @@ static lo_status version(const lo_command_line *line, lo_error *err)
     }
 
 static const lo_option none[] = {END};
-static const lo_option run_options[] = {{"study", "DIR", "the study's directory (required)"},
-                                        SET_OPTION,
-                                        {"join", NULL, "work beside a run that is already on this study"},
-                                        END};
+static const lo_option run_options[] = {
+    {"study", "DIR", "the study's directory (required)"},
+    {"models", "A:B", "train models A to B-1 of the ensemble only, and do nothing else (for merge)"},
+    SET_OPTION,
+    {"join", NULL, "work beside a run that is already on this study"},
+    END};
+static const lo_option merge_options[] = {{"into", "DIR", "the merged study's directory (required)"}, END};
 static const lo_option import_options[] = {
     {"study", "DIR", "the study's directory (required)"},
     {"masks", "FILE", "npy [models, training examples], bool or 0 and 1: trained on it? (required)"},
@@ -213,6 +216,8 @@ const lo_command lo_commands[] = {
      lo_command_run},
     {"import", "JOB --study DIR", "take masks and outcomes of models trained elsewhere", import_options, 1, 1,
      lo_command_import},
+    {"merge", "DIR ... --into DIR", "studies of one job, computed apart, as one study", merge_options, 1,
+     LO_MAX_OPERANDS, lo_command_merge},
     {"check", "JOB", "read the job and its data, say what is wrong", set_options, 1, 1, lo_command_check},
     {"plan", "JOB --ranks N", "predict time, memory and disk from a short probe", plan_options, 1, 1,
      lo_command_plan},

@@ -25,12 +25,25 @@ static void say_usage(lo_study *study)
     lo_run_say(&study->run, "event=usage peak_memory_per_rank_mib=%.0f", (double)peak / 1024);
 }
 
-/* What has to be published again is published, what is missing is computed. */
+/* The stages after the trainings. */
+static lo_status run_derived(lo_study *study, lo_error *err)
+{
+    LO_TRY(lo_stage_scores(study, err));
+    LO_TRY(lo_stage_influence(study, err));
+    LO_TRY(lo_stage_attribution(study, err));
+    return lo_stage_report(study, err);
+}
+
+/* What has to be published again is published, what is missing is computed. A part of the ensemble is all
+ * that is done where that was asked for. */
 static lo_status run_stages(lo_study *study, const void *self, lo_error *err)
 {
     (void)self;
-    LO_TRY(lo_stage_attribution_foresee(study, err));
-    LO_TRY(lo_stage_originals(study, err));
+    const bool part = study->part_end > 0;
+    if (!part) {
+        LO_TRY(lo_stage_attribution_foresee(study, err));
+        LO_TRY(lo_stage_originals(study, err));
+    }
     LO_TRY(lo_stage_ensemble(study, err));
     if (study->left_to_others) {
         lo_run_say(
@@ -38,10 +51,9 @@ static lo_status run_stages(lo_study *study, const void *self, lo_error *err)
             "event=left_to_others reason=\"an older attempt waits for what is left and closes the stage\"");
         return LO_OK;
     }
-    LO_TRY(lo_stage_scores(study, err));
-    LO_TRY(lo_stage_influence(study, err));
-    LO_TRY(lo_stage_attribution(study, err));
-    LO_TRY(lo_stage_report(study, err));
+    if (!part) {
+        LO_TRY(run_derived(study, err));
+    }
     say_usage(study);
     if (study->given_up > 0) {
         return lo_fail(
@@ -79,7 +91,7 @@ lo_status lo_with_study(const lo_study_options *options,
     if (status == LO_OK) {
         status = work(&study, self, err);
     }
-    if (status == LO_OK && rank == 0 && !study.left_to_others) {
+    if (status == LO_OK && rank == 0 && !study.left_to_others && study.part_end == 0) {
         (void)printf("report=%s/report.html\n", options->directory);
     }
     lo_study_close(&study, status, err);
@@ -98,6 +110,22 @@ lo_status lo_with_study(const lo_study_options *options,
     return status;
 }
 
+/* "A:B": the models A to B-1. */
+static lo_status read_part(const char *text, lo_study_options *options, lo_error *err)
+{
+    long long first = -1;
+    long long end = -1;
+    int length = 0;
+    if (sscanf(text, "%19lld:%19lld%n", &first, &end, &length) != 2 || text[length] != '\0' || first < 0 ||
+        end <= first) {
+        return lo_fail(err, LO_USAGE,
+                       "--models: found '%s'; allowed is A:B, the models A to B-1, such as 0:100", text);
+    }
+    options->part_first = first;
+    options->part_end = end;
+    return LO_OK;
+}
+
 lo_status lo_command_run(const lo_command_line *line, lo_error *err)
 {
     const char *overrides[LO_MAX_SETTINGS];
@@ -107,6 +135,9 @@ lo_status lo_command_run(const lo_command_line *line, lo_error *err)
                                 .override_count = lo_option_values(line, "set", overrides)};
     if (options.directory == NULL) {
         return lo_fail(err, LO_USAGE, "run: --study DIR says where the results go");
+    }
+    if (lo_option_value(line, "models") != NULL) {
+        LO_TRY(read_part(lo_option_value(line, "models"), &options, err));
     }
     /* Tasks of a job array are meant to work side by side. */
     options.join = lo_option_value(line, "join") != NULL || getenv("SLURM_ARRAY_TASK_ID") != NULL;

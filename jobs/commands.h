@@ -19,6 +19,7 @@ typedef struct lo_command {
 extern const lo_command lo_commands[];
 
 lo_status lo_command_run(const lo_command_line *line, lo_error *err);
+lo_status lo_command_merge(const lo_command_line *line, lo_error *err);
 lo_status lo_command_import(const lo_command_line *line, lo_error *err);
 lo_status lo_command_check(const lo_command_line *line, lo_error *err);
 lo_status lo_command_plan(const lo_command_line *line, lo_error *err);

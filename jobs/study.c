@@ -685,10 +685,27 @@ static lo_status pin_kernels(const lo_run *run, const lo_study_options *options,
     return LO_OK;
 }
 
+/* run --models A:B asks for models that the ensemble has, and that are trained here. */
+static lo_status check_part(const lo_study *study, lo_error *err)
+{
+    if (study->part_end == 0) {
+        return LO_OK;
+    }
+    if (!study->has_ensemble || study->design.kind == LO_DESIGN_IMPORTED) {
+        return lo_fail(err, LO_USAGE, "--models: the job trains no ensemble");
+    }
+    return study->part_end <= study->design.models
+               ? LO_OK
+               : lo_fail(err, LO_USAGE, "--models: found %lld:%lld; the ensemble has the models 0:%lld",
+                         (long long)study->part_first, (long long)study->part_end,
+                         (long long)study->design.models);
+}
+
 lo_status lo_study_open(const lo_study_options *options, lo_study *out, lo_error *err)
 {
     enum { LONGEST = 3000 };
-    *out = (lo_study){.begun = lo_clock_monotonic()};
+    *out = (lo_study){
+        .begun = lo_clock_monotonic(), .part_first = options->part_first, .part_end = options->part_end};
     lo_run *run = &out->run;
     lo_run_init(run, options->directory);
     lo_status status = LO_OK;
@@ -748,7 +765,7 @@ lo_status lo_study_open(const lo_study_options *options, lo_study *out, lo_error
         LO_TRY(
             lo_agree(run->comm, lo_study_design(out->job, &out->data, &out->design, &out->left, err), err));
     }
-    return LO_OK;
+    return lo_agree(out->run.comm, check_part(out, err), err);
 }
 
 lo_status lo_study_lock(lo_study *study, lo_error *err)

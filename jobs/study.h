@@ -38,6 +38,7 @@ typedef struct lo_study_options {
     const char *const *overrides;
     int override_count;
     bool join;
+    int64_t part_first, part_end; /* only these models of the ensemble; part_end 0: all */
     bool reading; /* for a command that trains nothing: any processor will do */
 } lo_study_options;
 
