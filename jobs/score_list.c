@@ -195,7 +195,15 @@ static lo_status check_data(const lo_job *job, const lo_dataset *data, const lo_
     }
     const lo_model_spec model = lo_study_model_spec(job);
     const lo_recipe recipe = lo_study_recipe(job);
+    lo_design design = {0};
+    int64_t *left = NULL;
+    if (lo_job_has(job, "ensemble")) {
+        const lo_status status = lo_study_design(job, data, &design, &left, err);
+        free(left);
+        LO_TRY(status);
+    }
     const lo_score_input input = {.data = data,
+                                  .models = design.models,
                                   .n = data->train.count,
                                   .count = data->train.count,
                                   .item = l->item,

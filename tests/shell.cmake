@@ -56,4 +56,5 @@ set_tests_properties(oracle.test_accuracy_slow PROPERTIES LABELS "oracle;slow" T
 add_shell_test(io/test_weights.sh 2 io 120)
 add_shell_test(io/test_originals.sh 2 io 240)
 add_shell_test(io/test_import.sh 2 io 180)
+add_shell_test(io/test_later_scores.sh 2 io 180)
 add_shell_test(oracle/test_weights_torch.sh 1 oracle 300)

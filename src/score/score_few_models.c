@@ -54,14 +54,20 @@ static double mean_of(const float *all, int64_t n, int arm)
     return count > 0 ? sum / (double)count : (double)NAN;
 }
 
+static lo_status check(const lo_score_input *input, lo_error *err)
+{
+    const int64_t models = lo_item_int(input->item, "models");
+    return models <= input->models ? LO_OK
+                                   : lo_item_fail(input->item, err,
+                                                  "the ensemble has %lld models that can be used; set "
+                                                  "ensemble.models to %lld or more",
+                                                  (long long)input->models, (long long)models);
+}
+
 static lo_status add_models(const lo_score_input *input, arms *a, lo_error *err)
 {
     const int64_t models = lo_item_int(input->item, "models");
-    if (models > input->models) {
-        return lo_item_fail(input->item, err,
-                            "the ensemble has %lld models that trained; set ensemble.models to %lld or more",
-                            (long long)input->models, (long long)models);
-    }
+    LO_TRY(check(input, err));
     for (int64_t m = input->models - models; m < input->models; m++) {
         lo_model_outcome outcome;
         LO_TRY(input->outcome(input->self, m, &outcome, err));
@@ -108,4 +114,5 @@ const lo_score lo_score_few_models = {
     .setting = settings,
     .settings = 2,
     .compute = compute,
+    .check = check,
 };

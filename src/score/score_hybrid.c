@@ -28,7 +28,8 @@ static const char *uses(const lo_item *item, int number)
     if (number < of) {
         return lo_item_text_at(item, "of", number);
     }
-    return number == of && is_regression(item) ? lo_item_text(item, "target") : NULL;
+    const char *target = lo_item_text(item, "target");
+    return number == of && is_regression(item) && target[0] != '\0' ? target : NULL;
 }
 
 /* A score of all examples, turned so that large means more memorized. */

@@ -130,8 +130,8 @@ typedef struct lo_score {
      * Errors: as the functions of input, LO_INTERNAL without memory. */
     lo_status (*compute)(const lo_score_input *input, lo_estimate *out, lo_error *err);
 
-    /* Before anything is trained, with the data and the settings: what is wrong with them, naming the key to
-     * set (lo_item_fail). May be NULL. */
+    /* Before anything is trained, with the data, the settings and the number of models that the ensemble will
+     * have: what is wrong with them, naming the key to set (lo_item_fail). May be NULL. */
     lo_status (*check)(const lo_score_input *input, lo_error *err);
 
     /* Trainings of its own: how many tasks, from settings and recipe, and one of them, done by one rank

@@ -673,11 +673,13 @@ static void test_few_models(void **state)
     check_few(8, "correctness", 0.8);
     check_few(8, "probability", 0.8);
     check_few(MODELS, "margin", 0.8);
-    list l = listed("[{name: few_models, models: 25}]");
+    list l = listed("[{name: few_models, models: 24}]");
     lo_error err;
     lo_estimate out[TRAIN];
     lo_score_input input = input_of(l.item, 0, TRAIN);
     input.self = &input;
+    input.models = 23; /* one diverged */
+    assert_int_equal(l.score->check(&input, &err), LO_USAGE);
     assert_int_equal(l.score->compute(&input, out, &err), LO_USAGE);
     assert_non_null(strstr(err.text, "ensemble.models"));
     lo_items_destroy(&l.items);
