@@ -274,24 +274,27 @@ static lo_status read_payload(source *s, const lo_study *study, int stage, int64
     return published_payload(s, study, task, payload, err);
 }
 
-/* Leaves of a payload what two computations of one task have in common: not how long it took, where, nor the
- * last loss, which ensemble.h5 does not keep. */
-static lo_status normalize(const lo_study *study, int stage, char *payload, size_t size, lo_error *err)
+/* Leaves of a payload what two computations of one task have in common: not how long it took, where, nor what
+ * one of them may not hold: the last loss, which ensemble.h5 does not keep, and the norms of an original. */
+static lo_status normalize(const lo_study *study, int stage, char **payload, size_t *size, lo_error *err)
 {
+    const int64_t n = study->data.train.count;
     if (stages[stage].stage == LO_STAGE_ENSEMBLE) {
         lo_outcome o;
-        LO_TRY(lo_outcome_read(payload, size, study->data.train.count, study->data.test.count, &o, err));
+        LO_TRY(lo_outcome_read(*payload, *size, n, study->data.test.count, &o, err));
         o.seconds = o.loss = 0;
         memset(o.processor, 0, sizeof(o.processor));
-        lo_outcome_seal(&o, payload);
+        lo_outcome_seal(&o, *payload);
         return LO_OK;
     }
     lo_original o;
-    LO_TRY(lo_original_read(payload, size, study->data.train.count, lo_job_int(study->job, "train.epochs"),
-                            lo_originals_logged(study->job), &o, err));
+    const int64_t epochs = lo_job_int(study->job, "train.epochs");
+    LO_TRY(lo_original_read(payload, *size, n, epochs, false, &o, err));
+    *size = lo_original_size(n, epochs, o.logged);
     o.seconds = 0;
     memset(o.processor, 0, sizeof(o.processor));
-    lo_original_seal(&o, payload);
+    lo_original_without_norms(&o);
+    lo_original_seal(&o, *payload);
     return LO_OK;
 }
 
@@ -322,27 +325,27 @@ static lo_status check_task(merge *m, lo_study *study, int stage, int64_t task, 
     }
     for (int i = -1; wanted && i < m->count && status == LO_OK; i++) {
         source *s = i < 0 ? &m->into : &m->from[i];
-        lo_record record;
+        lo_record record = {0};
         char *payload = NULL;
         if (s->ledger[stage].entry[task].file < 0) {
             continue;
         }
         status = read_payload(s, study, stage, task, &record, &payload, err);
+        size_t own = record.payload_size;
         if (status == LO_OK) {
-            status = normalize(study, stage, payload, record.payload_size, err);
+            status = normalize(study, stage, &payload, &own, err);
         }
         if (status == LO_OK && i >= 0) {
             status = check_files(m, study, s, stage, task, err);
         }
-        if (status == LO_OK && first != NULL &&
-            (size != record.payload_size || memcmp(first, payload, size) != 0)) {
+        if (status == LO_OK && first != NULL && (size != own || memcmp(first, payload, size) != 0)) {
             *differ = true;
             (void)snprintf(text, text_size, "%s %lld of %s and of %s", stages[stage].what, (long long)task,
                            where, s->directory);
         }
         if (status == LO_OK && first == NULL) {
             first = payload;
-            size = record.payload_size;
+            size = own;
             where = s->directory;
             payload = NULL;
         }
