@@ -6,6 +6,7 @@
 #include "jobs/preview.h"
 #include "jobs/recipe.h"
 #include "jobs/study.h"
+#include "jobs/unlearning.h"
 #include "nn/bench.h"
 #include "score/scores.h"
 #include "unlearn/methods.h"
@@ -37,6 +38,9 @@ lo_status lo_command_check(const lo_command_line *line, lo_error *err)
     lo_status status = lo_preview_open(line, &p, err);
     if (status == LO_OK) {
         status = lo_job_trainer(p.job, &p.data, &net, err);
+    }
+    if (status == LO_OK && lo_job_has(p.job, "unlearning")) {
+        status = lo_unlearning_check(p.job, &p.data, err);
     }
     if (status == LO_OK) {
         (void)printf(

@@ -2,6 +2,8 @@
 #include "jobs/commands.h"
 #include "jobs/stages.h"
 #include "jobs/study.h"
+#include "jobs/unlearning.h"
+#include "jobs/unlearning_files.h"
 
 #include "mpi/agree.h"
 #include "mpi/h5file.h"
@@ -31,6 +33,7 @@ static lo_status run_derived(lo_study *study, lo_error *err)
     LO_TRY(lo_stage_scores(study, err));
     LO_TRY(lo_stage_influence(study, err));
     LO_TRY(lo_stage_attribution(study, err));
+    LO_TRY(lo_stage_unlearning(study, err));
     return lo_stage_report(study, err);
 }
 
@@ -42,6 +45,9 @@ static lo_status run_stages(lo_study *study, const void *self, lo_error *err)
     const bool part = study->part_end > 0;
     if (!part) {
         LO_TRY(lo_stage_attribution_foresee(study, err));
+        if (lo_job_has(study->job, "unlearning")) { /* what is wrong is said before anything is trained */
+            LO_TRY(lo_agree(study->run.comm, lo_unlearning_check(study->job, &study->data, err), err));
+        }
         LO_TRY(lo_stage_originals(study, err));
     }
     LO_TRY(lo_stage_ensemble(study, err));
@@ -171,6 +177,46 @@ static lo_status publish_stage(lo_study *study, lo_stage stage, lo_key_group key
     return status;
 }
 
+/* What the journals hold of unlearning, if that has begun. */
+static lo_status publish_unlearning(lo_study *study, lo_error *err)
+{
+    lo_ledger ledger = {0};
+    lo_unlearning u = {0};
+    char path[PATH_MAX];
+    bool damaged = false;
+    (void)snprintf(path, sizeof(path), "%s/unlearning.tasks", study->run.study);
+    bool begun = lo_job_has(study->job, "unlearning") && study->run.rank == 0 && access(path, F_OK) == 0;
+    MPI_Bcast(&begun, 1, MPI_C_BOOL, 0, study->run.comm);
+    if (!begun) {
+        return LO_OK;
+    }
+    lo_status status = lo_unlearning_open(study, &u, err);
+    if (status == LO_OK) {
+        status = lo_publish_forget(study, &u, err);
+    }
+    if (status == LO_OK) {
+        status = lo_ledger_create(study->run.study, LO_STAGE_UNLEARNING, 0, u.tasks, &ledger, err);
+    }
+    if (status == LO_OK) {
+        status = lo_ledger_name(&ledger, u.digest, err);
+    }
+    if (status == LO_OK && study->run.rank == 0) {
+        status = lo_ledger_read(&ledger, err);
+    }
+    status = lo_agree(study->run.comm, status, err);
+    if (status == LO_OK) {
+        status = lo_publish_unlearning(study, &ledger, &damaged, err);
+    }
+    if (status == LO_OK && damaged) {
+        status = lo_fail(err, LO_DATA,
+                         "%s: records of the journal are damaged; `leaveout run` does their tasks again",
+                         study->run.study);
+    }
+    lo_ledger_destroy(&ledger);
+    lo_unlearning_close(&u);
+    return status;
+}
+
 lo_status lo_publish_all(lo_study *study, lo_error *err)
 {
     int64_t done = 0;
@@ -188,6 +234,7 @@ lo_status lo_publish_all(lo_study *study, lo_error *err)
     if (done > 0) {
         LO_TRY(lo_stage_influence(study, err));
     }
+    LO_TRY(publish_unlearning(study, err));
     return lo_stage_report(study, err);
 }
 

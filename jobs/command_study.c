@@ -8,6 +8,7 @@
 #include "jobs/kept.h"
 #include "jobs/original.h"
 #include "jobs/study.h"
+#include "jobs/unlearning_files.h"
 #include "jobs/until.h"
 #include "mpi/h5file.h"
 
@@ -30,8 +31,10 @@ typedef struct stage {
 /* A study as its files show it: job, ledgers, attempts. */
 typedef struct view {
     lo_job *job;
-    bool has_ensemble, has_originals;
+    bool has_ensemble, has_originals, has_unlearning;
     stage models, originals; /* a stage that the job does not have has no tasks */
+    stage unlearning;        /* nor one that has not begun: `left` is then all that the job makes */
+    lo_listed_task *task;    /* [unlearning.planned] */
     lo_attempt *attempt;
     int attempts, live;
     int64_t published, diverged; /* models in ensemble.h5, and how many of them diverged */
@@ -47,7 +50,19 @@ static void view_close(view *v)
     lo_job_destroy(&v->job);
     lo_ledger_destroy(&v->models.ledger);
     lo_ledger_destroy(&v->originals.ledger);
+    lo_ledger_destroy(&v->unlearning.ledger);
+    free(v->task);
     free(v->attempt);
+}
+
+static void count_left(stage *s)
+{
+    for (int64_t t = 0; t < s->planned; t++) {
+        s->done += s->ledger.entry[t].file >= 0;
+        s->given_up += s->ledger.entry[t].given_up && s->ledger.entry[t].file < 0;
+    }
+    s->left = s->planned - s->done - s->given_up;
+    s->beyond = s->ledger.done - s->done;
 }
 
 /* planned: of `tasks`, those that are wanted. */
@@ -57,12 +72,21 @@ static lo_status stage_open(const char *directory, lo_stage number, uint64_t dig
     s->planned = planned;
     LO_TRY(lo_ledger_create(directory, number, digest, tasks, &s->ledger, err));
     LO_TRY(lo_ledger_read(&s->ledger, err));
-    for (int64_t t = 0; t < planned; t++) {
-        s->done += s->ledger.entry[t].file >= 0;
-        s->given_up += s->ledger.entry[t].given_up && s->ledger.entry[t].file < 0;
+    count_left(s);
+    return LO_OK;
+}
+
+static lo_status unlearning_open(const char *directory, view *v, lo_error *err)
+{
+    stage *s = &v->unlearning;
+    v->has_unlearning = lo_job_has(v->job, "unlearning");
+    if (!v->has_unlearning) {
+        return lo_ledger_create(directory, LO_STAGE_UNLEARNING, 0, 0, &s->ledger, err);
     }
-    s->left = planned - s->done - s->given_up;
-    s->beyond = s->ledger.done - s->done;
+    LO_TRY(lo_read_tasks(directory, &v->task, &s->planned, err));
+    LO_TRY(lo_read_listed(directory, v->task, s->planned, &s->ledger, err));
+    count_left(s);
+    s->left = v->task != NULL ? s->left : lo_unlearning_planned(v->job);
     return LO_OK;
 }
 
@@ -99,6 +123,7 @@ static lo_status view_open(const char *directory, view *v, lo_error *err)
                       lo_study_planned(v->job), models, &v->models, err));
     LO_TRY(stage_open(directory, LO_STAGE_ORIGINALS, lo_job_digest(v->job, LO_KEYS_ORIGINALS), seeds, seeds,
                       &v->originals, err));
+    LO_TRY(unlearning_open(directory, v, err));
     LO_TRY(lo_attempt_list(directory, NULL, &v->attempt, &v->attempts, err));
     for (int i = 0; i < v->attempts; i++) {
         v->live += v->attempt[i].live;
@@ -151,9 +176,10 @@ static const char *state_of(const view *v, const char *directory)
     if (v->live > 0) {
         return exists(directory, "halt") ? "stopping" : "running";
     }
-    if (v->models.left + v->originals.left == 0 && exists(directory, "report.html")) {
-        return v->models.given_up + v->originals.given_up > 0 ? "complete except for tasks given up"
-                                                              : "complete";
+    if (v->models.left + v->originals.left + v->unlearning.left == 0 && exists(directory, "report.html")) {
+        return v->models.given_up + v->originals.given_up + v->unlearning.given_up > 0
+                   ? "complete except for tasks given up"
+                   : "complete";
     }
     return "waiting: run it again";
 }
@@ -248,6 +274,10 @@ static void status_as_text(const view *v, const char *directory, const char *end
     if (lo_job_has(v->job, "attribution")) {
         (void)printf("stage=attribution published=%s\n", attribution_published(v, directory));
     }
+    if (v->has_unlearning) {
+        print_stage(v, &v->unlearning);
+        (void)printf("stage=unlearning published=%s\n", exists(directory, "evaluation.h5") ? "yes" : "no");
+    }
     (void)printf("stage=report published=%s\n", exists(directory, "report.html") ? "yes" : "no");
     for (int i = 0; i < v->attempts; i++) {
         const lo_attempt *a = &v->attempt[i];
@@ -262,6 +292,7 @@ static void status_as_text(const view *v, const char *directory, const char *end
     }
     print_given_up("given_up", &v->models);
     print_given_up("given_up_original", &v->originals);
+    print_given_up("given_up_unlearning", &v->unlearning);
 }
 
 static void status_as_json(const view *v, const char *directory, const char *ended)
@@ -296,12 +327,21 @@ static void status_as_json(const view *v, const char *directory, const char *end
         lo_json_int(&json, "left", v->originals.left);
         lo_json_end(&json);
     }
+    if (v->has_unlearning) {
+        lo_json_object(&json, "unlearning");
+        lo_json_int(&json, "done", v->unlearning.ledger.done);
+        lo_json_int(&json, "total", v->unlearning.planned);
+        lo_json_int(&json, "given_up", v->unlearning.given_up);
+        lo_json_int(&json, "left", v->unlearning.left);
+        lo_json_end(&json);
+    }
     lo_json_object(&json, "published");
     lo_json_bool(&json, "training", exists(directory, "training.h5"));
     lo_json_bool(&json, "ensemble", exists(directory, "ensemble.h5"));
     lo_json_bool(&json, "scores", exists(directory, "scores.h5"));
     lo_json_bool(&json, "influence", exists(directory, "influence.h5"));
     lo_json_bool(&json, "attribution", exists(directory, "attribution.h5"));
+    lo_json_bool(&json, "evaluation", exists(directory, "evaluation.h5"));
     lo_json_bool(&json, "report", exists(directory, "report.html"));
     lo_json_end(&json);
     lo_json_array(&json, "attempts");
@@ -473,6 +513,19 @@ static void verify_weights(const char *directory, const view *v, checks *c)
     }
 }
 
+/* The weights of oracles and of what has forgotten. */
+static void verify_unlearned(const char *directory, const view *v, checks *c)
+{
+    lo_error err = {{0}};
+    for (int64_t t = 0; t < v->unlearning.planned; t++) {
+        const lo_entry *e = &v->unlearning.ledger.entry[t];
+        c->files += e->file >= 0 && strcmp(v->task[t].kind, "original") != 0;
+        if (lo_check_listed(directory, v->job, &v->task[t], e, &err) != LO_OK) {
+            report_damage(c, err.text);
+        }
+    }
+}
+
 lo_status lo_command_verify(const lo_command_line *line, lo_error *err)
 {
     const char *directory = line->operand[0];
@@ -492,21 +545,30 @@ lo_status lo_command_verify(const lo_command_line *line, lo_error *err)
         verify_journals(&v.models.ledger, &c);
         verify_records(&v.models.ledger, &c);
         verify_records(&v.originals.ledger, &c);
+        verify_records(&v.unlearning.ledger, &c);
         verify_weights(directory, &v, &c);
+        verify_unlearned(directory, &v, &c);
         verify_h5(directory, "training.h5", !is_compacted(&v.originals), &c);
         verify_h5(directory, "ensemble.h5", !is_compacted(&v.models), &c);
         verify_h5(directory, "scores.h5", true, &c);
         verify_h5(directory, "influence.h5", true, &c);
         verify_h5(directory, "attribution.h5", true, &c);
-        const int64_t left = v.models.left + v.originals.left;
-        char originals[64] = "";
+        verify_h5(directory, "forget.h5", true, &c);
+        verify_h5(directory, "outputs.h5", true, &c);
+        verify_h5(directory, "evaluation.h5", true, &c);
+        const int64_t left = v.models.left + v.originals.left + v.unlearning.left;
+        char originals[64] = "", unlearning[64] = "";
+        if (v.has_unlearning) {
+            (void)snprintf(unlearning, sizeof(unlearning), " unlearning=%lld of %lld",
+                           (long long)v.unlearning.done, (long long)(v.unlearning.done + v.unlearning.left));
+        }
         if (v.has_originals) {
             (void)snprintf(originals, sizeof(originals), " originals=%lld of %lld",
                            (long long)v.originals.ledger.done, (long long)v.originals.planned);
         }
-        (void)printf("files=%lld records=%lld datasets=%lld damaged=%d models=%lld of %lld%s complete=%s\n",
+        (void)printf("files=%lld records=%lld datasets=%lld damaged=%d models=%lld of %lld%s%s complete=%s\n",
                      (long long)c.files, (long long)c.records, (long long)c.datasets, c.damaged,
-                     (long long)v.models.done, (long long)v.models.planned, originals,
+                     (long long)v.models.done, (long long)v.models.planned, originals, unlearning,
                      left == 0 ? "yes" : "no");
         if (c.damaged > 0) {
             status = lo_fail(err, LO_DATA,
@@ -598,6 +660,9 @@ static lo_status compact(const char *directory, const lo_attempt *self, lo_error
     }
     if (status == LO_OK) {
         status = no_task_is_void(directory, &v.originals, err);
+    }
+    if (status == LO_OK) {
+        status = no_task_is_void(directory, &v.unlearning, err);
     }
     if (status == LO_OK) {
         status = published_holds_all(directory, "ensemble.h5", "/model", &v.models, err);

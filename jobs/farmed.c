@@ -102,7 +102,7 @@ static lo_status check_files(lo_study *study, const lo_farmed *stage, lo_ledger 
     bool lost = false;
     for (int64_t t = 0; stage->check != NULL && t < ledger->tasks; t++) {
         lo_error why = {{0}};
-        if (ledger->entry[t].file >= 0 && stage->check(stage->self, t, &why) != LO_OK) {
+        if (ledger->entry[t].file >= 0 && stage->check(stage->self, t, &ledger->entry[t], &why) != LO_OK) {
             lost = true;
             LO_TRY(lo_farmed_void(study, ledger, t, why.text, err));
         }

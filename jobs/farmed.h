@@ -27,7 +27,7 @@ typedef struct lo_farmed {
     lo_checkpoint *checkpoint;
     /* Rank 0: is the file that a finished task left beside its record there, and sound? NULL: tasks leave
      * none. */
-    lo_status (*check)(void *self, int64_t task, lo_error *err);
+    lo_status (*check)(void *self, int64_t task, const lo_entry *entry, lo_error *err);
     /* Collective: publishes what is finished. *damaged: a record did not hold and was declared void. */
     lo_status (*publish)(lo_study *study, lo_ledger *ledger, bool *damaged, lo_error *err);
     void *self;

@@ -92,8 +92,9 @@ static lo_status trainer_open(void *self, lo_error *err)
     return LO_OK;
 }
 
-static lo_status check_kept(void *self, int64_t model, lo_error *err)
+static lo_status check_kept(void *self, int64_t model, const lo_entry *entry, lo_error *err)
 {
+    (void)entry;
     const trainer *t = self;
     char path[PATH_MAX];
     if (model >= t->keep || t->study->design.kind == LO_DESIGN_IMPORTED) {

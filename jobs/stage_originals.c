@@ -171,8 +171,9 @@ static void trainer_close(trainer *t)
     free(t->progress);
 }
 
-static lo_status check_original(void *self, int64_t seed, lo_error *err)
+static lo_status check_original(void *self, int64_t seed, const lo_entry *entry, lo_error *err)
 {
+    (void)entry;
     const trainer *t = self;
     return lo_original_check(t->study->run.study, t->study->job, seed, err);
 }

@@ -654,8 +654,9 @@ static lo_status write_manifest(const material *m, lo_error *err)
     lo_json_int(&json, "processor_types", r->processor_types);
     lo_json_object(&json, "digests");
     for (int g = LO_KEYS_DATA; g < LO_KEY_GROUPS; g++) {
-        static const char *const names[] = {"none",      "data",      "recipe",      "ensemble", "scores",
-                                            "influence", "originals", "attribution", "damping"};
+        static const char *const names[] = {"none",    "data",      "recipe",    "ensemble",
+                                            "scores",  "influence", "originals", "attribution",
+                                            "damping", "unlearning"};
         char digest[32];
         (void)snprintf(digest, sizeof(digest), "%016llx",
                        (unsigned long long)lo_job_digest(m->study->job, (lo_key_group)g));

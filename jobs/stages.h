@@ -39,6 +39,11 @@ lo_status lo_stage_attribution(lo_study *study, lo_error *err);
 /* Says before anything is trained what lo_stage_attribution would refuse: keys, and what does not fit. */
 lo_status lo_stage_attribution_foresee(lo_study *study, lo_error *err);
 
+/* forget.h5; oracles and originals that are made to forget, by the farm, and their weights; outputs.h5 and
+ * evaluation.h5. After originals, and after the scores that forget sets are chosen by. LO_STOPPED as above.
+ */
+lo_status lo_stage_unlearning(lo_study *study, lo_error *err);
+
 /* manifest.json and report.html, by rank 0. */
 lo_status lo_stage_report(lo_study *study, lo_error *err);
 

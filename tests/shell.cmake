@@ -55,6 +55,7 @@ set_tests_properties(oracle.test_accuracy_slow PROPERTIES LABELS "oracle;slow" T
   ENVIRONMENT "${test_environment};LEAVEOUT_SLOW=1" WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
 add_shell_test(io/test_weights.sh 2 io 120)
 add_shell_test(io/test_originals.sh 2 io 240)
+add_shell_test(io/test_unlearning.sh 2 io 240)
 add_shell_test(io/test_import.sh 2 io 180)
 add_shell_test(io/test_later_scores.sh 2 io 180)
 add_shell_test(oracle/test_weights_torch.sh 1 oracle 300)

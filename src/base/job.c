@@ -740,8 +740,11 @@ static bool covers(lo_key_group group, lo_key_group own)
     if (group == LO_KEYS_DAMPING && own == LO_KEYS_ATTRIBUTION) {
         return true;
     }
-    const bool trained_on_all =
-        group == LO_KEYS_ORIGINALS || group == LO_KEYS_ATTRIBUTION || group == LO_KEYS_DAMPING;
+    if (group == LO_KEYS_UNLEARNING && own == LO_KEYS_ORIGINALS) {
+        return true;
+    }
+    const bool trained_on_all = group == LO_KEYS_ORIGINALS || group == LO_KEYS_ATTRIBUTION ||
+                                group == LO_KEYS_DAMPING || group == LO_KEYS_UNLEARNING;
     return own == group || (own < group && own <= (trained_on_all ? LO_KEYS_RECIPE : LO_KEYS_ENSEMBLE));
 }
 

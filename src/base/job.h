@@ -20,6 +20,7 @@ typedef enum lo_key_group {
     LO_KEYS_ORIGINALS,   /* builds on recipe */
     LO_KEYS_ATTRIBUTION, /* attribution.*; builds on recipe */
     LO_KEYS_DAMPING,     /* what may be changed in a study that has an attribution; builds on attribution */
+    LO_KEYS_UNLEARNING,  /* unlearning.*; builds on originals; its tasks have digests of their own */
     LO_KEY_GROUPS
 } lo_key_group;
 

@@ -298,6 +298,31 @@ static const lo_key table[] = {
         .help =
             "ggn: the matrix of the parameters, or that of the examples times their classes less one, which "
             "give the same values; auto: the smaller."),
+
+    SECTION("unlearning", OPTIONAL,
+            .help = "Stage: makes originals forget chosen examples, by every method, and trains oracles that "
+                    "never saw them. Needs the section originals."),
+    OTHER(LO_KEY_ITEMS, "unlearning.forget", "[]", LO_KEYS_UNLEARNING, .grows = true,
+          .help = "The forget sets: {name: NAME, select: random class subclass top middle bottom mix file "
+                  "labels, ...}."),
+    OTHER(LO_KEY_ITEMS, "unlearning.methods", "[]", LO_KEYS_UNLEARNING, .grows = true,
+          .help =
+              "What makes models forget (see leaveout methods), each by its name or with settings: {name: "
+              "NAME, SETTING: VALUE, ...}."),
+    OTHER(LO_KEY_TEXTS, "unlearning.sequence", "[]", LO_KEYS_UNLEARNING, .grows = true,
+          .help = "Forget sets that are forgotten one after the other, each by the model that has forgotten "
+                  "those before it."),
+    INT("unlearning.oracles", "3", 0, 10000, "seeds", LO_KEYS_UNLEARNING, .grows = true,
+        .help = "Models trained without each forget set. A finished study can be given more."),
+    INT("unlearning.seeds", "3", 1, 10000, "seeds", LO_KEYS_UNLEARNING, .grows = true,
+        .help = "Runs of each method on each forget set: that of seed s begins with original s. A finished "
+                "study can be given more."),
+    OTHER(LO_KEY_BOOL, "unlearning.retain", "true", LO_KEYS_NONE,
+          .help = "false: the training examples that are to be kept are no longer there for methods, and one "
+                  "that reads them is refused. Oracles and evaluation have them all the same."),
+    OTHER(LO_KEY_BOOL, "unlearning.keep_models", "true", LO_KEYS_NONE,
+          .help =
+              "Keep the weights of oracles and of models that have forgotten; false: their outputs alone."),
 };
 
 enum { KEYS = sizeof(table) / sizeof(table[0]) };

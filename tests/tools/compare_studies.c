@@ -1,7 +1,7 @@
 /* compare_studies STUDY STUDY: are the published files of two studies equal, bit for bit? Every dataset and
- * attribute of ensemble.h5, scores.h5, influence.h5 and training.h5 is compared, NaN by its bits; only times
- * and what is made of times are left out. A file must be in both studies or in none, and there must be one.
- * Prints the first difference and returns 1.
+ * attribute of ensemble.h5, scores.h5, influence.h5, training.h5 and those of unlearning is compared, NaN by
+ * its bits; only times and what is made of times are left out. A file must be in both studies or in none, and
+ * there must be one. Prints the first difference and returns 1.
  */
 #include <hdf5.h>
 
@@ -29,7 +29,7 @@ static herr_t differ(comparison *c, const char *object, const char *what)
 
 static bool is_time(const char *name)
 {
-    return strstr(name, "seconds") != NULL;
+    return strstr(name, "seconds") != NULL || strstr(name, "time_") != NULL;
 }
 
 /* Compares two buffers that `read` fills. Item by item, to be able to say where. */
@@ -195,7 +195,8 @@ static bool compare_file(const char *first, const char *second, const char *name
 
 int main(int argc, char **argv)
 {
-    static const char *const names[] = {"ensemble.h5", "scores.h5", "influence.h5", "training.h5"};
+    static const char *const names[] = {"ensemble.h5", "scores.h5",  "influence.h5", "training.h5",
+                                        "forget.h5",   "outputs.h5", "evaluation.h5"};
     comparison c = {0};
     bool equal = true;
     if (argc != 3) {
@@ -203,7 +204,7 @@ int main(int argc, char **argv)
         return 2;
     }
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    for (int i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         equal = compare_file(argv[1], argv[2], names[i], false, &c) && equal;
     }
     if (c.datasets == 0) {

@@ -613,13 +613,14 @@ static void the_effective_job_reads_back(void **state)
 static void the_effective_job_writes_everything_out(void **state)
 {
     (void)state;
-    static const char *const sections[] = {"originals={}", "attribution={}", "ensemble.until={}"};
-    lo_job *job = parse_with(base, sections, 3);
+    static const char *const sections[] = {"originals={}", "attribution={}", "ensemble.until={}",
+                                           "unlearning={}"};
+    lo_job *job = parse_with(base, sections, 4);
     char *text = lo_job_effective(job);
     lo_node root = {0};
     lo_error err = {0};
     assert_int_equal(lo_tree_parse(text, strlen(text), "effective", true, &root, &err), LO_OK);
-    assert_int_equal(root.count, 11);
+    assert_int_equal(root.count, 12);
     assert_non_null(strstr(text, "\ntrain:"));
     assert_non_null(strstr(text, "\n    weight_decay: 0.0005 "));
     assert_non_null(strstr(text, "\n  hidden: [512] "));
@@ -725,6 +726,13 @@ static const struct {
     {"attribution.original", "1", "A", "attribution={model: network}"},
     {"attribution.layer", "linear1", "A", "attribution={model: features}"},
     {"attribution.form", "dual", "A", "attribution={model: network}"},
+    {"unlearning.forget", "[{name: a, select: random, share: 0.1}]", "", "unlearning={}"},
+    {"unlearning.methods", "[finetune]", "", "unlearning={}"},
+    {"unlearning.sequence", "[a]", "", "unlearning={}"},
+    {"unlearning.oracles", "5", "", "unlearning={}"},
+    {"unlearning.seeds", "5", "", "unlearning={}"},
+    {"unlearning.retain", "false", "", "unlearning={}"},
+    {"unlearning.keep_models", "false", "", "unlearning={}"},
 };
 
 static const char left_out[] =
@@ -736,7 +744,7 @@ static const char groups_out[] =
 static void digests_change_with_their_keys(void **state)
 {
     (void)state;
-    static const char letters[LO_KEY_GROUPS] = {'-', 'D', 'R', 'E', 'S', 'I', 'O', 'A', 'P'};
+    static const char letters[LO_KEY_GROUPS] = {'-', 'D', 'R', 'E', 'S', 'I', 'O', 'A', 'P', 'U'};
     int seen = 0;
     for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
         const int k = lo_key_find(changes[i].path);
@@ -759,7 +767,9 @@ static void digests_change_with_their_keys(void **state)
             const bool wanted = strchr(changes[i].changes, letters[group]) != NULL ||
                                 ((group == LO_KEYS_ORIGINALS || group == LO_KEYS_ATTRIBUTION) &&
                                  strchr(changes[i].changes, 'R') != NULL) ||
-                                (group == LO_KEYS_DAMPING && strpbrk(changes[i].changes, "RA") != NULL);
+                                (group == LO_KEYS_DAMPING && strpbrk(changes[i].changes, "RA") != NULL) ||
+
+                                (group == LO_KEYS_UNLEARNING && strpbrk(changes[i].changes, "RO") != NULL);
             if (differ != wanted || (count > 0) != differ) {
                 fail_msg("%s: digest of group %c %s; %d differences", override, letters[group],
                          differ ? "changed" : "did not change", count);

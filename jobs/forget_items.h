@@ -1,0 +1,19 @@
+/* Forget sets as a job file writes them: {name: random10, select: random, share: 0.1}. */
+#ifndef LEAVEOUT_JOBS_FORGET_ITEMS_H
+#define LEAVEOUT_JOBS_FORGET_ITEMS_H
+
+#include "base/items.h"
+#include "base/job.h"
+#include "base/status.h"
+#include "unlearn/forget.h"
+
+extern const lo_setting lo_forget_settings[];
+extern const int lo_forget_setting_count;
+
+/* Takes the settings and chooses. study NULL: nothing was computed yet; a set that goes by a score of the
+ * study is then checked as far as it can be, and comes out empty. Errors: LO_USAGE with the item's place;
+ * those of lo_forget_select and lo_score_named_read. The caller frees the set. */
+lo_status lo_forget_item_select(lo_item *item, const lo_job *job, const lo_dataset *data, const char *study,
+                                lo_forget_set *out, lo_error *err);
+
+#endif
