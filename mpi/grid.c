@@ -41,7 +41,7 @@ void pdsyevd_(const char *job, const char *triangle, const int *n, double *a, co
               const int *desca, double *w, double *z, const int *iz, const int *jz, const int *descz,
               double *work, const int *lwork, int *iwork, const int *liwork, int *info);
 
-enum { BLOCK = 64 };
+enum { BLOCK = LO_GRID_BLOCK };
 static const int one = 1;
 static const double unity = 1;
 

@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { LO_GRID_BLOCK = 64 }; /* rows and columns of a tile */
+
 typedef struct lo_grid {
     MPI_Comm comm;
     int rank, ranks;
@@ -44,7 +46,8 @@ lo_status lo_grid_matrix_create(const lo_grid *grid, int64_t rows, int64_t colum
                                 lo_error *err);
 void lo_grid_matrix_destroy(lo_grid_matrix *matrix);
 
-/* Fills the matrix tile by tile: each rank is asked for its own. The callback writes element (row + r, column
+/* Fills the matrix tile by tile: each rank is asked for its own. The callback writes (or adds to) element
+ * (row + r, column
  * + c) to out[c * stride + r]. */
 typedef lo_status lo_grid_tile(void *self, int64_t row, int64_t rows, int64_t column, int64_t columns,
                                double *out, int64_t stride, lo_error *err);

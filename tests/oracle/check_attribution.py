@@ -4,6 +4,7 @@ check_attribution.py permuted STUDY STUDY ORDER: the second is of the data set w
 check_attribution.py top STUDY STUDY: the second holds the strongest of the first's rows.
 check_attribution.py retrain STUDY DATA GROUPS: against plain refits of some examples and groups in numpy.
 check_attribution.py network STUDY DATA RIDGE SMOOTHING: ggn and hessian of a whole network (mlp or linear) against numpy.
+check_attribution.py torch_cnn STUDY DATA RIDGE: the same of a cnn of width 2 against PyTorch's derivatives, where there is PyTorch.
 check_attribution.py layer STUDY DATA: methods on the features of an mlp's hidden layer against numpy.
 check_attribution.py permute DATA TO ORDER: writes the data set with its training examples in another order."""
 import os
@@ -355,6 +356,64 @@ def layer(study, data):
         near(margins(ti @ full.T, yt) - margins(ti @ refit.T, yt), f["certified_loo/value"][:, i], f"layer {i}", 1e-4)
         w = np.linalg.solve(xi[keep].T @ xi[keep] + lam, xi[keep].T @ one_hot[keep])
         near(gaps(ti @ weight, yt) - gaps(ti @ w, yt), f["ridge_loo/value"][:, i], f"layer ridge {i}", 1e-4)
+
+
+def torch_cnn(study, data, ridge):
+    """The explicit matrices of a convolutional network, in double, by PyTorch."""
+    import torch
+
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+    from safetensors_numpy import read
+
+    f = datasets(study)
+    x, y, t, yt = prepared(data)
+    side = int(np.sqrt(x.shape[1]))
+    tensors, _ = read(os.path.join(study, "originals", "0.safetensors"))
+    values = {name: torch.tensor(value, dtype=torch.float64) for name, value in tensors.items() if value.dtype.kind == "f"}
+    names = [f"{layer}.{part}" for layer in ("conv1", "bn1", "conv2", "bn2", "conv3", "bn3", "linear1") for part in ("weight", "bias")]
+    names = [name for name in names if name in values]
+    sizes = [values[name].numel() for name in names]
+    theta = torch.cat([values[name].flatten() for name in names]).requires_grad_()
+
+    def logits(x):
+        w = {name: part.reshape(values[name].shape) for name, part in zip(names, torch.split(theta, sizes))}
+        h = torch.tensor(x.reshape(len(x), 1, side, side))
+        for i in "123":
+            h = torch.nn.functional.conv2d(h, w[f"conv{i}.weight"], padding=1)
+            h = torch.nn.functional.batch_norm(h, values[f"bn{i}.running_mean"], values[f"bn{i}.running_var"], w[f"bn{i}.weight"], w[f"bn{i}.bias"])
+            h = torch.max_pool2d(torch.relu(h), 2)
+        return h.mean((2, 3)) @ w["linear1.weight"].T + w["linear1.bias"]
+
+    def rows(outputs):
+        return torch.stack([torch.autograd.grad(o, theta, retain_graph=True)[0] for o in outputs]).detach().numpy()
+
+    def margin(z, y):
+        y = torch.tensor(y)
+        own = z.gather(1, y[:, None])[:, 0]
+        return own - torch.logsumexp(z.masked_fill(torch.nn.functional.one_hot(y, z.shape[1]).bool(), -np.inf), 1)
+
+    n, z = len(y), logits(x)
+    classes = z.shape[1]
+    losses = torch.nn.functional.cross_entropy(z, torch.tensor(y), reduction="none")
+    p = torch.softmax(z, 1).detach().numpy()
+    jacobian = rows(z.flatten()).reshape(n, classes, -1)
+    curved = p[:, :, None] * jacobian - p[:, :, None] * (p[:, :, None] * jacobian).sum(1, keepdims=True)
+    matrices = {"ggn": np.einsum("icp,icq->pq", jacobian, curved) / n}
+    slope = torch.autograd.grad(losses.mean(), theta, create_graph=True)[0]
+    matrices["hessian"] = rows(slope)
+    g, q, qt = rows(losses), rows(margin(z, y)), rows(margin(logits(t), yt))
+    for name, matrix in matrices.items():
+        if name + "/value" not in f:
+            continue
+        with h5py.File(os.path.join(study, "attribution.h5")) as file:
+            damping = file[name].attrs["damping"]
+        matrix = matrix + float(ridge) * np.eye(len(matrix))
+        solved = np.linalg.solve(matrix + damping * np.eye(len(matrix)), g.T) / n
+        near(-qt @ solved, f[name + "/value"], name, 1e-4)
+        near(-(q * solved.T).sum(1), f[name + "/self"], name + " self", 1e-4)
+        if name + "/spectrum" in f:
+            found = f[name + "/spectrum"]
+            near(np.linalg.eigvalsh(matrix)[-len(found) :], found, name + " spectrum", 1e-5)
 
 
 globals()[sys.argv[1]](*sys.argv[2:])

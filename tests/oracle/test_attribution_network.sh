@@ -1,6 +1,6 @@
 #!/bin/bash
-# Stage attribution of networks: the matrices, values and spectra of numpy; both forms the same, on 1 to 4 ranks, with the
-# examples in another order; features of a layer; what it refuses. About 20 seconds.
+# Stage attribution of networks: the matrices, values and spectra of numpy and PyTorch; both forms the same, on 1 to 4 ranks, with the
+# examples in another order; features of a layer; what it refuses. About 25 seconds.
 . "$(dirname "$0")/../lib.sh"
 python=${PYTHON:-/usr/bin/python3}
 "$python" -c 'import numpy, h5py' 2>/dev/null || skip "no $python with numpy and h5py"
@@ -50,6 +50,21 @@ expect_code 0 study 2 "$work/smooth_dual" "${more[@]}" --set train.label_smoothi
 check same_values "$work/smooth" "$work/smooth_dual" ggn
 expect_code 0 study 2 "$work/linear" "${more[@]}" --set model.hidden=null --set model.preset=linear
 check network "$work/linear" "$work/data" 5e-4 0
+
+# A convolutional network, whose last layer alone is an outer product.
+mkdir "$work/pictures"
+"$LEAVEOUT_TOOLS/make_idx" "$work/pictures" 40 12 8 || fail "make_idx"
+cnn=(--set attribution.groups=null --set "data.path=$work/pictures" --set model.hidden=null --set model.preset=cnn
+    --set model.width=2 --set attribution.damping=0.05)
+expect_code 0 study 2 "$work/cnn" "${cnn[@]}"
+expect_code 0 study 3 "$work/cnn_primal" "${cnn[@]}" --set attribution.form=primal --set 'attribution.methods=[ggn]'
+expect_text "$work/out" 'form=primal sums=local parameters=496 '
+check same_values "$work/cnn" "$work/cnn_primal" ggn
+if "$python" -c 'import torch' 2>/dev/null; then
+    check torch_cnn "$work/cnn" "$work/pictures" 5e-4
+else
+    say "no torch: the matrices of the convolutional network were not looked at"
+fi
 say "other forms of the same"
 
 expect_code 0 study 2 "$work/layer" "${more[@]}" --set attribution.model=features --set attribution.damping=0 \
