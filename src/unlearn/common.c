@@ -3,16 +3,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-lo_status lo_unlearn_begin(lo_pupil *pupil, const lo_request *request, const lo_item *settings,
-                           const lo_tick *tick, lo_error *err)
+lo_status lo_unlearn_begin_with(lo_pupil *pupil, const lo_request *request, const lo_item *settings,
+                                int64_t batch, const lo_tick *tick, lo_error *err)
 {
     const lo_pace pace = {.optimizer = lo_optimizer_named(lo_item_text(settings, "optimizer")),
                           .lr = lo_item_real(settings, "lr"),
                           .momentum = lo_item_real(settings, "momentum"),
                           .weight_decay = lo_item_real(settings, "weight_decay"),
                           .clip_norm = lo_item_real(settings, "clip_norm")};
-    LO_TRY(lo_pupil_begin(pupil, request, lo_item_int(settings, "batch"), tick, err));
+    LO_TRY(lo_pupil_begin(pupil, request, batch, tick, err));
     return lo_pupil_pace(pupil, &pace, err);
+}
+
+lo_status lo_unlearn_begin(lo_pupil *pupil, const lo_request *request, const lo_item *settings,
+                           const lo_tick *tick, lo_error *err)
+{
+    return lo_unlearn_begin_with(pupil, request, settings, lo_item_int(settings, "batch"), tick, err);
 }
 
 double lo_unlearn_rate(const lo_item *settings, int64_t epoch)

@@ -67,6 +67,10 @@
 lo_status lo_unlearn_begin(lo_pupil *pupil, const lo_request *request, const lo_item *settings,
                            const lo_tick *tick, lo_error *err);
 
+/* The same with room for batches of another size. */
+lo_status lo_unlearn_begin_with(lo_pupil *pupil, const lo_request *request, const lo_item *settings,
+                                int64_t batch, const lo_tick *tick, lo_error *err);
+
 /* lr of an epoch, from 0, by LO_SET_PACE, LO_SET_EPOCHS and LO_SET_RATE. */
 double lo_unlearn_rate(const lo_item *settings, int64_t epoch);
 

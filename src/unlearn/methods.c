@@ -13,6 +13,11 @@
     X(random_label)                                                                                          \
     X(amnesiac)                                                                                              \
     X(salun)                                                                                                 \
+    X(l1_sparse)                                                                                             \
+    X(scrub)                                                                                                 \
+    X(bad_teacher)                                                                                           \
+    X(ssd)                                                                                                   \
+    X(influence)                                                                                             \
     X(del)                                                                                                   \
     X(nabla_tau)                                                                                             \
     X(imu)                                                                                                   \

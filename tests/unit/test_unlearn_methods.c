@@ -668,6 +668,229 @@ static void test_relabel(void **state)
     unlearn_close(u);
 }
 
+/* ---- importances and teachers
+ * ------------------------------------------------------------------------------------ */
+
+static void test_ssd_micro_batches(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    const size_t size = lo_pupil_size(u->pupil);
+    float *before = vector_of(u);
+    unlearn_run(u, "{name: ssd, alpha: 1.5}");
+    float *exact = vector_of(u);
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_FORGET), u->request.forget_count);
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_RETAIN), u->request.retain_count);
+    unlearn_run(u, "{name: ssd, alpha: 1.5, importance: batch, batch: 1}");
+    float *single = vector_of(u);
+    unlearn_run(u, "{name: ssd, alpha: 1.5, importance: batch, batch: 16}");
+    float *batches = vector_of(u);
+    double differs = 0, moved = 0, apart = 0;
+    for (size_t i = 0; i < size; i++) {
+        differs += pow((double)exact[i] - (double)single[i], 2);
+        moved += pow((double)exact[i] - (double)before[i], 2);
+        apart += pow((double)exact[i] - (double)batches[i], 2);
+        assert_true(fabs((double)exact[i]) <= fabs((double)before[i]));
+    }
+    assert_true(moved > 0 && sqrt(differs) < 1e-5 * sqrt(moved));
+    assert_true(sqrt(apart) > 1e-2 * sqrt(moved)); /* of batches it is something else */
+    free(before);
+    free(exact);
+    free(single);
+    free(batches);
+    unlearn_close(u);
+}
+
+/* softmax of logits [UNLEARN_CLASSES], directly. */
+static void soften(const float *z, double *p)
+{
+    double sum = 0;
+    for (int k = 0; k < UNLEARN_CLASSES; k++) {
+        sum += p[k] = exp((double)z[k]);
+    }
+    for (int k = 0; k < UNLEARN_CLASSES; k++) {
+        p[k] /= sum;
+    }
+}
+
+typedef struct targets {
+    double p[UNLEARN_TRAIN][UNLEARN_CLASSES]; /* by place in the batch */
+} targets;
+
+static double towards_targets(void *self, lo_batch *batch)
+{
+    const targets *t = self;
+    memset(batch->slope, 0, batch->count * batch->step * sizeof(float));
+    for (size_t n = 0; n < batch->count; n++) {
+        double q[UNLEARN_CLASSES];
+        soften(batch->logits + n * batch->step, q);
+        for (int k = 0; k < UNLEARN_CLASSES; k++) {
+            batch->slope[n * batch->step + (size_t)k] =
+                (float)((q[k] - t->p[batch->row[n]][k]) / (double)batch->count);
+        }
+    }
+    return 0;
+}
+
+/* One step towards what a fresh network says of the forget set and the original of the rest. */
+static void test_bad_teacher(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    lo_error err = {""};
+    targets *target = calloc(1, sizeof(*target));
+    float logits[UNLEARN_TRAIN * UNLEARN_CLASSES];
+    uint32_t both[UNLEARN_TRAIN];
+    size_t count = 0;
+    unlearn_check(lo_pupil_begin(u->pupil, &u->request, 200, NULL, &err), &err);
+    for (int part = 0; part < 2; part++) { /* the original is asked first */
+        const lo_members members =
+            part == 0 ? lo_members_retain(&u->request) : lo_members_forget(&u->request);
+        if (part == 1) {
+            lo_pupil_renew(u->pupil, lo_pupil_key(u->pupil, LO_USE_TEACHER));
+        }
+        unlearn_check(lo_pupil_outputs(u->pupil, &members, -1, logits, NULL, &err), &err);
+        for (int64_t i = 0; i < members.count; i++) {
+            both[count++] = members.rows[i];
+            soften(logits + i * UNLEARN_CLASSES, target->p[members.rows[i]]);
+        }
+    }
+    const lo_pace pace = {.optimizer = LO_OPTIMIZER_SGD, .lr = 0.1, .momentum = 0.9};
+    unlearn_reload(u);
+    unlearn_check(lo_pupil_begin(u->pupil, &u->request, 200, NULL, &err), &err);
+    unlearn_check(lo_pupil_pace(u->pupil, &pace, &err), &err);
+    lo_batch batch = {.row = both, .count = count};
+    unlearn_check(lo_pupil_learn(u->pupil, &batch, towards_targets, target, &err), &err);
+    assert_int_equal(lo_pupil_step(u->pupil, 0.1), LO_OK);
+    float *expected = vector_of(u);
+    unlearn_reload(u);
+    float *before = vector_of(u);
+    unlearn_run(u, "{name: bad_teacher, batch: 200, share: 1, optimizer: sgd, lr: 0.1}");
+    float *got = vector_of(u);
+    double differs = 0, moved = 0;
+    for (size_t i = 0; i < lo_pupil_size(u->pupil); i++) {
+        differs += pow((double)got[i] - (double)expected[i], 2);
+        moved += pow((double)expected[i] - (double)before[i], 2);
+    }
+    assert_true(moved > 0 && sqrt(differs) < 1e-4 * sqrt(moved));
+    /* Each example is seen by the pupil and both teachers; 0.3 of the retain set by default. */
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_FORGET), 3 * u->request.forget_count);
+    unlearn_run(u, "bad_teacher");
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_RETAIN),
+                     3 * (int64_t)(0.3 * (double)u->request.retain_count));
+    free(expected);
+    free(before);
+    free(got);
+    free(target);
+    unlearn_close(u);
+}
+
+/* Rewinding gives the network of one of the epochs: that whose forget error is nearest to the last one's on
+ * unseen examples. */
+static void test_scrub_rewinds(void **state)
+{
+    (void)state;
+    enum { EPOCHS = 6 };
+    static const char *const text =
+        "{name: scrub, epochs: %d, max_epochs: 6, lr: 0.01, gamma: 0.5, rewind: %s}";
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    lo_error err = {""};
+    lo_measure measure;
+    char list[256];
+    float *after[EPOCHS];
+    double error[EPOCHS], reference = 0, nearest = 2;
+    const lo_members forget = lo_members_forget(&u->request), validation = lo_members_validation(&u->request);
+    for (int e = 0; e < EPOCHS; e++) {
+        (void)snprintf(list, sizeof(list), text, e + 1, "false");
+        unlearn_run(u, list);
+        after[e] = unlearn_weights(u);
+        unlearn_check(lo_pupil_measure(u->pupil, &forget, false, 0, 0, &measure, &err), &err);
+        error[e] = 1 - (double)measure.correct / (double)measure.count;
+        lo_pupil_permit(u->pupil, LO_READS_VALIDATION);
+        unlearn_check(lo_pupil_measure(u->pupil, &validation, false, 0, 0, &measure, &err), &err);
+        reference = 1 - (double)measure.correct / (double)measure.count;
+    }
+    int best = EPOCHS - 1;
+    for (int e = 0; e < EPOCHS; e++) {
+        if (fabs(error[e] - reference) <= nearest) {
+            nearest = fabs(error[e] - reference);
+            best = e;
+        }
+    }
+    (void)snprintf(list, sizeof(list), text, EPOCHS, "true");
+    unlearn_run(u, list);
+    float *rewound = unlearn_weights(u);
+    assert_memory_equal(rewound, after[best], unlearn_weights_size(u));
+    free(rewound);
+    for (int e = 0; e < EPOCHS; e++) {
+        free(after[e]);
+    }
+    unlearn_close(u);
+}
+
+/* ---- all of them
+ * ------------------------------------------------------------------------------------------------- */
+
+typedef struct patience {
+    int64_t calls, most;
+} patience;
+
+static lo_status stop_later(void *self)
+{
+    patience *p = self;
+    p->calls++;
+    return p->most > 0 && p->calls >= p->most ? LO_STOPPED : LO_OK;
+}
+
+/* Bits do not depend on what the pupil did before; reading what was not declared would be an error; a tick
+ * that stops is obeyed. */
+static void test_every_method(void **state)
+{
+    (void)state;
+    static const char layers[] =
+        "[{residual: [{conv: 4}, batch_norm], shortcut: [{conv: 4, kernel: 1}, batch_norm], relu: true}, "
+        "{max_pool: 2}, flatten, {dropout: 0.1}, {linear: 12}, relu, {linear: 4}]";
+    const lo_augment augment = {.flip = LO_FLIP_RANDOM, .crop = 1};
+    unlearn_data *u = unlearn_open(layers, &augment);
+    lo_error err = {""};
+    lo_item *item = NULL;
+    for (int m = 0; m < lo_unlearn_method_count(); m++) {
+        const char *name = lo_unlearn_method_at(m)->name;
+        name = strcmp(name, "ssd") == 0 ? "{name: ssd, alpha: 1}" : name; /* by default none so much */
+        patience left = {0};
+        const lo_tick tick = {stop_later, &left};
+        unlearn_run(u, name);
+        float *first = unlearn_weights(u);
+        int64_t shown[LO_SETS];
+        for (int s = 0; s < LO_SETS; s++) {
+            shown[s] = lo_pupil_shown(u->pupil, (lo_set)s);
+        }
+        unlearn_run(u, "{name: neggrad, batch: 100, optimizer: adamw}");
+        unlearn_reload(u);
+        const lo_unlearn_method *method = unlearn_method(u, name, &item);
+        lo_pupil_permit(u->pupil, method->reads);
+        unlearn_check(method->run(u->pupil, &u->request, item, &tick, &err), &err);
+        float *second = unlearn_weights(u);
+        if (memcmp(first, second, unlearn_weights_size(u)) != 0) {
+            fail_msg("%s: other bits the second time", name);
+        }
+        for (int s = 0; s < LO_SETS; s++) {
+            assert_int_equal(lo_pupil_shown(u->pupil, (lo_set)s), shown[s]);
+        }
+        assert_memory_not_equal(first, lo_pupil_original(u->pupil), unlearn_weights_size(u));
+        assert_false(lo_pupil_diverged(u->pupil));
+        assert_true(left.calls > 30);
+        left.most = left.calls / 2;
+        left.calls = 0;
+        unlearn_reload(u);
+        assert_int_equal(method->run(u->pupil, &u->request, item, &tick, &err), LO_STOPPED);
+        assert_true(left.calls == left.most);
+        free(first);
+        free(second);
+    }
+    unlearn_close(u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -687,6 +910,10 @@ int main(void)
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_rum_of_one),
         cmocka_unit_test(test_rum_reads),
+        cmocka_unit_test(test_ssd_micro_batches),
+        cmocka_unit_test(test_bad_teacher),
+        cmocka_unit_test(test_scrub_rewinds),
+        cmocka_unit_test(test_every_method),
         cmocka_unit_test(test_rum_refuses),
         cmocka_unit_test(test_relabel),
     };
