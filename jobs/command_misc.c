@@ -1,4 +1,5 @@
 /* leaveout check, methods, bench, help, version: commands that touch no study. */
+#include "audit/metrics.h"
 #include "base/job.h"
 #include "jobs/attribution.h"
 #include "jobs/commands.h"
@@ -74,6 +75,9 @@ lo_status lo_command_methods(const lo_command_line *line, lo_error *err)
     for (int i = 0; i < lo_unlearn_method_count(); i++) {
         (void)printf("unlearning %s %s\n", lo_unlearn_method_at(i)->name,
                      lo_unlearn_method_at(i)->description);
+    }
+    for (int i = 0; i < lo_metric_count(); i++) {
+        (void)printf("audit %s %s\n", lo_metric_at(i)->name, lo_metric_at(i)->description);
     }
     return LO_OK;
 }
@@ -232,7 +236,7 @@ const lo_command lo_commands[] = {
     {"report", "DIR", "publish what is done and write report.html again", none, 1, 1, lo_command_report},
     {"export", "DIR scores|influence|models", "results as csv or npy", export_options, 2, 2,
      lo_command_export},
-    {"methods", "", "every preset, reader, score, attribution and unlearning method", none, 0, 0,
+    {"methods", "", "every preset, reader, score, attribution and unlearning method and metric", none, 0, 0,
      lo_command_methods},
     {"verify", "DIR", "checksums and completeness of a study", none, 1, 1, lo_command_verify},
     {"compact", "DIR", "drop journal payloads that ensemble.h5 holds", none, 1, 1, lo_command_compact},

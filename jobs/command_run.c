@@ -34,6 +34,7 @@ static lo_status run_derived(lo_study *study, lo_error *err)
     LO_TRY(lo_stage_influence(study, err));
     LO_TRY(lo_stage_attribution(study, err));
     LO_TRY(lo_stage_unlearning(study, err));
+    LO_TRY(lo_stage_audit(study, err));
     return lo_stage_report(study, err);
 }
 
@@ -233,6 +234,7 @@ lo_status lo_publish_all(lo_study *study, lo_error *err)
     LO_TRY(lo_publish_scores(study, err));
     if (done > 0) {
         LO_TRY(lo_stage_influence(study, err));
+        LO_TRY(lo_stage_audit(study, err));
     }
     LO_TRY(publish_unlearning(study, err));
     return lo_stage_report(study, err);

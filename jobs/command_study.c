@@ -267,6 +267,9 @@ static void status_as_text(const view *v, const char *directory, const char *end
         if (lo_job_has(v->job, "influence")) {
             (void)printf("stage=influence published=%s\n", published(v, directory, "influence.h5"));
         }
+        if (lo_job_has(v->job, "audit")) {
+            (void)printf("stage=audit published=%s\n", published(v, directory, "privacy.h5"));
+        }
     }
     if (v->has_ensemble || lo_job_has(v->job, "scores")) {
         (void)printf("stage=scores published=%s\n", published(v, directory, "scores.h5"));
@@ -342,6 +345,7 @@ static void status_as_json(const view *v, const char *directory, const char *end
     lo_json_bool(&json, "influence", exists(directory, "influence.h5"));
     lo_json_bool(&json, "attribution", exists(directory, "attribution.h5"));
     lo_json_bool(&json, "evaluation", exists(directory, "evaluation.h5"));
+    lo_json_bool(&json, "privacy", exists(directory, "privacy.h5"));
     lo_json_bool(&json, "report", exists(directory, "report.html"));
     lo_json_end(&json);
     lo_json_array(&json, "attempts");
@@ -556,6 +560,7 @@ lo_status lo_command_verify(const lo_command_line *line, lo_error *err)
         verify_h5(directory, "forget.h5", true, &c);
         verify_h5(directory, "outputs.h5", true, &c);
         verify_h5(directory, "evaluation.h5", true, &c);
+        verify_h5(directory, "privacy.h5", true, &c);
         const int64_t left = v.models.left + v.originals.left + v.unlearning.left;
         char originals[64] = "", unlearning[64] = "";
         if (v.has_unlearning) {

@@ -44,6 +44,9 @@ lo_status lo_stage_attribution_foresee(lo_study *study, lo_error *err);
  */
 lo_status lo_stage_unlearning(lo_study *study, lo_error *err);
 
+/* privacy.h5 from ensemble.h5: how well membership attacks tell which models were trained on an example. */
+lo_status lo_stage_audit(lo_study *study, lo_error *err);
+
 /* manifest.json and report.html, by rank 0. */
 lo_status lo_stage_report(lo_study *study, lo_error *err);
 

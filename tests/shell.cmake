@@ -2,6 +2,7 @@
 add_shell_test(oracle/test_label_noise.sh 2 oracle 1200)
 add_shell_test(oracle/test_study_numpy.sh 2 oracle 180)
 add_shell_test(oracle/test_attribution.sh 2 oracle 180)
+add_shell_test(oracle/test_privacy.sh 2 oracle 180)
 add_shell_test(oracle/test_data_files.sh 1 oracle 120)
 add_shell_test(oracle/test_bf16_scores.sh 2 "oracle;slow" 1200)
 add_shell_test(io/test_commands.sh 1 io 120)

@@ -1,10 +1,10 @@
 #include "audit/rmia.h"
 
-#include "audit/roc.h"
+#include "audit/interval.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Sums of the label's probabilities over models without the example, and how many those are. */
 typedef struct means {
@@ -82,43 +82,57 @@ static int64_t below(const double *sorted, int64_t n, double x)
     return low;
 }
 
-typedef struct attack {
-    const lo_references *examples, *population;
+struct lo_rmia_attack {
+    lo_references examples, population;
     means of_examples, of_population;
-    double *sorted; /* [population->n] ratios */
-} attack;
+    double *sorted; /* [population.n] ratios */
+};
 
-static void attack_free(attack *k)
+void lo_rmia_destroy(lo_rmia_attack **attack)
 {
-    means_free(&k->of_examples);
-    means_free(&k->of_population);
-    free(k->sorted);
+    if (*attack != NULL) {
+        means_free(&(*attack)->of_examples);
+        means_free(&(*attack)->of_population);
+        free((*attack)->sorted);
+        free(*attack);
+        *attack = NULL;
+    }
 }
 
-static lo_status attack_begin(const lo_references *examples, const lo_references *population, attack *k,
-                              const lo_tick *tick, lo_error *err)
+lo_status lo_rmia_create(const lo_references *examples, const lo_references *population, lo_rmia_attack **out,
+                         const lo_tick *tick, lo_error *err)
 {
-    *k = (attack){.examples = examples, .population = population};
+    *out = NULL;
     if (population->n < 1) {
         return lo_fail(err, LO_USAGE,
                        "rmia needs a population: examples that no model was trained on (test data)");
     }
-    k->sorted = malloc((size_t)population->n * sizeof(*k->sorted));
-    if (k->sorted == NULL) {
+    lo_rmia_attack *k = calloc(1, sizeof(*k));
+    double *sorted = malloc((size_t)population->n * sizeof(*sorted));
+    if (k == NULL || sorted == NULL) {
+        free(k);
+        free(sorted);
         return lo_fail(err, LO_INTERNAL, "no memory for a population of %lld", (long long)population->n);
     }
-    lo_references nobody = *population;
-    nobody.mask = NULL;
-    LO_TRY(means_of(examples, &k->of_examples, tick, err));
-    return means_of(&nobody, &k->of_population, tick, err);
+    *k = (lo_rmia_attack){.examples = *examples, .population = *population, .sorted = sorted};
+    k->population.mask = NULL;
+    lo_status status = means_of(&k->examples, &k->of_examples, tick, err);
+    if (status == LO_OK) {
+        status = means_of(&k->population, &k->of_population, tick, err);
+    }
+    *out = k;
+    if (status != LO_OK) {
+        lo_rmia_destroy(out);
+    }
+    return status;
 }
 
-/* Target `row` of the references, or (row < 0) another one. score is written every `stride` floats. */
-static lo_status run(attack *k, const lo_rmia *options, int64_t row, const float *phi,
+/* Target `row` of the references, or (row < 0) another one. */
+static lo_status run(lo_rmia_attack *k, const lo_rmia *options, int64_t row, const float *phi,
                      const float *population_phi, float *score, int64_t stride, const lo_tick *tick)
 {
     int64_t z = 0;
-    for (int64_t i = 0; i < k->population->n; i++) {
+    for (int64_t i = 0; i < k->population.n; i++) {
         const double r = ratio(&k->of_population, i, population_phi[i], row >= 0, options->a);
         if (!isnan(r)) {
             k->sorted[z++] = r;
@@ -126,8 +140,8 @@ static lo_status run(attack *k, const lo_rmia *options, int64_t row, const float
     }
     lo_sort_reals(k->sorted, z);
     lo_status status = lo_tick_call(tick);
-    for (int64_t i = 0; i < k->examples->n && status == LO_OK; i++) {
-        const bool counted = row >= 0 && !lo_trained_on(k->examples, row, i);
+    for (int64_t i = 0; i < k->examples.n && status == LO_OK; i++) {
+        const bool counted = row >= 0 && !lo_trained_on(&k->examples, row, i);
         const double r = ratio(&k->of_examples, i, phi[i], counted, options->a);
         score[i * stride] =
             isnan(r) || z == 0 ? NAN : (float)below(k->sorted, z, r / options->gamma) / (float)z;
@@ -136,83 +150,28 @@ static lo_status run(attack *k, const lo_rmia *options, int64_t row, const float
     return status;
 }
 
+lo_status lo_rmia_reference(lo_rmia_attack *attack, const lo_rmia *options, int64_t row, float *score,
+                            int64_t stride, const lo_tick *tick)
+{
+    const lo_references *x = &attack->examples, *z = &attack->population;
+    return run(attack, options, row, x->phi + row * x->stride, z->phi + row * z->stride, score, stride, tick);
+}
+
+lo_status lo_rmia_target(lo_rmia_attack *attack, const lo_rmia *options, const float *phi,
+                         const float *population_phi, float *score, const lo_tick *tick)
+{
+    return run(attack, options, -1, phi, population_phi, score, 1, tick);
+}
+
 lo_status lo_rmia_scores(const lo_references *examples, const lo_references *population,
                          const lo_rmia *options, float *score, const lo_tick *tick, lo_error *err)
 {
-    attack k;
-    lo_status status = attack_begin(examples, population, &k, tick, err);
+    lo_rmia_attack *attack;
+    LO_TRY(lo_rmia_create(examples, population, &attack, tick, err));
+    lo_status status = LO_OK;
     for (int64_t m = 0; m < examples->models && status == LO_OK; m++) {
-        status = run(&k, options, m, examples->phi + m * examples->stride,
-                     population->phi + m * population->stride, score + m, examples->models, tick);
+        status = lo_rmia_reference(attack, options, m, score + m, examples->models, tick);
     }
-    attack_free(&k);
-    return status;
-}
-
-lo_status lo_rmia_target(const lo_references *examples, const lo_references *population,
-                         const lo_rmia *options, const float *phi, const float *population_phi, float *score,
-                         const lo_tick *tick, lo_error *err)
-{
-    attack k;
-    lo_status status = attack_begin(examples, population, &k, tick, err);
-    if (status == LO_OK) {
-        status = run(&k, options, -1, phi, population_phi, score, 1, tick);
-    }
-    attack_free(&k);
-    return status;
-}
-
-static lo_status auc_of(const lo_references *examples, int64_t row, const float *score, double *in,
-                        double *out, double *auc, lo_error *err)
-{
-    int64_t members = 0, others = 0;
-    for (int64_t i = 0; i < examples->n; i++) {
-        if (lo_trained_on(examples, row, i)) {
-            in[members++] = (double)score[i];
-        } else {
-            out[others++] = (double)score[i];
-        }
-    }
-    lo_roc roc;
-    LO_TRY(lo_roc_make(in, members, out, others, &roc, err));
-    *auc = roc.auc.value;
-    return LO_OK;
-}
-
-lo_status lo_rmia_tune(const lo_references *examples, const lo_references *population, double gamma,
-                       int64_t row, double *a, double *auc, const lo_tick *tick, lo_error *err)
-{
-    attack k;
-    const size_t n = (size_t)examples->n + 1;
-    float *score = malloc(n * sizeof(*score));
-    double *in = malloc(2 * n * sizeof(*in)), best = NAN;
-    lo_status status = attack_begin(examples, population, &k, tick, err);
-    if (status == LO_OK && (score == NULL || in == NULL)) {
-        status =
-            lo_fail(err, LO_INTERNAL, "no memory for the scores of %lld examples", (long long)examples->n);
-    }
-    for (int step = 0; step <= 10 && status == LO_OK; step++) {
-        const lo_rmia options = {step / 10.0, gamma};
-        double here = NAN;
-        status = run(&k, &options, row, examples->phi + row * examples->stride,
-                     population->phi + row * population->stride, score, 1, tick);
-        if (status == LO_OK) {
-            status = auc_of(examples, row, score, in, in + n, &here, err);
-        }
-        if (status == LO_OK && (isnan(best) || here > best)) {
-            best = here;
-            *a = options.a;
-        }
-    }
-    if (status == LO_OK && isnan(best)) {
-        status = lo_fail(err, LO_DATA,
-                         "rmia cannot be tuned on a model that was trained on all examples, or on none");
-    }
-    if (auc != NULL) {
-        *auc = best;
-    }
-    free(score);
-    free(in);
-    attack_free(&k);
+    lo_rmia_destroy(&attack);
     return status;
 }

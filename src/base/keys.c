@@ -323,6 +323,11 @@ static const lo_key table[] = {
     OTHER(LO_KEY_BOOL, "unlearning.keep_models", "true", LO_KEYS_NONE,
           .help =
               "Keep the weights of oracles and of models that have forgotten; false: their outputs alone."),
+
+    SECTION("audit", OPTIONAL,
+            .help = "Stage: how well membership attacks tell what models were trained on."),
+    OTHER(LO_KEY_NAMES, "audit.metrics", "[]", LO_KEYS_NONE, .choices = "lira rmia", .grows = true,
+          .help = "Which metrics (see leaveout methods); empty: all that the study can have."),
 };
 
 enum { KEYS = sizeof(table) / sizeof(table[0]) };
