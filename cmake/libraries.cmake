@@ -4,6 +4,7 @@ find_package(ZLIB REQUIRED)
 find_package(PNG REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(MPI REQUIRED COMPONENTS C)
+find_package(OpenMP COMPONENTS C) # train.threads; without it a rank is one thread
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 find_path(RANDOM123_INCLUDE Random123/philox.h REQUIRED)
 # BLAS with its C interface, and LAPACK: OpenBLAS holds both; elsewhere whatever CMake finds.
@@ -25,6 +26,9 @@ add_library(leaveout_src_libraries INTERFACE)
 target_include_directories(leaveout_src_libraries SYSTEM INTERFACE ${RANDOM123_INCLUDE} ${SVM_INCLUDE})
 target_link_libraries(leaveout_src_libraries INTERFACE ZLIB::ZLIB PNG::PNG JPEG::JPEG PkgConfig::YAML ${SVM_LIBRARY}
   ${leaveout_linear_algebra})
+if(OpenMP_C_FOUND)
+  target_link_libraries(leaveout_src_libraries INTERFACE OpenMP::OpenMP_C)
+endif()
 if(NOT OPENBLAS_FOUND)
   target_include_directories(leaveout_src_libraries SYSTEM INTERFACE ${CBLAS_INCLUDE})
 endif()

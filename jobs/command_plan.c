@@ -17,11 +17,22 @@
 #include <string.h>
 
 typedef struct probe {
-    double train_rate, evaluate_rate; /* examples a second, one rank */
+    double train_rate, evaluate_rate; /* examples a second, one team, most often one rank */
     double contrast_rate;             /* test x train pairs a second for all models, one rank */
     size_t trainer_bytes;
     int64_t parameters;
 } probe;
+
+/* The ranks that train one model together, and the cores. */
+static int64_t team_of(const lo_job *job)
+{
+    return lo_job_int(job, "train.team");
+}
+
+static int64_t cores_of(const lo_job *job)
+{
+    return team_of(job) * lo_job_int(job, "train.threads");
+}
 
 /* Trains one epoch on more and more examples, and on all of them again, until the clock says something and
  * the memory is warm. */
@@ -59,6 +70,9 @@ static lo_status probe_training(const lo_job *job, const lo_dataset *data, probe
         p->evaluate_rate = (double)some.count / (lo_clock_monotonic() - start);
         p->trainer_bytes = lo_trainer_memory(net);
         p->parameters = lo_trainer_parameters(net);
+        /* A team's members share each batch evenly; what they need to meet is left out. */
+        p->train_rate *= (double)cores_of(job);
+        p->evaluate_rate *= (double)cores_of(job);
     }
     lo_trainer_destroy(&net);
     free(members);
@@ -150,8 +164,8 @@ static originals_plan plan_originals(const lo_job *job, const lo_dataset *data, 
     originals_plan o = {.seeds = lo_job_int(job, "originals.seeds"),
                         .memory = (double)lo_original_size(n, epochs, lo_originals_logged(job))};
     o.seconds = (double)n * (double)epochs / p->train_rate + (double)data->test.count / p->evaluate_rate;
-    o.wall = ceil((double)o.seeds / (double)ranks) * o.seconds;
-    o.core = (double)o.seeds * o.seconds;
+    o.wall = ceil((double)o.seeds / (double)(ranks / team_of(job))) * o.seconds;
+    o.core = (double)(o.seeds * cores_of(job)) * o.seconds;
     o.disk = (double)o.seeds * (2 * o.memory + files * (double)p->parameters * sizeof(float));
     return o;
 }
@@ -167,9 +181,10 @@ static void print_plan(const lo_job *job, const lo_dataset *data, const lo_desig
                                      ? 0
                                      : members * (double)lo_job_int(job, "train.epochs") / p->train_rate +
                                            (double)(n + n_test) / p->evaluate_rate;
-    const double rounds = ceil((double)design->models / (double)ranks);
+    const int64_t teams = ranks / team_of(job);
+    const double rounds = ceil((double)design->models / (double)teams);
     const double wall = rounds * model_seconds;
-    const double core = (double)design->models * model_seconds;
+    const double core = (double)(design->models * cores_of(job)) * model_seconds;
     const double record = (double)lo_outcome_size(n, n_test);
     const bool influence = lo_job_has(job, "influence");
     const bool errors = influence && lo_job_bool(job, "influence.errors");
@@ -217,10 +232,11 @@ static void print_plan(const lo_job *job, const lo_dataset *data, const lo_desig
                  wall + originals.wall + contrast + begin_and_end,
                  (core + originals.core + contrast_core) / 3600,
                  megabytes(2 * journal + kept + originals.disk + influence_bytes + scores + cache + page));
-    if (design->models % ranks != 0) {
-        (void)printf("hint: %lld models on %lld ranks leave %lld ranks idle in the last round\n",
-                     (long long)design->models, (long long)ranks,
-                     (long long)(ranks - design->models % ranks));
+    if (design->models % teams != 0) {
+        const char *who = teams < ranks ? "teams" : "ranks";
+        (void)printf("hint: %lld models on %lld %s leave %lld %s idle in the last round\n",
+                     (long long)design->models, (long long)teams, who,
+                     (long long)(teams - design->models % teams), who);
     }
 }
 
@@ -278,6 +294,10 @@ lo_status lo_command_plan(const lo_command_line *line, lo_error *err)
     probe p = {0};
     LO_TRY(lo_option_int(line, "ranks", 1, 1 << 24, 1, &ranks, err));
     lo_status status = lo_preview_open(line, &v, err);
+    if (status == LO_OK && ranks % team_of(v.job) != 0) {
+        status = lo_fail(err, LO_USAGE, "plan: --ranks: %lld ranks cannot form teams of %lld (train.team)",
+                         (long long)ranks, (long long)team_of(v.job));
+    }
     if (status == LO_OK && lo_job_has(v.job, "attribution")) {
         status = print_attribution(v.job, &v.data, ranks, err);
     }

@@ -89,10 +89,10 @@ lo_status lo_with_study(const lo_study_options *options,
 {
     lo_study study;
     lo_run_environment();
-    if (MPI_Init(NULL, NULL) != MPI_SUCCESS) {
+    int rank, given; /* of a rank's threads (train.threads) the first alone calls MPI */
+    if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &given) != MPI_SUCCESS) {
         return lo_fail(err, LO_INTERNAL, "MPI cannot be initialized");
     }
-    int rank;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     lo_status status = lo_study_open(options, &study, err);
     if (status == LO_OK) {

@@ -106,14 +106,34 @@ static void quote(char *to, size_t size, const char *text)
 
 typedef struct submission {
     char job[PATH_MAX], study[PATH_MAX], program[PATH_MAX], script[PATH_MAX];
-    char nodes[32], tasks[32], time[64], output[PATH_MAX];
+    char nodes[32], tasks[32], threads[32], time[64], output[PATH_MAX];
     char words[LO_MAX_SETTINGS][PATH_MAX];
     int words_used;
 } submission;
 
+/* The job must be sound before it waits in a queue, and its teams fit the ranks. */
+static lo_status check_job(const lo_command_line *line, int64_t nodes, int64_t tasks, submission *s,
+                           lo_error *err)
+{
+    const char *overrides[LO_MAX_SETTINGS];
+    lo_job *job = NULL;
+    LO_TRY(lo_job_read(line->operand[0], overrides, lo_option_values(line, "set", overrides), &job, err));
+    const long long team = lo_job_int(job, "train.team"), threads = lo_job_int(job, "train.threads");
+    lo_job_destroy(&job);
+    s->threads[0] = '\0';
+    if (threads > 1) {
+        (void)snprintf(s->threads, sizeof(s->threads), "--cpus-per-task=%lld", threads);
+    }
+    return nodes * tasks % team == 0
+               ? LO_OK
+               : lo_fail(err, LO_USAGE,
+                         "submit: %lld nodes with %lld ranks each cannot form teams of %lld (train.team)",
+                         (long long)nodes, (long long)tasks, team);
+}
+
 static lo_status read_options(const lo_command_line *line, submission *s, lo_error *err)
 {
-    int64_t number;
+    int64_t nodes, tasks;
     const char *study = lo_option_value(line, "study");
     const char *time = lo_option_value(line, "time");
     const char *overrides[LO_MAX_SETTINGS];
@@ -121,10 +141,10 @@ static lo_status read_options(const lo_command_line *line, submission *s, lo_err
     if (study == NULL) {
         return lo_fail(err, LO_USAGE, "submit: --study DIR says where the results go");
     }
-    LO_TRY(lo_option_int(line, "nodes", 1, 1 << 20, 1, &number, err));
-    (void)snprintf(s->nodes, sizeof(s->nodes), "--nodes=%lld", (long long)number);
-    LO_TRY(lo_option_int(line, "ntasks-per-node", 1, 1 << 16, 1, &number, err));
-    (void)snprintf(s->tasks, sizeof(s->tasks), "--ntasks-per-node=%lld", (long long)number);
+    LO_TRY(lo_option_int(line, "nodes", 1, 1 << 20, 1, &nodes, err));
+    (void)snprintf(s->nodes, sizeof(s->nodes), "--nodes=%lld", (long long)nodes);
+    LO_TRY(lo_option_int(line, "ntasks-per-node", 1, 1 << 16, 1, &tasks, err));
+    (void)snprintf(s->tasks, sizeof(s->tasks), "--ntasks-per-node=%lld", (long long)tasks);
     if (time != NULL && !is_time(time)) {
         return lo_fail(
             err, LO_USAGE,
@@ -135,10 +155,7 @@ static lo_status read_options(const lo_command_line *line, submission *s, lo_err
     if (time != NULL) {
         (void)snprintf(s->time, sizeof(s->time), "--time=%s", time);
     }
-    /* The job must be sound before it waits in a queue. */
-    lo_job *job = NULL;
-    LO_TRY(lo_job_read(line->operand[0], overrides, count, &job, err));
-    lo_job_destroy(&job);
+    LO_TRY(check_job(line, nodes, tasks, s, err));
     LO_TRY(absolute(line->operand[0], s->job, err));
     if (lo_option_value(line, "dry-run") == NULL) {
         char log[PATH_MAX];
@@ -183,6 +200,9 @@ lo_status lo_command_submit(const lo_command_line *line, lo_error *err)
     arguments[count++] = (char *)(uintptr_t) "--parsable";
     arguments[count++] = s.nodes;
     arguments[count++] = s.tasks;
+    if (s.threads[0] != '\0') {
+        arguments[count++] = s.threads;
+    }
     if (s.time[0] != '\0') {
         arguments[count++] = s.time;
     }

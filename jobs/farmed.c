@@ -187,6 +187,7 @@ static lo_status farm_tasks(farming *f, lo_error *err)
                           .end = f->end,
                           .run = stage->run,
                           .self = stage->self,
+                          .team = stage->in_teams ? lo_rank_team_view(study->team) : NULL,
                           .checkpoint = stage->checkpoint,
                           .save_seconds = 60 * lo_job_real(study->job, "train.checkpoint_minutes")};
     if (has_work(study, &f->ledger, stage->first, f->end) && !f->is_open) {

@@ -22,6 +22,8 @@ typedef struct lo_farmed {
      */
     lo_status (*open)(void *self, lo_error *err);
     lo_status (*run)(void *self, int64_t task, const lo_tick *tick, lo_result *result, lo_error *err);
+    bool in_teams; /* `run` is called on all ranks of study->team, of which one leads (lo_study_leads) and
+                      writes */
     /* NULL: a task is done in one go. Else it can be saved half way, every train.checkpoint_minutes and when
      * it is stopped: give this to lo_trainer_checkpoint, and add its `seconds` to those measured. */
     lo_checkpoint *checkpoint;

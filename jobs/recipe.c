@@ -24,17 +24,11 @@ static lo_status start_from(lo_trainer *trainer, const lo_job *job, lo_error *er
     return status == LO_OK ? LO_OK : lo_fail_prefix(err, status, "train.from");
 }
 
-lo_status lo_job_trainer(const lo_job *job, const lo_dataset *data, lo_trainer **out, lo_error *err)
-{
-    const lo_recipe recipe = lo_study_recipe(job);
-    return lo_job_trainer_of(job, &recipe, data, out, err);
-}
-
-lo_status lo_job_trainer_of(const lo_job *job, const lo_recipe *recipe, const lo_dataset *data,
-                            lo_trainer **out, lo_error *err)
+static lo_status create(const lo_job *job, const lo_recipe *recipe, const lo_dataset *data,
+                        const lo_team *ranks, int threads, lo_trainer **out, lo_error *err)
 {
     const lo_model_spec model = lo_study_model_spec(job);
-    LO_TRY(lo_trainer_create(&model, recipe, data, out, err));
+    LO_TRY(lo_trainer_create_team(&model, recipe, data, ranks, threads, out, err));
     if (strcmp(lo_job_text(job, "train.from"), "none") == 0) {
         return LO_OK;
     }
@@ -43,4 +37,25 @@ lo_status lo_job_trainer_of(const lo_job *job, const lo_recipe *recipe, const lo
         lo_trainer_destroy(out);
     }
     return status;
+}
+
+lo_status lo_job_trainer(const lo_job *job, const lo_dataset *data, lo_trainer **out, lo_error *err)
+{
+    const lo_recipe recipe = lo_study_recipe(job);
+    return create(job, &recipe, data, NULL, 1, out, err);
+}
+
+lo_status lo_job_trainer_team(const lo_job *job, const lo_dataset *data, const lo_team *ranks,
+                              lo_trainer **out, lo_error *err)
+{
+    const lo_recipe recipe = lo_study_recipe(job);
+    return create(job, &recipe, data, ranks, (int)lo_job_int(job, "train.threads"), out, err);
+}
+
+lo_status lo_job_trainer_of(const lo_job *job, const lo_recipe *recipe, const lo_dataset *data,
+                            lo_trainer **out, lo_error *err)
+{
+    lo_recipe whole = *recipe;
+    whole.slices = 1; /* of which its batch need not be a multiple */
+    return create(job, &whole, data, NULL, 1, out, err);
 }

@@ -11,7 +11,11 @@
  * caller destroys it; data must outlive it. */
 lo_status lo_job_trainer(const lo_job *job, const lo_dataset *data, lo_trainer **out, lo_error *err);
 
-/* The same with a recipe that is not quite the job's. */
+/* The same for a member of a team of ranks, which may be NULL and must outlive it, with the job's threads. */
+lo_status lo_job_trainer_team(const lo_job *job, const lo_dataset *data, const lo_team *ranks,
+                              lo_trainer **out, lo_error *err);
+
+/* The same, alone, with a recipe that is not quite the job's; batches are not cut. */
 lo_status lo_job_trainer_of(const lo_job *job, const lo_recipe *recipe, const lo_dataset *data,
                             lo_trainer **out, lo_error *err);
 

@@ -48,12 +48,12 @@ static lo_status train_model(void *self, int64_t model, const lo_tick *tick, lo_
     o->diverged = training.diverged;
     o->test_accuracy =
         o->n_test > 0 ? (double)lo_count_bits(o->test_correct, o->n_test) / (double)o->n_test : (double)NAN;
-    if (model < t->keep) {
+    if (model < t->keep && lo_study_leads(s)) {
         char path[PATH_MAX];
         lo_kept_model_path(t->study->run.study, model, path, sizeof(path));
         LO_TRY(lo_save_weights(t->net, path, lo_job_digest(s->job, LO_KEYS_ENSEMBLE), o->seed, err));
     }
-    o->seconds = lo_clock_monotonic() - start + t->checkpoint.seconds;
+    o->seconds = (lo_clock_monotonic() - start + t->checkpoint.seconds) * s->run.task_cores;
     lo_outcome_seal(o, t->payload);
     *result = (lo_result){
         .payload = t->payload, .size = lo_outcome_size(o->n_train, o->n_test), .value = o->test_accuracy};
@@ -87,7 +87,7 @@ static lo_status trainer_open(void *self, lo_error *err)
     }
     lo_outcome_map(&t->outcome, t->payload);
     (void)snprintf(t->outcome.processor, sizeof(t->outcome.processor), "%s", study->run.processor);
-    LO_TRY(lo_job_trainer(study->job, &study->data, &t->net, err));
+    LO_TRY(lo_job_trainer_team(study->job, &study->data, lo_rank_team_view(study->team), &t->net, err));
     lo_trainer_checkpoint(t->net, &t->checkpoint);
     return LO_OK;
 }
@@ -616,6 +616,7 @@ lo_status lo_stage_ensemble(lo_study *study, lo_error *err)
                        .run = train_model,
                        .checkpoint = &t.checkpoint,
                        .check = check_kept,
+                       .in_teams = true,
                        .publish = lo_publish_ensemble,
                        .self = &t};
     lo_until_rule rule;

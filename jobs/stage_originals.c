@@ -44,6 +44,9 @@ typedef struct trainer {
 static lo_status save(trainer *t, int64_t epochs, lo_error *err)
 {
     char path[PATH_MAX];
+    if (!lo_study_leads(t->study)) {
+        return LO_OK; /* of the ranks that train it together one writes */
+    }
     lo_original_path(t->study->run.study, (int64_t)t->original.seed, epochs, path, sizeof(path));
     return lo_save_weights(t->net, path, t->digest, t->original.seed, err);
 }
@@ -127,7 +130,7 @@ static lo_status train_original(void *self, int64_t seed, const lo_tick *tick, l
     LO_TRY(save(t, 0, err));
     o->diverged = training.diverged;
     o->test_accuracy = test_accuracy(t);
-    o->seconds = lo_clock_monotonic() - start + t->checkpoint.seconds;
+    o->seconds = (lo_clock_monotonic() - start + t->checkpoint.seconds) * t->study->run.task_cores;
     lo_original_seal(o, t->payload);
     *result = (lo_result){.payload = t->payload,
                           .size = lo_original_size(o->n, o->epochs, o->logged),
@@ -157,7 +160,7 @@ static lo_status trainer_open(void *self, lo_error *err)
     }
     lo_original_map(o, t->payload);
     (void)snprintf(o->processor, sizeof(o->processor), "%s", s->run.processor);
-    LO_TRY(lo_job_trainer(s->job, &s->data, &t->net, err));
+    LO_TRY(lo_job_trainer_team(s->job, &s->data, lo_rank_team_view(s->team), &t->net, err));
     lo_trainer_checkpoint(t->net, &t->checkpoint);
     return LO_OK;
 }
@@ -506,6 +509,7 @@ lo_status lo_stage_originals(lo_study *study, lo_error *err)
                              .run = train_original,
                              .checkpoint = &t.checkpoint,
                              .check = check_original,
+                             .in_teams = true,
                              .publish = lo_publish_originals,
                              .self = &t};
     const lo_status status = lo_run_farmed(study, &stage, err);

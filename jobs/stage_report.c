@@ -151,7 +151,8 @@ static lo_status gather_attempts(material *m, lo_error *err)
         add_word(m->attempt_text[a][1], value);
         attempt->seconds = fmax(attempt->seconds, source->last - lo_field_real(source->text, "start"));
         attempt->models += source->done + originals->done;
-        attempt->core_seconds += source->done_seconds + originals->done_seconds;
+        attempt->core_seconds += fmax(1, lo_field_real(source->text, "cores")) * /* older ones have none */
+                                 (source->done_seconds + originals->done_seconds);
         if (source->ended) {
             (void)snprintf(m->attempt_text[a][4], TEXT, "%s", source->reason);
         }

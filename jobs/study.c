@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,7 +170,8 @@ lo_recipe lo_study_recipe(const lo_job *job)
                         .gamma = lo_job_real(job, "train.schedule.gamma"),
                         .peak = lo_job_real(job, "train.schedule.peak"),
                         .seed = (uint64_t)lo_job_int(job, "seed"),
-                        .precision = lo_precision_named(lo_job_text(job, "train.precision"))};
+                        .precision = lo_precision_named(lo_job_text(job, "train.precision")),
+                        .slices = (int32_t)lo_job_int(job, "train.slices")};
     recipe.augment.flip = lo_job_lists(job, "train.augment", "flip")               ? LO_FLIP_RANDOM
                           : lo_job_lists(job, "train.augment", "alternating_flip") ? LO_FLIP_ALTERNATING
                                                                                    : LO_FLIP_NONE;
@@ -701,6 +703,37 @@ static lo_status check_part(const lo_study *study, lo_error *err)
                          (long long)study->design.models);
 }
 
+/* Collective. The ranks that train one model together; job and ranks must fit. */
+static lo_status form_teams(lo_study *study, lo_error *err)
+{
+    const lo_job *job = study->job;
+    const bool trains =
+        lo_job_has(job, "originals") ||
+        (lo_job_has(job, "ensemble") && strcmp(lo_job_text(job, "ensemble.design"), "imported") != 0);
+    if (!trains) {
+        return LO_OK;
+    }
+    cpu_set_t mine;
+    const int threads = (int)lo_job_int(job, "train.threads");
+    study->run.task_cores = threads * (int)lo_job_int(job, "train.team");
+    int cpus = sched_getaffinity(0, sizeof(mine), &mine) == 0 ? CPU_COUNT(&mine) : threads;
+    MPI_Allreduce(MPI_IN_PLACE, &cpus, 1, MPI_INT, MPI_MIN, study->run.comm);
+    if (cpus < threads) {
+        lo_run_warn(&study->run,
+                    "train.threads: %d threads a rank, and ranks are bound to %d processors: they take turns "
+                    "(mpirun --bind-to none or --map-by slot:PE=%d, srun --cpus-per-task=%d)",
+                    threads, cpus, threads, threads);
+    }
+    const lo_status status =
+        lo_rank_team_create(study->run.comm, (int)lo_job_int(job, "train.team"), &study->team, err);
+    return status == LO_OK ? LO_OK : lo_fail_prefix(err, status, "train.team");
+}
+
+bool lo_study_leads(const lo_study *study)
+{
+    return lo_team_leads(lo_rank_team_view(study->team));
+}
+
 lo_status lo_study_open(const lo_study_options *options, lo_study *out, lo_error *err)
 {
     enum { LONGEST = 3000 };
@@ -748,6 +781,7 @@ lo_status lo_study_open(const lo_study_options *options, lo_study *out, lo_error
     LO_TRY(lo_agree(run->comm, status, err));
     out->accepted = true;
     LO_TRY(share_job(out, err));
+    LO_TRY(options->reading ? LO_OK : form_teams(out, err));
     run->processor = lo_processor_type();
     if (!options->reading) {
         LO_TRY(check_processor(out, err));
@@ -836,6 +870,7 @@ static void write_last_status(const lo_run *run, const char *reason)
 void lo_study_close(lo_study *study, lo_status status, const lo_error *err)
 {
     lo_run *run = &study->run;
+    lo_rank_team_destroy(&study->team);
     if (run->begun || run->rank != 0) {
         char reason[96];
         if (status == LO_STOPPED) {

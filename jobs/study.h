@@ -9,6 +9,7 @@
 #include "data/design.h"
 #include "mpi/ledger.h"
 #include "mpi/run.h"
+#include "mpi/team.h"
 #include "nn/training.h"
 
 #include <stdbool.h>
@@ -18,7 +19,8 @@ enum { LO_STUDY_FORMAT = 1, LO_MAX_PROCESSOR = 128 };
 
 typedef struct lo_study {
     lo_run run;
-    lo_job *job; /* the effective job, the same on all ranks */
+    lo_job *job;        /* the effective job, the same on all ranks */
+    lo_rank_team *team; /* with which this rank trains models; NULL: alone */
     lo_dataset data;
     bool has_ensemble;
     lo_design design;
@@ -46,6 +48,9 @@ typedef struct lo_study_options {
  * the data. A study made by another job is refused (LO_USAGE) with the keys that differ, if it has results;
  * one that somebody works on is refused with LO_STOPPED unless it is joined. Close it in any case. */
 lo_status lo_study_open(const lo_study_options *options, lo_study *out, lo_error *err);
+
+/* Is this the rank that writes down what its team has done? One alone is. */
+bool lo_study_leads(const lo_study *study);
 
 /* Collective. Ends the attempt with a reason for status.json and the journals, and releases everything. */
 void lo_study_close(lo_study *study, lo_status status, const lo_error *err);

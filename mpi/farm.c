@@ -80,6 +80,8 @@ typedef struct farm {
     lo_run *run;
     const lo_work *work;
     lo_ledger *ledger;
+    int team_size; /* ranks that run a task together, of which the first leads */
+    int teams;
     coordinator c;
     lo_harvest harvest;
 
@@ -105,6 +107,11 @@ typedef struct farm {
     char line[LO_RESULT_LINE]; /* of the last result */
     lo_error *err;
 } farm;
+
+static int leader_of(const farm *f, int rank)
+{
+    return rank - rank % f->team_size;
+}
 
 static void send_ask(farm *f, ask_kind kind, int64_t task, lo_status status, double seconds, bool idle)
 {
@@ -170,12 +177,12 @@ static void take_over_ledger(farm *f)
     }
 }
 
-/* Leases ranges until the queue holds enough for every rank to have one running and one in hand, or nothing
+/* Leases ranges until the queue holds enough for every team to have one running and one in hand, or nothing
  * is free. */
 static lo_status refill(farm *f)
 {
     coordinator *c = &f->c;
-    const int64_t wanted = f->run->ranks;
+    const int64_t wanted = f->teams;
     for (int64_t looked = 0; c->may_lease && c->queued < wanted; looked++) {
         if (looked == c->ranges) {
             c->may_lease = false;
@@ -291,7 +298,7 @@ static grant next_grant(farm *f, int rank, bool idle)
     if (!c->closing && !fits_in_time(f, 1)) {
         run_out_of_time(f);
     }
-    if (!c->closing && c->queued < f->run->ranks) {
+    if (!c->closing && c->queued < f->teams) {
         const lo_status status = refill(f);
         if (status != LO_OK) {
             close_farm(f, status);
@@ -305,7 +312,7 @@ static grant next_grant(farm *f, int rank, bool idle)
     if (c->queued > 0) {
         /* Near the end a task in hand is a task that an idle rank could have begun; and one in hand begins
          * only when the current one ends. */
-        if (!idle && (c->queued < f->run->ranks || !fits_in_time(f, 2))) {
+        if (!idle && (c->queued < f->teams || !fits_in_time(f, 2))) {
             return g;
         }
         const int64_t task = queue_pop(f);
@@ -322,7 +329,7 @@ static grant next_grant(farm *f, int rank, bool idle)
     const int64_t suspect = first_in_state(f, SUSPECT);
     const bool others_only_suspects =
         c->left > 0 && suspect >= 0 && first_in_state(f, OPEN) < 0 && c->running == 0;
-    if (others_only_suspects && c->may_lease_suspect && (rank != 0 || f->run->ranks == 1)) {
+    if (others_only_suspects && c->may_lease_suspect && (rank != 0 || f->teams == 1)) {
         /* Not rank 0 where there is another: what kills its rank should not take the coordinator's journal
          * along. */
         bool taken = false;
@@ -455,7 +462,7 @@ static void show_progress(farm *f, double now)
         lo_run_progress(f->run, (double)done / (double)total,
                         "event=progress stage=%s done=%lld total=%lld running=%lld rate=%.3f/s eta_s=%s",
                         lo_stage_name(f->work->stage), (long long)done, (long long)total,
-                        (long long)(c->running < f->run->ranks ? c->running : f->run->ranks), rate, eta);
+                        (long long)(c->running < f->teams ? c->running : f->teams), rate, eta);
     }
     if (now >= c->next_status) {
         c->next_status = now + STATUS_SECONDS;
@@ -475,7 +482,7 @@ static void watch_ranks(farm *f, double now)
     c->watched = now;
     for (int rank = 1; rank < f->run->ranks; rank++) {
         c->silent[rank] += step;
-        if (c->over[rank] == 0 && c->silent[rank] > c->silence) {
+        if (c->over[leader_of(f, rank)] == 0 && c->silent[rank] > c->silence) {
             lo_run_warn(f->run,
                         "rank %d has been silent for %.0f s: it is lost, or its node; this attempt ends",
                         rank, c->silent[rank]);
@@ -534,7 +541,7 @@ static void serve(farm *f)
     if (f->run->stopping && f->run->stop_deadline < c->told_deadline) {
         c->told_deadline = f->run->stop_deadline;
         heed_stop(f, f->run->stop_deadline, f->run->save_deadline);
-        for (int rank = 1; rank < f->run->ranks; rank++) {
+        for (int rank = f->team_size; rank < f->run->ranks; rank += f->team_size) {
             if (c->over[rank] == 0) {
                 send_grant(f, rank, STOP, -1);
             }
@@ -566,11 +573,10 @@ static void serve(farm *f)
 /* ---- every rank: running tasks
  * ----------------------------------------------------------------------------------- */
 
-/* Ranks above 0: takes what has come from rank 0. */
-static void listen(farm *f)
+/* Ranks above 0: tells rank 0 of a signal, and now and then that it is there. */
+static void speak(farm *f)
 {
     enum { ALIVE_SECONDS = 5 };
-    int there = 0;
     const int number = lo_run_signal();
     if (number != f->signal_sent) {
         f->signal_sent = number;
@@ -579,6 +585,13 @@ static void listen(farm *f)
     if (lo_clock_monotonic() - f->spoken > ALIVE_SECONDS) {
         send_ask(f, ALIVE, -1, LO_OK, 0, false);
     }
+}
+
+/* The same, and takes what has come from rank 0. */
+static void listen(farm *f)
+{
+    int there = 0;
+    speak(f);
     MPI_Test(&f->receive, &there, MPI_STATUS_IGNORE);
     while (there) {
         const grant g = f->inbox;
@@ -612,18 +625,24 @@ static long fault(const char *kind)
     return found != NULL && found[strlen(kind)] == ':' ? strtol(found + strlen(kind) + 1, NULL, 10) : -1;
 }
 
-static lo_status on_tick(void *self)
+static bool is_early(farm *f, double now)
 {
     enum { TICKS_PER_SECOND = 1000 };
+    const bool early = now - f->last_tick < 1.0 / TICKS_PER_SECOND;
+    f->last_tick = early ? f->last_tick : now;
+    return early;
+}
+
+static lo_status on_tick(void *self)
+{
     farm *f = self;
     if (f->tick_delay > 0) {
         (void)nanosleep(&(struct timespec){.tv_nsec = f->tick_delay * 1000}, NULL);
     }
     const double now = lo_clock_monotonic();
-    if (now - f->last_tick < 1.0 / TICKS_PER_SECOND) {
+    if (is_early(f, now)) {
         return LO_OK;
     }
-    f->last_tick = now;
     if (f->run->rank == 0) {
         serve(f);
     } else {
@@ -750,6 +769,48 @@ static void remove_checkpoints(const farm *f)
 /* ---- every rank: tasks, one after the other
  * ----------------------------------------------------------------------------------- */
 
+enum { NO_MORE = -1 };
+
+/* A leader tells its team what it does next. */
+static void lead(farm *f, int64_t task)
+{
+    const lo_tick tick = {on_tick, f}; /* what it returns now it will return again */
+    if (f->work->team != NULL) {
+        f->work->team->share(f->work->team, &task, sizeof(task), &tick);
+    }
+}
+
+static lo_status on_follower_tick(void *self)
+{
+    farm *f = self;
+    if (!is_early(f, lo_clock_monotonic())) {
+        speak(f);
+    }
+    return LO_OK;
+}
+
+/* The others of a team, as long as it runs tasks. The leader's errors are theirs too. */
+static lo_status follow(farm *f)
+{
+    lo_status status = LO_OK;
+    const lo_tick tick = {on_follower_tick, f};
+    const lo_team *team = f->work->team;
+    for (int64_t task = 0; task != NO_MORE;) {
+        const double from = lo_clock_monotonic();
+        team->share(team, &task, sizeof(task), &tick);
+        f->harvest.idle_seconds += lo_clock_monotonic() - from;
+        if (task != NO_MORE) {
+            lo_result result = {0};
+            if (f->work->checkpoint != NULL) {
+                *f->work->checkpoint = (lo_checkpoint){0};
+            }
+            const lo_status ended = f->work->run(f->work->self, task, &tick, &result, f->err);
+            status = ended == LO_OK || ended == LO_STOPPED ? status : ended;
+        }
+    }
+    return status;
+}
+
 static lo_status run_task(farm *f, int64_t task, bool alone, double *seconds)
 {
     lo_record record = {.kind = LO_RECORD_START,
@@ -764,6 +825,7 @@ static lo_status run_task(farm *f, int64_t task, bool alone, double *seconds)
     offer_checkpoint(f, task);
     f->current = task;
     f->current_started = lo_clock_monotonic();
+    lead(f, task);
     lo_status status = f->work->run(f->work->self, task, &tick, &result, f->err);
     const double ended = lo_clock_monotonic();
     *seconds = ended - f->current_started + (can_save(f) ? f->work->checkpoint->seconds : 0);
@@ -839,6 +901,7 @@ static lo_status work_for(farm *f)
             }
         }
     }
+    lead(f, NO_MORE);
     MPI_Cancel(&f->receive);
     MPI_Wait(&f->receive, MPI_STATUS_IGNORE);
     return status;
@@ -848,7 +911,7 @@ static lo_status work_for(farm *f)
 static lo_status coordinate(farm *f)
 {
     lo_status status = LO_OK;
-    while (f->c.over_count < f->run->ranks) {
+    while (f->c.over_count < f->teams) {
         serve(f);
         grant g = {0};
         if (f->c.over[0] == 0) {
@@ -870,6 +933,7 @@ static lo_status coordinate(farm *f)
             f->harvest.idle_seconds += lo_clock_monotonic() - from;
         }
     }
+    lead(f, NO_MORE);
     return status;
 }
 
@@ -967,8 +1031,11 @@ static lo_status begin_coordinator(farm *f)
 
 lo_status lo_farm(lo_run *run, const lo_work *work, lo_ledger *ledger, lo_harvest *out, lo_error *err)
 {
+    const int team_size = work->team != NULL ? work->team->members : 1;
     farm f = {.run = run,
               .work = work,
+              .team_size = team_size,
+              .teams = run->ranks / team_size,
               .ledger = ledger,
               .current = -1,
               .stop_deadline = -1,
@@ -982,7 +1049,7 @@ lo_status lo_farm(lo_run *run, const lo_work *work, lo_ledger *ledger, lo_harves
     MPI_Bcast(&left, 1, MPI_INT64_T, 0, run->comm);
     MPI_Bcast(&f.mean_seconds, 1, MPI_DOUBLE, 0, run->comm);
     if (status == LO_OK && left > 0) {
-        status = run->rank == 0 ? coordinate(&f) : work_for(&f);
+        status = run->rank == 0 ? coordinate(&f) : lo_team_leads(work->team) ? work_for(&f) : follow(&f);
         if (run->rank == 0) {
             for (int64_t r = 0; r < f.c.ranges; r++) {
                 if (f.c.leased[r] != 0) {

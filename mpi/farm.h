@@ -12,6 +12,7 @@
 #include "base/tick.h"
 #include "mpi/ledger.h"
 #include "mpi/run.h"
+#include "nn/team.h"
 
 #include <stdint.h>
 
@@ -34,6 +35,10 @@ typedef struct lo_work {
      * that. */
     lo_status (*run)(void *self, int64_t task, const lo_tick *tick, lo_result *result, lo_error *err);
     void *self;
+    /* NULL: every rank runs tasks alone. Else the ranks of a team, which follow each other, run each task
+     * together: its leader asks rank 0 for tasks, records, saves and speaks for them, the others call `run`
+     * when it does, with a tick that never fails, and nothing of what they return is kept but an error. */
+    const lo_team *team;
     /* NULL: a task is done in one go or not at all. Else its tasks can save themselves (base/checkpoint.h):
      * before each the farm fills this in, which `run` has given to whatever saves it (lo_trainer_checkpoint),
      * and when the task is finished it removes the file, STUDY/checkpoints/STAGE-TASK.ckpt, or

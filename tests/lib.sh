@@ -5,7 +5,7 @@ set -u
 : "${LEAVEOUT:?the program to test}" "${LEAVEOUT_TOOLS:?the folder of make_idx, compare_studies, journal_records}"
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
-export PMIX_MCA_psec=native
+export PMIX_MCA_psec=native OMP_WAIT_POLICY=passive
 # A second run on one machine is no cluster job.
 unset SLURM_JOB_ID SLURM_ARRAY_TASK_ID SLURM_RESTART_COUNT LEAVEOUT_END_TIME LEAVEOUT_FAULT LEAVEOUT_ISA
 

@@ -479,6 +479,37 @@ static lo_status check_influence(const reader *r)
                : LO_OK;
 }
 
+static lo_status fail_number(const reader *r, const char *path, const char *allowed)
+{
+    return lo_fail_at(r->in.err, r->places[lo_key_find(path)], "%s: found %" PRId64 "; allowed: %s", path,
+                      lo_job_int(r->job, path), allowed);
+}
+
+/* Slices that the batch can be cut into, and members that can share them. */
+static lo_status check_slices(const reader *r)
+{
+    char allowed[160];
+    const int64_t slices = lo_job_int(r->job, "train.slices"), batch = lo_job_int(r->job, "train.batch");
+    const int64_t team = lo_job_int(r->job, "train.team"), threads = lo_job_int(r->job, "train.threads");
+    if ((slices & (slices - 1)) != 0) {
+        return fail_number(r, "train.slices", "a power of two: 1, 2, 4, ... 256");
+    }
+    if (batch % slices != 0) {
+        (void)snprintf(allowed, sizeof(allowed), "what divides train.batch, %" PRId64, batch);
+        return fail_number(r, "train.slices", allowed);
+    }
+    if (slices % team != 0) {
+        (void)snprintf(allowed, sizeof(allowed), "what divides train.slices, %" PRId64, slices);
+        return fail_number(r, "train.team", allowed);
+    }
+    if (slices / team % threads != 0) {
+        (void)snprintf(allowed, sizeof(allowed),
+                       "what divides train.slices over train.team, %" PRId64 " / %" PRId64, slices, team);
+        return fail_number(r, "train.threads", allowed);
+    }
+    return LO_OK;
+}
+
 /* Rules that take more than one key. Those that need the data are checked where the data are. */
 static lo_status check_rules(const reader *r)
 {
@@ -497,6 +528,7 @@ static lo_status check_rules(const reader *r)
     }
     LO_TRY(check_influence(r));
     LO_TRY(check_augment(r));
+    LO_TRY(check_slices(r));
     LO_TRY(check_checkpoints(r));
     LO_TRY(check_distinct(r, "train.schedule.milestones"));
     return check_distinct(r, "ensemble.examples");

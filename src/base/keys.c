@@ -173,6 +173,14 @@ static const lo_key table[] = {
          .help =
              "Save a training that takes longer this often, so that a kill costs no more; 0: only when it is "
              "told to stop."),
+    INT("train.slices", "1", 1, 256, "slices", LO_KEYS_RECIPE,
+        .help =
+            "Cut each batch into this many slices, a power of two, added in a fixed order: teams of ranks "
+            "and threads that divide them give equal bits."),
+    INT("train.team", "1", 1, 256, "ranks", LO_KEYS_NONE,
+        .help = "Ranks that train one model together: they share the slices."),
+    INT("train.threads", "1", 1, 256, "threads", LO_KEYS_NONE,
+        .help = "Threads of a rank, which share its slices: team times threads divides the slices."),
 
     SECTION("ensemble", OPTIONAL,
             .help = "Stage: trains many models, each on a part of the training examples."),

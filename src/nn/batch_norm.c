@@ -32,10 +32,12 @@ bool lo_batch_norm_add(lo_batch_norm *norm, lo_network *network, const char *nam
     return true;
 }
 
-void lo_batch_norm_reserve(lo_batch_norm *norm, lo_memory *memory)
+void lo_batch_norm_reserve(lo_batch_norm *norm, const lo_network *network, lo_memory *memory)
 {
-    norm->sum = lo_memory_bytes(memory, norm->columns, sizeof(double));
-    norm->square = lo_memory_bytes(memory, norm->columns, sizeof(double));
+    const size_t levels = lo_slice_levels(network->slices.count);
+    norm->sum = lo_memory_bytes(memory, 2 * norm->columns, sizeof(double));
+    norm->square = norm->sum != NULL ? norm->sum + norm->columns : NULL;
+    norm->partial = lo_memory_bytes(memory, levels * 2 * norm->columns, sizeof(double));
     norm->deviation = lo_memory_bytes(memory, norm->columns, sizeof(double));
     float **const rows[] = {&norm->mean, &norm->scale, &norm->offset, &norm->pull, &norm->drift};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -54,6 +56,32 @@ void lo_batch_norm_clear(lo_batch_norm *norm)
     memset(norm->square, 0, norm->columns * sizeof(double));
 }
 
+void lo_batch_norm_unshift(lo_batch_norm *norm, const lo_pass *pass, double rows, const float *shift)
+{
+    for (size_t c = 0; pass->slices != NULL && rows > 0 && c < norm->columns; c++) {
+        const double s = (double)shift[c];
+        norm->square[c] += s * (2 * norm->sum[c] + rows * s);
+        norm->sum[c] += rows * s;
+    }
+}
+
+void lo_batch_norm_add_slice(lo_batch_norm *norm, const lo_pass *pass, size_t s)
+{
+    const lo_slices *slices = pass->slices;
+    if (slices == NULL) {
+        return;
+    }
+    lo_slices_add(slices, s, norm->sum, 2 * norm->columns, norm->partial, 2 * norm->columns);
+    if (s + 1 == slices->count && slices->team != NULL) {
+        slices->team->sum(slices->team, norm->sum, 2 * norm->columns, pass->tick);
+    }
+}
+
+size_t lo_batch_norm_examples(const lo_pass *pass, size_t examples)
+{
+    return pass->slices != NULL ? pass->slices->batch : examples;
+}
+
 static void set_scale(lo_batch_norm *norm, const lo_network *network)
 {
     for (size_t c = 0; c < norm->channels; c++) {
@@ -69,7 +97,7 @@ void lo_batch_norm_finish(lo_batch_norm *norm, const lo_network *network, double
     float *running_var = network->statistics + norm->running_var;
     for (size_t c = 0; c < norm->channels; c++) {
         const double moved = norm->sum[c] / count;
-        const double mean = moved + (double)shift[c];
+        const double mean = moved + (shift != NULL ? (double)shift[c] : 0);
         const double variance = fmax(norm->square[c] / count - moved * moved, 0);
         const double unbiased = count > 1 ? variance * count / (count - 1) : variance;
         norm->mean[c] = (float)mean;
@@ -93,12 +121,19 @@ void lo_batch_norm_recall(lo_batch_norm *norm, const lo_network *network)
  * which is pull y + drift + scale dz. */
 void lo_batch_norm_turn(lo_batch_norm *norm, const lo_network *network, double count)
 {
+    /* Sums over the whole batch, which a team's members add up once more: they are the leader's, plus zeros,
+     * as alone (-0 + 0 is 0). */
+    const bool sliced = network->slices.batch > 0, leads = lo_team_leads(network->slices.team);
     for (size_t c = 0; c < norm->channels; c++) {
         const double scale = (double)norm->scale[c];
         const double product = norm->square[c] * norm->deviation[c]; /* sum(dz xhat) */
         const double pull = -scale * norm->deviation[c] * product / count;
         network->gradient[norm->gamma + c] = (float)product;
         network->gradient[norm->beta + c] = (float)norm->sum[c];
+        if (sliced) {
+            network->gradient[norm->gamma + c] = leads ? (float)product + 0.0F : 0;
+            network->gradient[norm->beta + c] = leads ? (float)norm->sum[c] + 0.0F : 0;
+        }
         norm->pull[c] = (float)pull;
         norm->drift[c] = (float)(-scale * norm->sum[c] / count - pull * (double)norm->mean[c]);
     }

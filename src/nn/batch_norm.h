@@ -8,7 +8,8 @@
 typedef struct lo_batch_norm {
     size_t channels, columns;                      /* columns: channels, padded */
     size_t gamma, beta, running_mean, running_var; /* where they start */
-    double *sum, *square;                          /* [columns], to be filled by the kernels */
+    double *sum, *square;                          /* [columns], to be filled by the kernels; one piece */
+    double *partial;                               /* [levels, 2 columns]: sums over slices */
     double *deviation;                             /* [columns]: 1 / sqrt(variance + epsilon) */
     float *mean, *scale, *offset, *pull, *drift;   /* [columns] */
     float *zeros;                                  /* [columns]; for derivatives along a direction, as: */
@@ -18,7 +19,7 @@ typedef struct lo_batch_norm {
 /* Adds NAME.weight, NAME.bias, NAME.running_mean and NAME.running_var; false without memory. */
 bool lo_batch_norm_add(lo_batch_norm *norm, lo_network *network, const char *name, int32_t channels);
 
-void lo_batch_norm_reserve(lo_batch_norm *norm, lo_memory *memory);
+void lo_batch_norm_reserve(lo_batch_norm *norm, const lo_network *network, lo_memory *memory);
 
 /* What the kernels take. */
 lo_norm lo_batch_norm_view(const lo_batch_norm *norm);
@@ -26,8 +27,18 @@ lo_norm lo_batch_norm_view(const lo_batch_norm *norm);
 /* Sets sum and square to zero. */
 void lo_batch_norm_clear(lo_batch_norm *norm);
 
-/* Training: from sum and square, over `count` values of y - shift, to mean and deviation, scale and offset;
- * the running statistics follow. */
+/* In a pass over slices, where sum and square were cleared before slice s and are that slice's now: takes
+ * them in. After the last slice they are those of the whole batch, of all members of a team. Without slices:
+ * nothing. unshift: they are sums over `rows` rows of y - shift and become, exactly but for rounding in
+ * double, those of y: slices have shifts of their own. */
+void lo_batch_norm_unshift(lo_batch_norm *norm, const lo_pass *pass, double rows, const float *shift);
+void lo_batch_norm_add_slice(lo_batch_norm *norm, const lo_pass *pass, size_t s);
+
+/* The examples whose sums those are, of `examples` in the pass. */
+size_t lo_batch_norm_examples(const lo_pass *pass, size_t examples);
+
+/* Training: from sum and square, over `count` values of y - shift (NULL: 0), to mean and deviation, scale and
+ * offset; the running statistics follow. */
 void lo_batch_norm_finish(lo_batch_norm *norm, const lo_network *network, double count, const float *shift);
 
 /* Evaluation: the same from the running statistics. */

@@ -25,6 +25,12 @@ double lo_bench_peak(lo_precision precision)
 lo_status lo_bench_open(const lo_model_spec *model, lo_shape shape, lo_precision precision, int batch,
                         lo_bench_run *out, lo_error *err)
 {
+    return lo_bench_open_team(model, shape, precision, batch, 1, NULL, 1, out, err);
+}
+
+lo_status lo_bench_open_team(const lo_model_spec *model, lo_shape shape, lo_precision precision, int batch,
+                             int slices, const lo_team *ranks, int threads, lo_bench_run *out, lo_error *err)
+{
     *out = (lo_bench_run){0};
     if (batch < 1 || shape.channels < 1 || shape.channels > LO_BENCH_CHANNELS || shape.height < 1 ||
         shape.width < 1) {
@@ -38,7 +44,8 @@ lo_status lo_bench_open(const lo_model_spec *model, lo_shape shape, lo_precision
                               .momentum = 0.9,
                               .weight_decay = 5e-4,
                               .seed = 1,
-                              .precision = precision};
+                              .precision = precision,
+                              .slices = slices};
     const lo_random random = lo_random_make(out->recipe.seed, LO_FOR_TEST);
     out->pixel = malloc(count * size);
     out->label = malloc(count * sizeof(*out->label));
@@ -62,7 +69,7 @@ lo_status lo_bench_open(const lo_model_spec *model, lo_shape shape, lo_precision
                              .scale = out->scale,
                              .shift = out->shift,
                              .train = {.count = (int64_t)count, .pixel = out->pixel, .label = out->label}};
-    LO_TRY(lo_trainer_create(model, &out->recipe, &out->data, &out->trainer, err));
+    LO_TRY(lo_trainer_create_team(model, &out->recipe, &out->data, ranks, threads, &out->trainer, err));
     return lo_network_initialize(lo_trainer_network(out->trainer), out->recipe.seed, 0, NULL);
 }
 

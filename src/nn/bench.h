@@ -35,6 +35,9 @@ typedef struct lo_bench_run {
 
 lo_status lo_bench_open(const lo_model_spec *model, lo_shape shape, lo_precision precision, int batch,
                         lo_bench_run *out, lo_error *err);
+/* The same by a team (lo_trainer_create_team), each of its ranks with the whole data. */
+lo_status lo_bench_open_team(const lo_model_spec *model, lo_shape shape, lo_precision precision, int batch,
+                             int slices, const lo_team *ranks, int threads, lo_bench_run *out, lo_error *err);
 lo_status lo_bench_step(lo_bench_run *run);
 void lo_bench_close(lo_bench_run *run);
 

@@ -431,14 +431,19 @@ static float *gradients_of(const lo_convolution *c, const lo_network *network)
     return c->groups > 1 ? c->gradient : network->gradient + c->weight;
 }
 
-void lo_convolution_turn(const lo_convolution *c, const lo_pass *pass, const lo_network *network,
-                         bool with_dx)
+void lo_convolution_clear(const lo_convolution *c, const lo_pass *pass, const lo_network *network)
 {
     if (c->way == LO_BY_WINOGRAD) {
         memset(c->gradient, 0, pass->kernels->conv_filter_size(&c->conv) * sizeof(float));
     } else {
         memset(gradients_of(c, network), 0, matrices_size(c) * sizeof(float));
     }
+}
+
+void lo_convolution_turn(const lo_convolution *c, const lo_pass *pass, const lo_network *network,
+                         bool with_dx)
+{
+    lo_convolution_clear(c, pass, network);
     lo_convolution_turn_along(c, pass, network, with_dx);
 }
 

@@ -47,6 +47,8 @@ void lo_convolution_apply(const lo_convolution *c, const lo_pass *pass, const lo
  * write theirs of x (unless dx is NULL), then finish. */
 void lo_convolution_turn(const lo_convolution *c, const lo_pass *pass, const lo_network *network,
                          bool with_dx);
+/* Begins another gradient of the weight after the first one was finished. */
+void lo_convolution_clear(const lo_convolution *c, const lo_pass *pass, const lo_network *network);
 void lo_convolution_gradient(const lo_convolution *c, const lo_pass *pass, const lo_network *network,
                              const float *x, const float *dy, size_t from, size_t images);
 void lo_convolution_back(const lo_convolution *c, const lo_pass *pass, const lo_network *network,

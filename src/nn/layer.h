@@ -8,6 +8,7 @@
 #include "base/tick.h"
 #include "data/dataset.h"
 #include "nn/kernels.h"
+#include "nn/slices.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,7 +47,27 @@ typedef struct lo_pass {
     const lo_tick *tick;
     const struct lo_draw *draw;
     const lo_each *each; /* backward: NULL in training, and where the batch's gradient is wanted */
+    /* In training, a batch that is cut: parameters' gradients are made slice after slice, each taken by
+     * lo_pass_add. NULL: it is one piece. */
+    const lo_slices *slices;
 } lo_pass;
+
+/* Examples from .. to - 1 of a pass. */
+typedef struct lo_range {
+    size_t from, to;
+} lo_range;
+
+/* The slices that a pass goes through, one of all examples where it is not cut, and slice s of them. */
+static inline size_t lo_pass_slices(const lo_pass *pass)
+{
+    return pass->slices != NULL ? pass->slices->count : 1;
+}
+static inline lo_range lo_pass_slice(const lo_pass *pass, size_t s)
+{
+    const lo_slices *slices = pass->slices;
+    return slices != NULL ? (lo_range){slices->start[s], slices->start[s + 1]}
+                          : (lo_range){0, pass->examples};
+}
 
 /* What random numbers of a step are keyed by. */
 typedef struct lo_draw {

@@ -18,12 +18,17 @@ static void reserve(lo_layer *self, const lo_kernels *kernels, size_t capacity, 
 {
     (void)kernels;
     (void)capacity;
-    lo_batch_norm_reserve(&((batch_norm *)self)->norm, memory);
+    lo_batch_norm_reserve(&((batch_norm *)self)->norm, self->network, memory);
+}
+
+static size_t places_of(const lo_layer *self)
+{
+    return (size_t)self->in.height * (size_t)self->in.width;
 }
 
 static size_t rows_of(const lo_layer *self, const lo_pass *pass)
 {
-    return pass->examples * (size_t)self->in.height * (size_t)self->in.width;
+    return pass->examples * places_of(self);
 }
 
 /* A whole number of rows, the same for every batch. */
@@ -33,18 +38,34 @@ static size_t piece_of(const batch_norm *layer)
     return rows > 1 ? rows : 1;
 }
 
+/* Mean and deviation of the batch. */
+static lo_status take_moments(batch_norm *layer, const lo_pass *pass, const float *x)
+{
+    const size_t columns = layer->norm.columns, piece = piece_of(layer), places = places_of(&layer->base);
+    for (size_t s = 0; s < lo_pass_slices(pass); s++) {
+        const lo_range slice = lo_pass_slice(pass, s);
+        const size_t from = slice.from * places, to = slice.to * places;
+        const float *shift = x + from * columns;
+        lo_batch_norm_clear(&layer->norm);
+        for (size_t r = from; r < to; r += piece) {
+            pass->kernels->moments(x + r * columns, to - r < piece ? to - r : piece, columns, shift,
+                                   layer->norm.sum, layer->norm.square);
+            LO_TRY(lo_tick_call(pass->tick));
+        }
+        lo_batch_norm_unshift(&layer->norm, pass, (double)(to - from), shift);
+        lo_batch_norm_add_slice(&layer->norm, pass, s);
+    }
+    const size_t count = lo_batch_norm_examples(pass, pass->examples) * places;
+    lo_batch_norm_finish(&layer->norm, layer->base.network, (double)count, pass->slices != NULL ? NULL : x);
+    return LO_OK;
+}
+
 static lo_status forward(lo_layer *self, const lo_pass *pass, const float *const x[], float *y)
 {
     batch_norm *layer = (batch_norm *)self;
     const size_t count = rows_of(self, pass), columns = layer->norm.columns, piece = piece_of(layer);
     if (pass->training) {
-        lo_batch_norm_clear(&layer->norm);
-        for (size_t r = 0; r < count; r += piece) {
-            pass->kernels->moments(x[0] + r * columns, count - r < piece ? count - r : piece, columns, x[0],
-                                   layer->norm.sum, layer->norm.square);
-            LO_TRY(lo_tick_call(pass->tick));
-        }
-        lo_batch_norm_finish(&layer->norm, self->network, (double)count, x[0]);
+        LO_TRY(take_moments(layer, pass, x[0]));
     } else {
         lo_batch_norm_recall(&layer->norm, self->network);
     }
@@ -57,9 +78,9 @@ static lo_status forward(lo_layer *self, const lo_pass *pass, const float *const
     return LO_OK;
 }
 
-/* dy made dz, and the parameters' gradients, of rows from .. to - 1. */
-static lo_status parameter_gradients(batch_norm *layer, const lo_pass *pass, const float *x, const float *y,
-                                     float *dy, size_t from, size_t to)
+/* dy made dz, and the two sums, of rows from .. to - 1. */
+static lo_status sum_gradients(batch_norm *layer, const lo_pass *pass, const float *x, const float *y,
+                               float *dy, size_t from, size_t to)
 {
     const size_t columns = layer->norm.columns, piece = piece_of(layer);
     const lo_norm norm = lo_batch_norm_view(&layer->norm);
@@ -72,8 +93,33 @@ static lo_status parameter_gradients(batch_norm *layer, const lo_pass *pass, con
         pass->kernels->norm_sums(&norm, dy + at, x + at, rows, columns, layer->norm.sum, layer->norm.square);
         LO_TRY(lo_tick_call(pass->tick));
     }
-    lo_batch_norm_turn(&layer->norm, layer->base.network,
-                       pass->training ? (double)(to - from) : (double)INFINITY);
+    return LO_OK;
+}
+
+/* Those of the whole batch, and the parameters' gradients. */
+static lo_status turn_batch(batch_norm *layer, const lo_pass *pass, const float *x, const float *y, float *dy)
+{
+    const size_t places = places_of(&layer->base);
+    for (size_t s = 0; s < lo_pass_slices(pass); s++) {
+        const lo_range slice = lo_pass_slice(pass, s);
+        LO_TRY(sum_gradients(layer, pass, x, y, dy, slice.from * places, slice.to * places));
+        lo_batch_norm_add_slice(&layer->norm, pass, s);
+    }
+    const size_t count = lo_batch_norm_examples(pass, pass->examples) * places;
+    lo_batch_norm_turn(&layer->norm, layer->base.network, pass->training ? (double)count : (double)INFINITY);
+    return LO_OK;
+}
+
+/* The parameters' gradients of one example after the other, in evaluation mode. */
+static lo_status each_gradient(batch_norm *layer, const lo_pass *pass, const float *x, const float *y,
+                               float *dy)
+{
+    const size_t places = places_of(&layer->base);
+    for (size_t n = 0; n < pass->examples; n++) {
+        LO_TRY(sum_gradients(layer, pass, x, y, dy, n * places, (n + 1) * places));
+        lo_batch_norm_turn(&layer->norm, layer->base.network, (double)INFINITY);
+        LO_TRY(pass->each->take(pass->each->self, &layer->base, n, NULL));
+    }
     return LO_OK;
 }
 
@@ -84,13 +130,7 @@ static lo_status backward(lo_layer *self, const lo_pass *pass, const float *cons
     const size_t count = rows_of(self, pass), columns = layer->norm.columns, piece = piece_of(layer);
     const lo_norm norm = lo_batch_norm_view(&layer->norm);
     const bool each = pass->each != NULL && !self->frozen;
-    const size_t rows_at_once = each ? count / pass->examples : count;
-    for (size_t r = 0; r < count; r += rows_at_once) {
-        LO_TRY(parameter_gradients(layer, pass, x[0], y, dy, r, r + rows_at_once));
-        if (each) {
-            LO_TRY(pass->each->take(pass->each->self, self, r / rows_at_once, NULL));
-        }
-    }
+    LO_TRY(each ? each_gradient(layer, pass, x[0], y, dy) : turn_batch(layer, pass, x[0], y, dy));
     for (size_t r = 0; r < count && dx[0] != NULL; r += piece) {
         const size_t rows = count - r < piece ? count - r : piece, at = r * columns;
         pass->kernels->norm_backward(&norm, dy + at, x[0] + at, rows, columns, dx[0] + at);

@@ -47,7 +47,7 @@ static void reserve(lo_layer *self, const lo_kernels *kernels, size_t capacity, 
     lo_convolution_reserve(&layer->conv, kernels, memory);
     if (layer->has_norm) {
         layer->y = lo_memory_floats(memory, capacity * pixels_of(layer) * layer->conv.out_columns);
-        lo_batch_norm_reserve(&layer->norm, memory);
+        lo_batch_norm_reserve(&layer->norm, self->network, memory);
     }
     if (layer->pool) {
         layer->top = lo_memory_floats(memory, capacity * lo_layer_out_size(self));
@@ -59,10 +59,11 @@ static size_t scratch(const lo_layer *self, const lo_kernels *kernels)
     return lo_convolution_scratch(&((const conv *)self)->conv, kernels);
 }
 
-/* The last of the layer's images that go through together with image `from`, plus one. */
-static size_t piece_end(const conv *layer, const lo_pass *pass, size_t from)
+/* The last of the layer's images that go through together with image `from`, plus one; `to` is the end of
+ * all, or of a slice. */
+static size_t piece_end(const conv *layer, size_t from, size_t to)
 {
-    return pass->examples - from < layer->conv.images ? pass->examples : from + layer->conv.images;
+    return to - from < layer->conv.images ? to : from + layer->conv.images;
 }
 
 static void add_bias(const conv *layer, const lo_pass *pass, float *y, size_t rows, bool relu)
@@ -96,37 +97,61 @@ static void normalize(const conv *layer, const lo_pass *pass, const float *other
                               (to - from) * pixels_of(layer), columns, layer->relu, out + at);
 }
 
-static lo_status forward(lo_layer *self, const lo_pass *pass, const float *const x[], float *out)
+/* The convolution of images from .. to - 1, all or a slice, and what needs no statistics of the batch: these
+ * are gathered. */
+static lo_status convolve(conv *layer, const lo_pass *pass, const float *const x[], float *y, float *out,
+                          size_t from, size_t to)
 {
-    conv *layer = (conv *)self;
     const size_t pixels = pixels_of(layer), columns = layer->conv.out_columns;
-    const float *other = self->inputs > 1 ? x[1] : NULL;
-    float *y = layer->has_norm ? layer->y : out;
-    lo_convolution_prepare(&layer->conv, pass, self->network);
-    if (layer->has_norm && pass->training) {
-        lo_batch_norm_clear(&layer->norm);
-    } else if (layer->has_norm) {
-        lo_batch_norm_recall(&layer->norm, self->network);
-    }
-    for (size_t n = 0; n < pass->examples; n = piece_end(layer, pass, n)) {
-        const size_t end = piece_end(layer, pass, n), rows = (end - n) * pixels;
+    const float *other = layer->base.inputs > 1 ? x[1] : NULL;
+    for (size_t n = from; n < to; n = piece_end(layer, n, to)) {
+        const size_t end = piece_end(layer, n, to), rows = (end - n) * pixels;
         float *own = y + n * pixels * columns;
-        lo_convolution_apply(&layer->conv, pass, self->network, x[0], n, end - n, y);
+        lo_convolution_apply(&layer->conv, pass, layer->base.network, x[0], n, end - n, y);
         add_bias(layer, pass, own, rows, layer->relu && !layer->has_norm);
         if (layer->has_norm && pass->training) {
             /* Shifted by some value of y, so that a mean far from zero costs no digits. */
-            pass->kernels->moments(own, rows, columns, y, layer->norm.sum, layer->norm.square);
+            pass->kernels->moments(own, rows, columns, y + from * pixels * columns, layer->norm.sum,
+                                   layer->norm.square);
         } else if (layer->has_norm) {
             normalize(layer, pass, other, n, end, out);
         }
         LO_TRY(lo_tick_call(pass->tick));
     }
-    if (!layer->has_norm || !pass->training) {
+    return LO_OK;
+}
+
+static lo_status forward(lo_layer *self, const lo_pass *pass, const float *const x[], float *out)
+{
+    conv *layer = (conv *)self;
+    const size_t pixels = pixels_of(layer), columns = layer->conv.out_columns;
+    const float *other = self->inputs > 1 ? x[1] : NULL;
+    const bool gathers = layer->has_norm && pass->training;
+    float *y = layer->has_norm ? layer->y : out;
+    lo_convolution_prepare(&layer->conv, pass, self->network);
+    if (layer->has_norm && !pass->training) {
+        lo_batch_norm_recall(&layer->norm, self->network);
+    }
+    for (size_t s = 0; s < lo_pass_slices(pass); s++) {
+        const lo_range slice = lo_pass_slice(pass, s);
+        const size_t rows = (slice.to - slice.from) * pixels;
+        if (gathers) {
+            lo_batch_norm_clear(&layer->norm);
+        }
+        LO_TRY(convolve(layer, pass, x, y, out, slice.from, slice.to));
+        if (gathers) {
+            lo_batch_norm_unshift(&layer->norm, pass, (double)rows, y + slice.from * pixels * columns);
+            lo_batch_norm_add_slice(&layer->norm, pass, s);
+        }
+    }
+    if (!gathers) {
         return LO_OK;
     }
-    lo_batch_norm_finish(&layer->norm, self->network, (double)(pass->examples * pixels), y);
-    for (size_t n = 0; n < pass->examples; n = piece_end(layer, pass, n)) {
-        normalize(layer, pass, other, n, piece_end(layer, pass, n), out);
+    lo_batch_norm_finish(&layer->norm, self->network,
+                         (double)(lo_batch_norm_examples(pass, pass->examples) * pixels),
+                         pass->slices != NULL ? NULL : y);
+    for (size_t n = 0; n < pass->examples; n = piece_end(layer, n, pass->examples)) {
+        normalize(layer, pass, other, n, piece_end(layer, n, pass->examples), out);
         LO_TRY(lo_tick_call(pass->tick));
     }
     return LO_OK;
@@ -199,18 +224,34 @@ static void parameter_gradients(const conv *layer, const lo_pass *pass, const fl
     }
 }
 
-/* Backward up to the gradient dy of the convolution, for images from .. to - 1 as a batch. */
-static lo_status backward_to_convolution(conv *layer, const lo_pass *pass, const float *out, float *dout,
-                                         size_t from, size_t to)
+/* Backward up to the gradient dy of the convolution, for images from .. to - 1 as a batch, in evaluation mode
+ * if it has batch normalization. */
+static lo_status fixed_backward(conv *layer, const lo_pass *pass, const float *out, float *dout, size_t from,
+                                size_t to)
 {
-    const size_t pixels = pixels_of(layer), size = pixels * layer->conv.out_columns;
+    const size_t size = pixels_of(layer) * layer->conv.out_columns;
     if (layer->has_norm) {
         LO_TRY(sum_gradients(layer, pass, out, dout, from, to));
-        lo_batch_norm_turn(&layer->norm, layer->base.network,
-                           pass->training ? (double)((to - from) * pixels) : (double)INFINITY);
+        lo_batch_norm_turn(&layer->norm, layer->base.network, (double)INFINITY);
     } else if (layer->relu) {
         pass->kernels->relu_backward(dout + from * size, out + from * size, (to - from) * size);
     }
+    return LO_OK;
+}
+
+/* The same for the batch. */
+static lo_status backward_to_convolution(conv *layer, const lo_pass *pass, const float *out, float *dout)
+{
+    if (!layer->has_norm || !pass->training) {
+        return fixed_backward(layer, pass, out, dout, 0, pass->examples);
+    }
+    for (size_t s = 0; s < lo_pass_slices(pass); s++) {
+        const lo_range slice = lo_pass_slice(pass, s);
+        LO_TRY(sum_gradients(layer, pass, out, dout, slice.from, slice.to));
+        lo_batch_norm_add_slice(&layer->norm, pass, s);
+    }
+    const size_t count = lo_batch_norm_examples(pass, pass->examples) * pixels_of(layer);
+    lo_batch_norm_turn(&layer->norm, layer->base.network, (double)count);
     return LO_OK;
 }
 
@@ -220,7 +261,7 @@ static lo_status each_gradient(conv *layer, const lo_pass *pass, const float *x,
 {
     const lo_network *network = layer->base.network;
     for (size_t n = 0; n < pass->examples; n++) {
-        LO_TRY(backward_to_convolution(layer, pass, out, dout, n, n + 1));
+        LO_TRY(fixed_backward(layer, pass, out, dout, n, n + 1));
         if (layer->has_norm) {
             norm_gradient(layer, pass, dout, n, n + 1);
         }
@@ -232,6 +273,29 @@ static lo_status each_gradient(conv *layer, const lo_pass *pass, const float *x,
     return LO_OK;
 }
 
+/* From there on for images from .. to - 1, all or a slice. */
+static lo_status convolution_backward(const conv *layer, const lo_pass *pass, const float *x, float *dout,
+                                      float *dx, size_t from, size_t to)
+{
+    const bool each = pass->each != NULL && !layer->base.frozen;
+    const float *dy = layer->has_norm ? slope_of(layer) : dout;
+    for (size_t n = from; n < to; n = piece_end(layer, n, to)) {
+        const size_t images = piece_end(layer, n, to) - n;
+        if (layer->has_norm && !each) {
+            norm_gradient(layer, pass, dout, n, n + images);
+        }
+        if (!layer->base.frozen && !each) {
+            parameter_gradients(layer, pass, x, dy, n, n + images, n == from);
+        }
+        LO_TRY(lo_tick_call(pass->tick));
+        if (dx != NULL) {
+            lo_convolution_back(&layer->conv, pass, layer->base.network, dy, n, images, dx);
+            LO_TRY(lo_tick_call(pass->tick));
+        }
+    }
+    return LO_OK;
+}
+
 static lo_status backward(lo_layer *self, const lo_pass *pass, const float *const x[], const float *out,
                           float *dout, float *const dx[])
 {
@@ -239,7 +303,7 @@ static lo_status backward(lo_layer *self, const lo_pass *pass, const float *cons
     const size_t pixels = pixels_of(layer), columns = layer->conv.out_columns;
     const bool each = pass->each != NULL && !self->frozen;
     LO_TRY(each ? each_gradient(layer, pass, x[0], out, dout)
-                : backward_to_convolution(layer, pass, out, dout, 0, pass->examples));
+                : backward_to_convolution(layer, pass, out, dout));
     if (self->inputs > 1 && dx[1] != NULL) {
         memcpy(dx[1], dout, pass->examples * pixels * columns * sizeof(float));
     }
@@ -247,23 +311,20 @@ static lo_status backward(lo_layer *self, const lo_pass *pass, const float *cons
         return LO_OK;
     }
     lo_convolution_turn(&layer->conv, pass, self->network, dx[0] != NULL);
-    for (size_t n = 0; n < pass->examples; n = piece_end(layer, pass, n)) {
-        const size_t images = piece_end(layer, pass, n) - n;
-        const float *dy = layer->has_norm ? slope_of(layer) : dout;
-        if (layer->has_norm && !each) {
-            norm_gradient(layer, pass, dout, n, n + images);
+    for (size_t s = 0; s < lo_pass_slices(pass); s++) {
+        const lo_range slice = lo_pass_slice(pass, s);
+        if (s > 0) {
+            lo_convolution_clear(&layer->conv, pass, self->network);
         }
-        if (!self->frozen && !each) {
-            parameter_gradients(layer, pass, x[0], dy, n, n + images, n == 0);
+        LO_TRY(convolution_backward(layer, pass, x[0], dout, dx[0], slice.from, slice.to));
+        if (self->frozen || each) {
+            continue;
         }
-        LO_TRY(lo_tick_call(pass->tick));
-        if (dx[0] != NULL) {
-            lo_convolution_back(&layer->conv, pass, self->network, dy, n, images, dx[0]);
-            LO_TRY(lo_tick_call(pass->tick));
-        }
-    }
-    if (!self->frozen && !each) {
         lo_convolution_finish(&layer->conv, pass, self->network);
+        lo_pass_add(pass, self->network, s, layer->conv.weight);
+        if (layer->has_bias) {
+            lo_pass_add(pass, self->network, s, layer->bias);
+        }
     }
     return LO_OK;
 }
@@ -346,8 +407,8 @@ static lo_status tangent(lo_layer *self, const lo_pass *pass, const lo_network *
     if (layer->has_norm) {
         norm = lo_batch_norm_tangent(&layer->norm, along);
     }
-    for (size_t n = 0; n < pass->examples; n = piece_end(layer, pass, n)) {
-        const size_t images = piece_end(layer, pass, n) - n;
+    for (size_t n = 0; n < pass->examples; n = piece_end(layer, n, pass->examples)) {
+        const size_t images = piece_end(layer, n, pass->examples) - n;
         float *y_dot = layer->pool ? layer->piece[0] : (layer->has_norm ? layer->y_dot : out_dot) + n * size;
         if (x_dot[0] == NULL && self->frozen) {
             memset(y_dot, 0, images * pixels_of(layer) * layer->conv.out_columns * sizeof(float));
@@ -372,8 +433,8 @@ static lo_status curve_sums(conv *layer, const lo_pass *pass, const lo_curve *v)
     if (layer->has_norm) {
         lo_batch_norm_clear(&layer->norm);
     }
-    for (size_t n = 0; n < pass->examples; n = piece_end(layer, pass, n)) {
-        const size_t images = piece_end(layer, pass, n) - n, at = n * size;
+    for (size_t n = 0; n < pass->examples; n = piece_end(layer, n, pass->examples)) {
+        const size_t images = piece_end(layer, n, pass->examples) - n, at = n * size;
         if (layer->relu) {
             pass->kernels->relu_backward(v->dy + at, v->y + at, images * size);
             pass->kernels->relu_backward(v->dy_dot + at, v->y + at, images * size);
@@ -453,8 +514,8 @@ static lo_status curve(lo_layer *self, const lo_pass *pass, const lo_network *al
     }
     const lo_norm bent = lo_batch_norm_curve(&layer->norm), plain = lo_batch_norm_plain(&layer->norm);
     for (size_t n = 0; n < pass->examples && (!self->frozen || v->dx_dot[0] != NULL);
-         n = piece_end(layer, pass, n)) {
-        const size_t images = piece_end(layer, pass, n) - n;
+         n = piece_end(layer, n, pass->examples)) {
+        const size_t images = piece_end(layer, n, pass->examples) - n;
         float *dy = v->dy + n * size, *dy_dot = v->dy_dot + n * size;
         if (layer->has_norm) {
             norm_curve(layer, pass, &bent, n, images, dy_dot, dy, dy_dot, layer->piece[0]);

@@ -59,29 +59,41 @@ static lo_status forward(lo_layer *self, const lo_pass *pass, const float *const
     return LO_OK;
 }
 
+/* Backward over rows from .. to - 1, whose parameter gradients are summed. */
+static lo_status backward_rows(const layer_norm *layer, const lo_pass *pass, const float *x, float *dy,
+                               float *dx, size_t from, size_t to)
+{
+    const lo_layer_norm norm = view(layer);
+    float *gradient = layer->base.network->gradient;
+    const size_t piece = PIECE / norm.columns + 1;
+    memset(gradient + layer->weight, 0, norm.columns * sizeof(float));
+    memset(gradient + layer->bias, 0, norm.columns * sizeof(float));
+    for (size_t r = from; r < to; r += piece) {
+        const size_t at = r * norm.columns;
+        pass->kernels->layer_norm_backward(&norm, x + at, layer->moment + 2 * r, dy + at,
+                                           to - r < piece ? to - r : piece, dx != NULL ? dx + at : NULL,
+                                           gradient + layer->weight, gradient + layer->bias);
+        LO_TRY(lo_tick_call(pass->tick));
+    }
+    return LO_OK;
+}
+
 static lo_status backward(lo_layer *self, const lo_pass *pass, const float *const x[], const float *y,
                           float *dy, float *const dx[])
 {
     (void)y;
-    layer_norm *layer = (layer_norm *)self;
-    const lo_layer_norm norm = view(layer);
-    float *gradient = self->network->gradient;
+    const layer_norm *layer = (const layer_norm *)self;
     const bool each = pass->each != NULL && !self->frozen;
-    const size_t places = places_of(self), count = pass->examples * places;
-    const size_t piece = each ? places : PIECE / norm.columns + 1;
-    for (size_t r = 0; r < count; r += piece) {
-        const size_t at = r * norm.columns;
-        if (r == 0 || each) {
-            memset(gradient + layer->weight, 0, norm.columns * sizeof(float));
-            memset(gradient + layer->bias, 0, norm.columns * sizeof(float));
-        }
-        pass->kernels->layer_norm_backward(
-            &norm, x[0] + at, layer->moment + 2 * r, dy + at, count - r < piece ? count - r : piece,
-            dx[0] != NULL ? dx[0] + at : NULL, gradient + layer->weight, gradient + layer->bias);
+    const size_t places = places_of(self), parts = each ? pass->examples : lo_pass_slices(pass);
+    for (size_t s = 0; s < parts; s++) {
+        const lo_range part = each ? (lo_range){s, s + 1} : lo_pass_slice(pass, s);
+        LO_TRY(backward_rows(layer, pass, x[0], dy, dx[0], part.from * places, part.to * places));
         if (each) {
-            LO_TRY(pass->each->take(pass->each->self, self, r / places, NULL));
+            LO_TRY(pass->each->take(pass->each->self, self, s, NULL));
+        } else {
+            lo_pass_add(pass, self->network, s, layer->weight);
+            lo_pass_add(pass, self->network, s, layer->bias);
         }
-        LO_TRY(lo_tick_call(pass->tick));
     }
     return LO_OK;
 }

@@ -45,14 +45,17 @@ static void apply(const linear *layer, const lo_kernels *kernels, const float *w
 static lo_status forward(lo_layer *self, const lo_pass *pass, const float *const input[], float *y)
 {
     const linear *layer = (const linear *)self;
-    const float *weights = self->network->weights, *x = input[0];
+    const float *weights = self->network->weights;
     const size_t step = lo_padded(layer->inputs), columns = layer->columns, piece = rows_a_piece(layer);
-    const size_t count = pass->examples * layer->places;
-    for (size_t n = 0; n < count; n += piece, x += piece * step, y += piece * columns) {
-        const size_t rows = count - n < piece ? count - n : piece;
-        apply(layer, pass->kernels, weights, x, rows, false, y);
-        pass->kernels->bias_relu(y, weights + layer->bias, rows, columns, layer->relu);
-        LO_TRY(lo_tick_call(pass->tick));
+    for (size_t s = 0; s < lo_pass_slices(pass); s++) {
+        const lo_range slice = lo_pass_slice(pass, s);
+        const size_t end = slice.to * layer->places;
+        for (size_t n = slice.from * layer->places; n < end; n += piece) {
+            const size_t rows = end - n < piece ? end - n : piece;
+            apply(layer, pass->kernels, weights, input[0] + n * step, rows, false, y + n * columns);
+            pass->kernels->bias_relu(y + n * columns, weights + layer->bias, rows, columns, layer->relu);
+            LO_TRY(lo_tick_call(pass->tick));
+        }
     }
     return LO_OK;
 }
@@ -124,25 +127,41 @@ static void input_gradient(const linear *layer, const lo_kernels *kernels, const
     kernels->gemm(&product);
 }
 
+/* Backward over rows from .. to - 1, which are all or a slice. */
+static lo_status backward_rows(const linear *layer, const lo_pass *pass, const float *x, const float *y,
+                               float *dy, float *dx, size_t from, size_t to)
+{
+    const lo_network *network = layer->base.network;
+    const size_t step = lo_padded(layer->inputs), columns = layer->columns, piece = rows_a_piece(layer);
+    for (size_t n = from; n < to; n += piece) {
+        const size_t rows = to - n < piece ? to - n : piece;
+        if (layer->relu) {
+            pass->kernels->relu_backward(dy + n * columns, y + n * columns, rows * columns);
+        }
+        if (!layer->base.frozen && pass->each == NULL) {
+            parameter_gradients(layer, pass->kernels, x + n * step, dy + n * columns, rows, n > from);
+            LO_TRY(lo_tick_call(pass->tick));
+        }
+        if (dx != NULL) {
+            input_gradient(layer, pass->kernels, network->weights, dy + n * columns, rows, false,
+                           dx + n * step);
+            LO_TRY(lo_tick_call(pass->tick));
+        }
+    }
+    return LO_OK;
+}
+
 static lo_status backward(lo_layer *self, const lo_pass *pass, const float *const x[], const float *y,
                           float *dy, float *const dx[])
 {
     const linear *layer = (const linear *)self;
-    const size_t step = lo_padded(layer->inputs), columns = layer->columns, piece = rows_a_piece(layer);
-    const size_t count = pass->examples * layer->places;
-    for (size_t n = 0; n < count; n += piece) {
-        const size_t rows = count - n < piece ? count - n : piece;
-        if (layer->relu) {
-            pass->kernels->relu_backward(dy + n * columns, y + n * columns, rows * columns);
-        }
-        if (!self->frozen && pass->each == NULL) {
-            parameter_gradients(layer, pass->kernels, x[0] + n * step, dy + n * columns, rows, n > 0);
-            LO_TRY(lo_tick_call(pass->tick));
-        }
-        if (dx[0] != NULL) {
-            input_gradient(layer, pass->kernels, self->network->weights, dy + n * columns, rows, false,
-                           dx[0] + n * step);
-            LO_TRY(lo_tick_call(pass->tick));
+    for (size_t s = 0; s < lo_pass_slices(pass); s++) {
+        const lo_range slice = lo_pass_slice(pass, s);
+        LO_TRY(backward_rows(layer, pass, x[0], y, dy, dx[0], slice.from * layer->places,
+                             slice.to * layer->places));
+        if (!self->frozen) {
+            lo_pass_add(pass, self->network, s, layer->weight);
+            lo_pass_add(pass, self->network, s, layer->bias);
         }
     }
     return self->frozen || pass->each == NULL ? LO_OK : each_gradient(layer, pass, x[0], dy);

@@ -57,12 +57,17 @@ static lo_status backward(lo_layer *self, const lo_pass *pass, const float *cons
     const size_t size = layer->count * layer->columns, rest = size - layer->columns;
     float *gradient = self->network->gradient;
     const bool each = pass->each != NULL && !self->frozen;
-    const size_t examples = each ? 1 : pass->examples; /* whose gradients are summed */
-    for (size_t n = 0; n < pass->examples; n += examples) {
-        pass->kernels->column_sums(dy + n * size, examples, size, gradient + layer->position, false);
+    const size_t parts = each ? pass->examples : lo_pass_slices(pass); /* whose gradients are summed */
+    for (size_t s = 0; s < parts; s++) {
+        const lo_range part = each ? (lo_range){s, s + 1} : lo_pass_slice(pass, s);
+        pass->kernels->column_sums(dy + part.from * size, part.to - part.from, size,
+                                   gradient + layer->position, false);
         memcpy(gradient + layer->class_token, gradient + layer->position, layer->columns * sizeof(float));
         if (each) {
-            LO_TRY(pass->each->take(pass->each->self, self, n, NULL));
+            LO_TRY(pass->each->take(pass->each->self, self, s, NULL));
+        } else {
+            lo_pass_add(pass, self->network, s, layer->position);
+            lo_pass_add(pass, self->network, s, layer->class_token);
         }
     }
     for (size_t n = 0; n < pass->examples && dx[0] != NULL; n++) {

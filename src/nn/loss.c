@@ -15,8 +15,14 @@ static double mean_gap(const float *z, int32_t classes, float largest)
 double lo_softmax_loss(const float *logits, size_t step, const int32_t *labels, size_t examples,
                        int32_t classes, double smoothing, float *slope, int64_t *correct)
 {
+    return lo_softmax_loss_of(logits, step, labels, examples, examples, classes, smoothing, slope, correct);
+}
+
+double lo_softmax_loss_of(const float *logits, size_t step, const int32_t *labels, size_t examples,
+                          size_t batch, int32_t classes, double smoothing, float *slope, int64_t *correct)
+{
     double loss = 0;
-    const float share = 1.0F / (float)examples;
+    const float share = 1.0F / (float)batch;
     const float of_label = share * (float)(1 - smoothing), of_each = share * (float)(smoothing / classes);
     for (size_t n = 0; n < examples; n++) {
         const float *z = logits + n * step;

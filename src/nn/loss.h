@@ -7,10 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The sum of the losses of a batch; slope [examples, step]: the gradient of their mean, 0 in padding. The
- * target is 1 - smoothing at the label plus smoothing / classes everywhere, as torch.nn.CrossEntropyLoss has
- * it (Szegedy et al., "Rethinking the Inception architecture", CVPR 2016); 0: the label alone. *correct is
- * raised by the number of examples whose label has the largest logit. */
+/* The sum of the losses of a batch of `batch` examples over `examples` of them; slope [examples, step]: the
+ * gradient of the batch's mean, 0 in padding. The target is 1 - smoothing at the label plus smoothing /
+ * classes everywhere, as torch.nn.CrossEntropyLoss has it (Szegedy et al., "Rethinking the Inception
+ * architecture", CVPR 2016); 0: the label alone. *correct is raised by the number of examples whose label has
+ * the largest logit. */
+double lo_softmax_loss_of(const float *logits, size_t step, const int32_t *labels, size_t examples,
+                          size_t batch, int32_t classes, double smoothing, float *slope, int64_t *correct);
+
+/* The same of all of them. */
 double lo_softmax_loss(const float *logits, size_t step, const int32_t *labels, size_t examples,
                        int32_t classes, double smoothing, float *slope, int64_t *correct);
 

@@ -256,7 +256,8 @@ void lo_network_reserve(lo_network *network, const lo_kernels *kernels, size_t c
     size_t scratch = 0, addend[LO_LAYER_INPUTS] = {0};
     network->kernels = kernels;
     network->capacity = capacity;
-    network->weights = lo_memory_floats(memory, network->weight_size);
+    network->weights =
+        network->owner != NULL ? network->owner->weights : lo_memory_floats(memory, network->weight_size);
     network->gradient = lo_memory_floats(memory, network->weight_size);
     network->statistics = lo_memory_floats(memory, network->statistic_size);
     network->flow[0].activation = lo_memory_floats(memory, capacity * network->flow[0].size);
@@ -278,6 +279,9 @@ void lo_network_reserve(lo_network *network, const lo_kernels *kernels, size_t c
         network->addend[k] = lo_memory_floats(memory, capacity * addend[k]);
     }
     network->scratch = lo_memory_floats(memory, scratch);
+    for (size_t level = 0; level < lo_slice_levels(network->slices.count); level++) {
+        network->slices.partial[level] = lo_memory_floats(memory, network->weight_size);
+    }
 }
 
 /* ---- weights
@@ -354,6 +358,22 @@ const float *lo_network_input_slope(const lo_network *network)
     return network->slopes + network->capacity * network->flow[0].place;
 }
 
+/* What a pass in training goes through slice by slice. */
+static const lo_slices *slices_of(const lo_network *network, bool training)
+{
+    return training && network->slices.batch > 0 ? &network->slices : NULL;
+}
+
+void lo_pass_add(const lo_pass *pass, const lo_network *network, size_t s, size_t offset)
+{
+    for (int k = 0; pass->slices != NULL && k < network->parameter_count; k++) {
+        const lo_parameter *p = &network->parameter[k];
+        if (!p->statistic && p->offset == offset) {
+            lo_slices_add_gradient(pass->slices, s, network->gradient, offset, p->size);
+        }
+    }
+}
+
 static void inputs_of(const lo_network *network, const lo_layer *layer, const float *x[])
 {
     for (int k = 0; k < layer->inputs; k++) {
@@ -368,7 +388,8 @@ lo_status lo_network_forward(lo_network *network, size_t examples, bool training
                           .training = training,
                           .scratch = network->scratch,
                           .tick = tick,
-                          .draw = &network->draw};
+                          .draw = &network->draw,
+                          .slices = slices_of(network, training)};
     for (int i = 0; i < network->layer_count; i++) {
         lo_layer *layer = network->layer[i];
         const float *x[LO_LAYER_INPUTS];
@@ -451,7 +472,8 @@ lo_status lo_network_backward(lo_network *network, size_t examples, const lo_tic
                                         .training = true,
                                         .scratch = network->scratch,
                                         .tick = tick,
-                                        .draw = &network->draw});
+                                        .draw = &network->draw,
+                                        .slices = slices_of(network, true)});
 }
 
 /* ---- what does not learn

@@ -67,6 +67,9 @@ struct lo_network {
     bool input_learns; /* the gradient of value 0 is asked for */
     bool keeps_all;    /* dropout is the identity */
     lo_draw draw;      /* set it before a forward pass in training mode where there is dropout */
+    lo_slices slices;  /* of training; total, count and team are set before memory is reserved */
+    const lo_network
+        *owner; /* likewise: where the weights are that this network reads; NULL: it has its own */
 };
 
 /* An empty network for images of `input`; flat: it sees them as vectors. NULL without memory. */
@@ -153,6 +156,10 @@ typedef lo_status lo_backward_step(void *self, const lo_pass *pass, int i, const
                                    const float *y, float *dy, float *const dx[]);
 lo_status lo_network_backward_by(lo_network *network, const lo_pass *pass, lo_backward_step *step,
                                  void *self);
+
+/* In a backward pass over slices: the gradient of the trained parameter that begins at `offset` is slice s's.
+ * Slices come in their order from 0; after the last the gradient is their sum. Without slices: nothing. */
+void lo_pass_add(const lo_pass *pass, const lo_network *network, size_t s, size_t offset);
 
 /* Sets `learns` of the values. A backward pass does so itself. */
 void lo_network_find_learning(lo_network *network);

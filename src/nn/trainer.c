@@ -10,6 +10,7 @@
 #include "nn/presets.h"
 #include "nn/progress.h"
 #include "nn/schedule.h"
+#include "nn/team_threads.h"
 #include "nn/training_log.h"
 #include "nn/weights.h"
 
@@ -19,8 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Evaluation takes at least this many examples at a time, however small the recipe's batch is. */
-enum { EVALUATION_BATCH = 64, EXAMPLES_A_TICK = 64 };
+/* Evaluation takes at least this many examples at a time, however small the recipe's batch is; of a batch
+ * that is cut a member has few, and takes more where the batch has them. */
+enum { EVALUATION_BATCH = 64, MEMBER_EVALUATION = 128, EXAMPLES_A_TICK = 64 };
 
 struct lo_trainer {
     lo_recipe recipe;
@@ -29,9 +31,10 @@ struct lo_trainer {
     lo_optimizer_state optimizer;
     lo_arena *arena;
     size_t capacity;      /* examples that fit the buffers */
+    size_t chunk;         /* that are evaluated at once: with slices, as many whoever evaluates */
     lo_order_entry *work; /* [2 * dataset->train.count] */
     uint32_t *order;      /* [dataset->train.count] */
-    int32_t *labels;      /* [capacity] */
+    int32_t *labels;      /* [capacity], or of the whole batch */
     float *image;         /* one example before its view is taken; NULL without augmentation */
     uint64_t model_seed;  /* of the training, and the epoch it is in: what views are keyed by */
     int64_t epoch;
@@ -42,20 +45,70 @@ struct lo_trainer {
     lo_checkpoint *checkpoint;
     lo_observer observer;
     lo_logging logging;
+
+    /* In a team. */
+    const lo_team *team;     /* this member's; NULL: alone */
+    lo_trainer *owner;       /* the first thread's trainer, with weights, optimizer and what callers set */
+    lo_thread_team *threads; /* the first's; NULL: this is the only thread */
+    lo_trainer **helper;     /* likewise: [helpers], the other threads' */
+    int helpers;
+    float *logits;       /* [batch, step]: of all members, for the log */
+    lo_tick quiet;       /* `tick`, whose errors wait in `pending` until all can be told */
+    const lo_tick *tick; /* the caller's */
+    lo_status pending;
 };
+
+static bool is_cut(const lo_trainer *trainer)
+{
+    return trainer->network->slices.total > 1;
+}
 
 static void reserve(lo_trainer *trainer, lo_memory *memory)
 {
     const size_t examples = (size_t)trainer->dataset->train.count;
+    const size_t batch = is_cut(trainer) ? (size_t)trainer->recipe.batch : 0;
     lo_network_reserve(trainer->network, lo_kernels_chosen(trainer->recipe.precision), trainer->capacity,
                        memory);
-    lo_optimizer_reserve(&trainer->optimizer, &trainer->recipe, trainer->network, memory);
+    if (trainer->owner == trainer) {
+        lo_optimizer_reserve(&trainer->optimizer, &trainer->recipe, trainer->network, memory);
+    }
     trainer->work = lo_memory_bytes(memory, 2 * examples, sizeof(lo_order_entry));
     trainer->order = lo_memory_bytes(memory, examples, sizeof(uint32_t));
-    trainer->labels = lo_memory_bytes(memory, trainer->capacity, sizeof(int32_t));
+    trainer->labels =
+        lo_memory_bytes(memory, batch > trainer->capacity ? batch : trainer->capacity, sizeof(int32_t));
     if (lo_augments(&trainer->recipe.augment)) {
         trainer->image = lo_memory_floats(memory, lo_network_input_size(trainer->network));
     }
+    if (trainer->team != NULL) {
+        trainer->logits = lo_memory_floats(memory, batch * lo_network_logit_step(trainer->network));
+    }
+}
+
+static bool is_power_of_two(int64_t number)
+{
+    return number > 0 && (number & (number - 1)) == 0;
+}
+
+static lo_status check_slices(const lo_recipe *recipe, int ranks, int threads, lo_error *err)
+{
+    const int slices = recipe->slices > 1 ? recipe->slices : 1;
+    if (recipe->slices < 0 || slices > LO_MAX_SLICES || !is_power_of_two(slices)) {
+        return lo_fail(err, LO_USAGE,
+                       "training with batches of %d slices; a power of two, 1 to %d, is allowed",
+                       recipe->slices, LO_MAX_SLICES);
+    }
+    if (recipe->batch % slices != 0) {
+        return lo_fail(err, LO_USAGE, "batches of %d examples cannot be cut into %d equal slices",
+                       recipe->batch, slices);
+    }
+    if (ranks < 1 || threads < 1 || ranks > slices || slices % ranks != 0 || slices / ranks % threads != 0) {
+        return lo_fail(
+            err, LO_USAGE,
+            "a team of %d ranks with %d threads each cannot share %d slices: their product divides "
+            "the slices",
+            ranks, threads, slices);
+    }
+    return LO_OK;
 }
 
 lo_status lo_recipe_check(const lo_recipe *recipe, lo_error *err)
@@ -74,31 +127,60 @@ lo_status lo_recipe_check(const lo_recipe *recipe, lo_error *err)
     return LO_OK;
 }
 
-lo_status lo_trainer_create(const lo_model_spec *model, const lo_recipe *recipe, const lo_dataset *dataset,
-                            lo_trainer **out, lo_error *err)
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* How many examples the buffers take, and how many of them evaluation uses. */
+static void plan_sizes(lo_trainer *trainer)
+{
+    const lo_slices *slices = &trainer->network->slices;
+    const size_t known = (size_t)trainer->dataset->train.count, batch = (size_t)trainer->recipe.batch;
+    const size_t most = batch < known ? batch : known;
+    if (!is_cut(trainer)) {
+        trainer->chunk = trainer->capacity = larger(most, EVALUATION_BATCH);
+        return;
+    }
+    const size_t slice = (most + slices->total - 1) / slices->total;
+    const size_t wanted = larger(slice, most < MEMBER_EVALUATION ? most : MEMBER_EVALUATION);
+    trainer->chunk = (wanted + EVALUATION_BATCH - 1) / EVALUATION_BATCH * EVALUATION_BATCH;
+    trainer->capacity = larger(slice * slices->count, trainer->chunk);
+}
+
+static lo_status remember(void *self)
+{
+    lo_trainer *trainer = self;
+    const lo_status status = lo_tick_call(trainer->tick);
+    trainer->pending = trainer->pending != LO_OK ? trainer->pending : status;
+    return LO_OK;
+}
+
+/* The trainer of one thread; owner NULL: of the first. */
+static lo_status create(const lo_model_spec *model, const lo_recipe *recipe, const lo_dataset *dataset,
+                        const lo_team *team, lo_trainer *owner, lo_trainer **out, lo_error *err)
 {
     lo_status status = LO_OK;
-    lo_trainer *trainer = NULL;
+    lo_trainer *trainer = calloc(1, sizeof(*trainer));
     *out = NULL;
-    LO_TRY(lo_recipe_check(recipe, err));
-    LO_TRY(lo_augment_check(&recipe->augment, dataset->shape, err));
-    LO_TRY(lo_kernels_check(err));
-    trainer = calloc(1, sizeof(*trainer));
     if (trainer == NULL) {
         return lo_fail(err, LO_INTERNAL, "no memory for a trainer");
     }
     trainer->recipe = *recipe;
     trainer->dataset = dataset;
+    trainer->team = team;
+    trainer->owner = owner != NULL ? owner : trainer;
+    trainer->quiet = (lo_tick){remember, trainer};
     (void)snprintf(trainer->preset, sizeof(trainer->preset), "%s", model->preset);
-    trainer->capacity = (size_t)recipe->batch;
-    if ((int64_t)trainer->capacity > dataset->train.count) {
-        trainer->capacity = (size_t)dataset->train.count;
-    }
-    if (trainer->capacity < EVALUATION_BATCH) {
-        trainer->capacity = EVALUATION_BATCH;
-    }
     LO_TRY_GOTO(status, lo_network_build(model, dataset->shape, dataset->classes, &trainer->network, err),
                 done);
+    if (recipe->slices > 1) {
+        const size_t members = team != NULL ? (size_t)team->members : 1;
+        trainer->network->slices = (lo_slices){
+            .total = (size_t)recipe->slices, .count = (size_t)recipe->slices / members, .team = team};
+    }
+    trainer->network->owner = owner != NULL ? owner->network : NULL;
+    plan_sizes(trainer);
     lo_memory memory = {0};
     reserve(trainer, &memory);
     trainer->arena = lo_arena_create(memory.bytes);
@@ -118,14 +200,161 @@ done:
     return status;
 }
 
+lo_status lo_trainer_create(const lo_model_spec *model, const lo_recipe *recipe, const lo_dataset *dataset,
+                            lo_trainer **out, lo_error *err)
+{
+    return lo_trainer_create_team(model, recipe, dataset, NULL, 1, out, err);
+}
+
+static void do_nothing(void *self, int thread)
+{
+    (void)self;
+    (void)thread;
+}
+
+lo_status lo_trainer_create_team(const lo_model_spec *model, const lo_recipe *recipe,
+                                 const lo_dataset *dataset, const lo_team *ranks, int threads,
+                                 lo_trainer **out, lo_error *err)
+{
+    lo_status status = LO_OK;
+    lo_trainer *trainer = NULL;
+    lo_thread_team *team = NULL;
+    *out = NULL;
+    LO_TRY(lo_recipe_check(recipe, err));
+    LO_TRY(check_slices(recipe, ranks != NULL ? ranks->members : 1, threads, err));
+    LO_TRY(lo_augment_check(&recipe->augment, dataset->shape, err));
+    LO_TRY(lo_kernels_check(err));
+    if (threads > 1) {
+        LO_TRY(lo_thread_team_create(ranks, threads, &team, err));
+        LO_TRY_GOTO(status, lo_thread_team_call(team, do_nothing, NULL, err), done); /* are there so many? */
+        ranks = lo_thread_team_member(team, 0);
+    }
+    LO_TRY_GOTO(status, create(model, recipe, dataset, ranks, NULL, &trainer, err), done);
+    trainer->threads = team;
+    team = NULL;
+    if (threads > 1) {
+        trainer->helper = calloc((size_t)threads, sizeof(lo_trainer *));
+        if (trainer->helper == NULL) {
+            status = lo_fail(err, LO_INTERNAL, "no memory for a trainer of %d threads", threads);
+            goto done;
+        }
+    }
+    for (int t = 1; t < threads; t++) {
+        LO_TRY_GOTO(status,
+                    create(model, recipe, dataset, lo_thread_team_member(trainer->threads, t), trainer,
+                           &trainer->helper[t - 1], err),
+                    done);
+        trainer->helpers = t;
+    }
+
+done:
+    lo_thread_team_destroy(&team);
+    if (status != LO_OK) {
+        lo_trainer_destroy(&trainer);
+    }
+    *out = trainer;
+    return status;
+}
+
 void lo_trainer_destroy(lo_trainer **trainer)
 {
     if (*trainer != NULL) {
+        for (int t = 0; t < (*trainer)->helpers; t++) {
+            lo_trainer_destroy(&(*trainer)->helper[t]);
+        }
+        free((*trainer)->helper);
+        lo_thread_team_destroy(&(*trainer)->threads);
         lo_network_destroy(&(*trainer)->network);
         lo_arena_destroy(&(*trainer)->arena);
         free((*trainer)->start);
         free(*trainer);
         *trainer = NULL;
+    }
+}
+
+/* ---- the members of a team
+ * ------------------------------------------------------------------------------------------ */
+
+/* What one thread does of a call. */
+typedef lo_status member_work(lo_trainer *trainer, void *arguments);
+
+typedef struct call {
+    lo_trainer *trainer;
+    member_work *work;
+    void *arguments;
+    lo_status status;
+} call;
+
+/* What is set for the first thread, and its running statistics, hold for all. */
+static void follow_owner(lo_trainer *trainer)
+{
+    lo_network *network = trainer->network;
+    const lo_network *of_owner = trainer->owner->network;
+    network->keeps_all = of_owner->keeps_all;
+    memcpy(network->statistics, of_owner->statistics, network->statistic_size * sizeof(float));
+    for (int i = 0; i < network->layer_count; i++) {
+        network->layer[i]->frozen = of_owner->layer[i]->frozen;
+    }
+}
+
+static void work_as_thread(void *self, int thread)
+{
+    call *c = self;
+    lo_trainer *trainer = thread == 0 ? c->trainer : c->trainer->helper[thread - 1];
+    const lo_status status = c->work(trainer, c->arguments);
+    if (thread == 0) {
+        c->status = status;
+    }
+}
+
+/* On all threads; tick is the caller's, for the first. */
+static lo_status on_threads(lo_trainer *trainer, const lo_tick *tick, member_work *work, void *arguments,
+                            lo_error *err)
+{
+    call c = {.trainer = trainer, .work = work, .arguments = arguments};
+    trainer->tick = tick;
+    trainer->pending = LO_OK;
+    if (trainer->threads == NULL) {
+        return work(trainer, arguments);
+    }
+    for (int t = 0; t < trainer->helpers; t++) {
+        follow_owner(trainer->helper[t]);
+    }
+    LO_TRY(lo_thread_team_call(trainer->threads, work_as_thread, &c, err));
+    return c.status;
+}
+
+/* What this member's loops call. In a team nobody leaves in the middle of a batch: the others would wait. */
+static const lo_tick *tick_of(const lo_trainer *trainer)
+{
+    return trainer->team != NULL ? &trainer->quiet : trainer->tick;
+}
+
+static bool leads(const lo_trainer *trainer)
+{
+    return lo_team_leads(trainer->team);
+}
+
+static bool owns(const lo_trainer *trainer)
+{
+    return trainer->owner == trainer;
+}
+
+/* The leader's status, or what its tick returned meanwhile, for all members. */
+static lo_status agree(lo_trainer *trainer, lo_status status)
+{
+    if (trainer->team != NULL) {
+        int number = (int)(status != LO_OK ? status : trainer->pending);
+        trainer->team->share(trainer->team, &number, sizeof(number), &trainer->quiet);
+        status = (lo_status)number;
+    }
+    return status;
+}
+
+static void share(lo_trainer *trainer, void *data, size_t size)
+{
+    if (trainer->team != NULL) {
+        trainer->team->share(trainer->team, data, size, &trainer->quiet);
     }
 }
 
@@ -152,7 +381,11 @@ void lo_trainer_checkpoint(lo_trainer *trainer, lo_checkpoint *checkpoint)
 
 size_t lo_trainer_memory(const lo_trainer *trainer)
 {
-    return lo_arena_used(trainer->arena);
+    size_t bytes = lo_arena_used(trainer->arena);
+    for (int t = 0; t < trainer->helpers; t++) {
+        bytes += lo_arena_used(trainer->helper[t]->arena);
+    }
+    return bytes;
 }
 
 int64_t lo_trainer_parameters(const lo_trainer *trainer)
@@ -198,40 +431,159 @@ static float *input_at(lo_trainer *trainer, size_t at)
     return lo_network_input(trainer->network) + at * lo_network_input_size(trainer->network);
 }
 
-static lo_status step(lo_trainer *trainer, const uint32_t *rows, size_t count, double lr, const lo_tick *tick,
+/* This member's examples of a batch: the first, and how many. */
+typedef struct part {
+    size_t first, count;
+} part;
+
+static part part_of(const lo_trainer *trainer, size_t batch)
+{
+    const lo_slices *slices = &trainer->network->slices;
+    return is_cut(trainer) ? (part){slices->first, slices->start[slices->count]} : (part){0, batch};
+}
+
+static lo_status load(lo_trainer *trainer, const uint32_t *rows, size_t batch, const lo_tick *tick)
+{
+    const part own = part_of(trainer, batch);
+    for (size_t i = 0; i < batch; i++) {
+        trainer->labels[i] = trainer->dataset->train.label[rows[i]];
+    }
+    for (size_t i = 0; i < own.count; i++) {
+        take_view(trainer, trainer->model_seed, trainer->epoch, rows[own.first + i], input_at(trainer, i));
+        LO_TRY(i % EXAMPLES_A_TICK == 0 ? lo_tick_call(tick) : LO_OK);
+    }
+    return LO_OK;
+}
+
+/* The loss of a batch that is cut, summed as its gradients are. */
+static double sum_loss(lo_trainer *trainer, size_t batch, const lo_tick *tick, int64_t *correct)
+{
+    enum { LOSS, CORRECT, SUMS };
+    double sum[SUMS] = {0}, partial[LO_SLICE_LEVELS * SUMS];
+    lo_network *network = trainer->network;
+    const lo_slices *slices = &network->slices;
+    const size_t step = lo_network_logit_step(network);
+    for (size_t s = 0; s < slices->count; s++) {
+        const size_t from = slices->start[s];
+        int64_t right = 0;
+        sum[LOSS] = lo_softmax_loss_of(lo_network_logits(network) + from * step, step,
+                                       trainer->labels + slices->first + from, slices->start[s + 1] - from,
+                                       batch, network->classes, trainer->recipe.label_smoothing,
+                                       lo_network_logit_slope(network) + from * step, &right);
+        sum[CORRECT] = (double)right;
+        lo_slices_add(slices, s, sum, SUMS, partial, SUMS);
+    }
+    if (trainer->team != NULL) {
+        trainer->team->sum(trainer->team, sum, SUMS, tick);
+    }
+    *correct += (int64_t)sum[CORRECT];
+    return sum[LOSS];
+}
+
+static double batch_loss(lo_trainer *trainer, size_t batch, const lo_tick *tick, int64_t *correct)
+{
+    lo_network *network = trainer->network;
+    const double sum =
+        is_cut(trainer)
+            ? sum_loss(trainer, batch, tick, correct)
+            : lo_softmax_loss(lo_network_logits(network), lo_network_logit_step(network), trainer->labels,
+                              batch, network->classes, trainer->recipe.label_smoothing,
+                              lo_network_logit_slope(network), correct);
+    return sum / (double)batch;
+}
+
+/* What the leader writes down of a batch takes the logits of all members. */
+static void log_batch(lo_trainer *trainer, const uint32_t *rows, size_t batch, const lo_tick *tick)
+{
+    const lo_network *network = trainer->network;
+    const lo_training_log *log = trainer->owner->observer.log;
+    const size_t step = lo_network_logit_step(network);
+    const float *logits = lo_network_logits(network);
+    if (trainer->team != NULL && log != NULL && log->correct != NULL) {
+        size_t from[LO_MAX_SLICES + 1];
+        const part own = part_of(trainer, batch);
+        for (int m = 0; m <= trainer->team->members; m++) {
+            const size_t slice = (size_t)m * network->slices.count;
+            from[m] = lo_slice_start(network->slices.total, slice, batch) * step * sizeof(float);
+        }
+        memcpy(trainer->logits + own.first * step, logits, own.count * step * sizeof(float));
+        trainer->team->gather(trainer->team, trainer->logits, from, tick);
+        logits = trainer->logits;
+    }
+    if (leads(trainer)) {
+        lo_logging_batch(&trainer->logging, rows, logits, step, trainer->labels, batch, network->classes,
+                         trainer->recipe.label_smoothing);
+    }
+}
+
+static lo_status step(lo_trainer *trainer, const uint32_t *rows, size_t batch, double lr, const lo_tick *tick,
                       double *loss, int64_t *correct)
 {
     lo_network *network = trainer->network;
-    for (size_t i = 0; i < count; i++) {
-        take_view(trainer, trainer->model_seed, trainer->epoch, rows[i], input_at(trainer, i));
-        trainer->labels[i] = trainer->dataset->train.label[rows[i]];
-        LO_TRY(i % EXAMPLES_A_TICK == 0 ? lo_tick_call(tick) : LO_OK);
+    if (is_cut(trainer)) {
+        lo_slices_cut(&network->slices, batch);
     }
+    const part own = part_of(trainer, batch);
+    LO_TRY(load(trainer, rows, batch, tick));
     network->draw.seed = trainer->recipe.seed;
     network->draw.model_seed = trainer->model_seed;
-    network->draw.example = rows;
-    LO_TRY(lo_network_forward(network, count, true, tick));
+    network->draw.example = rows + own.first;
+    LO_TRY(lo_network_forward(network, own.count, true, tick));
     network->draw.step++;
-    *loss = lo_softmax_loss(lo_network_logits(network), lo_network_logit_step(network), trainer->labels,
-                            count, network->classes, trainer->recipe.label_smoothing,
-                            lo_network_logit_slope(network), correct) /
-            (double)count;
-    lo_logging_batch(&trainer->logging, rows, lo_network_logits(network), lo_network_logit_step(network),
-                     trainer->labels, count, network->classes, trainer->recipe.label_smoothing);
+    *loss = batch_loss(trainer, batch, tick, correct);
+    log_batch(trainer, rows, batch, tick);
     if (!isfinite(*loss)) {
         return LO_OK;
     }
-    LO_TRY(lo_network_backward(network, count, tick));
-    lo_optimizer_step(&trainer->optimizer, &trainer->recipe, network, lr);
-    return lo_tick_call(tick);
+    LO_TRY(lo_network_backward(network, own.count, tick));
+    if (trainer->team != NULL) {
+        trainer->team->sum_gradient(trainer->team, network->gradient, network->weight_size, tick);
+    }
+    if (owns(trainer)) {
+        lo_optimizer_step(&trainer->optimizer, &trainer->recipe, network, lr);
+    }
+    return agree(trainer, lo_tick_call(tick));
+}
+
+static lo_status guarded_step(lo_trainer *trainer, const uint32_t *rows, size_t batch, double lr,
+                              const lo_tick *tick, double *loss, int64_t *correct)
+{
+    const lo_float_mode mode = lo_flush_denormals();
+    const lo_status status = step(trainer, rows, batch, lr, tick, loss, correct);
+    lo_restore_floats(mode);
+    trainer->network->slices.batch = 0;
+    return status;
+}
+
+typedef struct one_step {
+    const uint32_t *rows;
+    size_t count;
+    double lr;
+    double loss; /* of the first thread, as the next */
+    int64_t correct;
+} one_step;
+
+static lo_status step_as_member(lo_trainer *trainer, void *arguments)
+{
+    one_step *s = arguments;
+    double loss = 0;
+    int64_t correct = 0;
+    const lo_status status =
+        guarded_step(trainer, s->rows, s->count, s->lr, tick_of(trainer), &loss, &correct);
+    if (owns(trainer)) {
+        s->loss = loss;
+        s->correct = correct;
+    }
+    return status;
 }
 
 lo_status lo_trainer_step(lo_trainer *trainer, const uint32_t *rows, size_t count, double lr,
                           const lo_tick *tick, double *loss, int64_t *correct)
 {
-    const lo_float_mode mode = lo_flush_denormals();
-    const lo_status status = step(trainer, rows, count, lr, tick, loss, correct);
-    lo_restore_floats(mode);
+    one_step s = {.rows = rows, .count = count, .lr = lr};
+    const lo_status status = on_threads(trainer, tick, step_as_member, &s, NULL);
+    *loss = s.loss;
+    *correct += s.correct;
     return status;
 }
 
@@ -291,6 +643,7 @@ lo_status lo_trainer_start_as(lo_trainer *trainer, const lo_trainer *other, lo_e
 static lo_status begin_weights(lo_trainer *trainer, uint64_t model_seed, const lo_tick *tick)
 {
     lo_network *network = trainer->network;
+    lo_optimizer_start(&trainer->optimizer, network);
     if (trainer->start == NULL) {
         return lo_network_initialize(network, trainer->recipe.seed, model_seed, tick);
     }
@@ -377,31 +730,56 @@ static lo_logging begin_log(const lo_trainer *trainer, const course *c)
                             id->epochs);
 }
 
+/* Weights, statistics and the optimizer's state as the leader has them: of a checkpoint, which it alone read.
+ */
+static void share_progress(lo_trainer *trainer)
+{
+    const lo_network *network = trainer->network;
+    const size_t bytes = network->weight_size * sizeof(float);
+    share(trainer, owns(trainer) ? network->weights : NULL, bytes);
+    for (int i = 0; i < lo_optimizer_of(&trainer->recipe)->arrays; i++) {
+        share(trainer, trainer->optimizer.array[i], bytes); /* of helpers NULL */
+    }
+}
+
 static lo_status begin(lo_trainer *trainer, course *c)
 {
-    bool resumed;
+    struct {
+        lo_position at;
+        bool resumed;
+    } found = {0};
     const lo_training_identity *id = &c->progress.identity;
-    const lo_position *at = &c->progress.at;
+    lo_position *at = &c->progress.at;
     trainer->model_seed = id->model_seed;
-    trainer->logging = begin_log(trainer, c);
-    LO_TRY(resume(trainer, c, &resumed));
-    if (resumed) {
-        trainer->logging.epoch = at->epoch;
-        trainer->batches = trainer->optimizer.steps;
-        trainer->network->draw.step = (uint64_t)trainer->batches;
-        c->begun -= at->seconds;
-        return LO_OK;
+    if (leads(trainer)) {
+        trainer->logging = begin_log(trainer, c);
+        LO_TRY(resume(trainer, c, &found.resumed));
+        found.at = *at;
     }
-    c->progress.at = (lo_position){0};
-    trainer->logging = begin_log(trainer, c); /* what could not be used may have left something there */
-    trainer->batches = 0;
-    trainer->network->draw.step = 0;
-    lo_optimizer_start(&trainer->optimizer, trainer->network);
-    return begin_weights(trainer, id->model_seed, c->tick);
+    share(trainer, &found, sizeof(found));
+    if (found.resumed) {
+        *at = found.at;
+        share_progress(trainer);
+        trainer->logging.epoch = at->epoch;
+        trainer->optimizer.steps = at->epoch * id->batches + at->batch;
+        trainer->batches = trainer->optimizer.steps;
+        c->begun -= at->seconds;
+    } else {
+        *at = (lo_position){0};
+        if (leads(trainer)) {
+            trainer->logging =
+                begin_log(trainer, c); /* what could not be used may have left something there */
+        }
+        trainer->batches = 0;
+        LO_TRY(owns(trainer) ? begin_weights(trainer, id->model_seed, c->tick) : LO_OK);
+    }
+    trainer->network->draw.step = (uint64_t)trainer->batches;
+    share(trainer, trainer->network->statistics, trainer->network->statistic_size * sizeof(float));
+    return LO_OK;
 }
 
 /* Between two batches: saves the training when who runs it asks for that. */
-static lo_status save_if_asked(lo_trainer *trainer, course *c)
+static lo_status save_alone(lo_trainer *trainer, course *c)
 {
     lo_error why = {{0}};
     lo_checkpoint *checkpoint = trainer->checkpoint;
@@ -427,18 +805,27 @@ static lo_status save_if_asked(lo_trainer *trainer, course *c)
     return wish == LO_SAVE_AND_STOP ? LO_STOPPED : LO_OK;
 }
 
+static lo_status save_if_asked(lo_trainer *trainer, course *c)
+{
+    return agree(trainer, leads(trainer) ? save_alone(trainer, c) : LO_OK);
+}
+
 static lo_status end_epoch(lo_trainer *trainer, course *c, lo_training *out, lo_error *err)
 {
+    lo_status status = LO_OK;
     lo_position *at = &c->progress.at;
     const lo_observer *observer = &trainer->observer;
-    lo_logging_epoch(&trainer->logging, out->loss, out->accuracy);
     *at = (lo_position){.epoch = at->epoch + 1, .loss = out->loss, .accuracy = out->accuracy};
+    if (leads(trainer)) {
+        lo_logging_epoch(&trainer->logging, out->loss, out->accuracy);
+    }
     if (out->diverged) {
         return LO_OK;
     }
-    if (observer->after_epoch != NULL) {
-        LO_TRY(observer->after_epoch(observer->self, at->epoch, err));
+    if (leads(trainer) && observer->after_epoch != NULL) {
+        status = observer->after_epoch(observer->self, at->epoch, err);
     }
+    LO_TRY(agree(trainer, status));
     return save_if_asked(trainer, c);
 }
 
@@ -458,8 +845,7 @@ static lo_status train_epoch(lo_trainer *trainer, course *c, lo_training *out, l
         const double lr =
             lo_learning_rate(recipe, trainer->batches, recipe->epochs * id->batches, id->batches);
         double loss = 0;
-        LO_TRY(
-            lo_trainer_step(trainer, trainer->order + seen, (size_t)size, lr, c->tick, &loss, &at->correct));
+        LO_TRY(guarded_step(trainer, trainer->order + seen, (size_t)size, lr, c->tick, &loss, &at->correct));
         at->loss_sum += loss * (double)size;
         seen += size;
         out->diverged = !isfinite(loss);
@@ -484,12 +870,38 @@ static lo_status train(lo_trainer *trainer, course *c, lo_training *out, lo_erro
     while (at->epoch < trainer->recipe.epochs && !out->diverged) {
         LO_TRY(train_epoch(trainer, c, out, err));
     }
-    out->diverged = out->diverged || !all_finite(network->weights, network->weight_size) ||
-                    !all_finite(network->statistics, network->statistic_size);
-    if (out->diverged) {
+    if (leads(trainer)) {
+        out->diverged = out->diverged || !all_finite(network->weights, network->weight_size) ||
+                        !all_finite(network->statistics, network->statistic_size);
+    }
+    share(trainer, &out->diverged, sizeof(out->diverged));
+    if (out->diverged && owns(trainer)) {
         forget_weights(trainer->network);
     }
     return LO_OK;
+}
+
+typedef struct one_training {
+    uint64_t model_seed;
+    const uint32_t *members;
+    int64_t count;
+    lo_training *out; /* of the first thread, as the next */
+    lo_error *err;
+} one_training;
+
+static lo_status train_as_member(lo_trainer *trainer, void *arguments)
+{
+    const one_training *t = arguments;
+    lo_training result = {0};
+    lo_error unheard;
+    course c = make_course(trainer, t->model_seed, t->members, t->count, tick_of(trainer));
+    const lo_status status = train(trainer, &c, &result, owns(trainer) ? t->err : &unheard);
+    trainer->logging = (lo_logging){0};
+    result.seconds = lo_clock_monotonic() - c.begun;
+    if (owns(trainer)) {
+        *t->out = result;
+    }
+    return status;
 }
 
 lo_status lo_trainer_run(lo_trainer *trainer, uint64_t model_seed, const uint32_t *members, int64_t count,
@@ -507,11 +919,8 @@ lo_status lo_trainer_run(lo_trainer *trainer, uint64_t model_seed, const uint32_
                            (long long)i, (long long)count, members[i], (long long)known);
         }
     }
-    course c = make_course(trainer, model_seed, members, count, tick);
-    const lo_status status = train(trainer, &c, out, err);
-    trainer->logging = (lo_logging){0};
-    out->seconds = lo_clock_monotonic() - c.begun;
-    return status;
+    one_training t = {model_seed, members, count, out, err};
+    return on_threads(trainer, tick, train_as_member, &t, err);
 }
 
 /* ---- evaluation
@@ -520,30 +929,70 @@ lo_status lo_trainer_run(lo_trainer *trainer, uint64_t model_seed, const uint32_
 /* Called with the logits of `count` examples that start at `first`. */
 typedef void logits_sink(void *self, const lo_trainer *trainer, int64_t first, size_t count);
 
-static lo_status each_batch(lo_trainer *trainer, const lo_examples *examples, const lo_tick *tick,
-                            logits_sink *sink, void *self)
+static lo_status evaluate_chunk(lo_trainer *trainer, const lo_examples *examples, int64_t first, size_t count,
+                                const lo_tick *tick)
+{
+    for (size_t i = 0; i < count; i++) {
+        lo_batch_example(trainer->network->kernels, trainer->dataset, examples, (size_t)first + i,
+                         input_at(trainer, i));
+        trainer->labels[i] = examples->label[(size_t)first + i];
+        LO_TRY(i % EXAMPLES_A_TICK == 0 ? lo_tick_call(tick) : LO_OK);
+    }
+    return lo_network_forward(trainer->network, count, false, tick);
+}
+
+static int64_t chunks_of(const lo_trainer *trainer, int64_t count)
+{
+    const int64_t chunk = (int64_t)trainer->chunk;
+    return (count + chunk - 1) / chunk;
+}
+
+/* The first of `count` examples that a member evaluates: whole chunks. */
+static int64_t first_of(const lo_trainer *trainer, int64_t count, int member)
+{
+    const int members = trainer->team != NULL ? trainer->team->members : 1;
+    const int64_t first = chunks_of(trainer, count) * member / members * (int64_t)trainer->chunk;
+    return first < count ? first : count;
+}
+
+/* Those of this member. */
+static lo_status each_chunk(lo_trainer *trainer, const lo_examples *examples, logits_sink *sink, void *self)
 {
     lo_status status = LO_OK;
+    const lo_team *team = trainer->team;
+    const lo_tick *tick = tick_of(trainer);
+    const int member = team != NULL ? team->member : 0, members = team != NULL ? team->members : 1;
+    const int64_t rounds = (chunks_of(trainer, examples->count) + members - 1) / members;
+    const int64_t end = first_of(trainer, examples->count, member + 1);
+    int64_t first = first_of(trainer, examples->count, member);
     const lo_float_mode mode = lo_flush_denormals();
-    for (int64_t first = 0; first < examples->count && status == LO_OK; first += (int64_t)trainer->capacity) {
-        const int64_t left = examples->count - first;
-        const size_t count = left < (int64_t)trainer->capacity ? (size_t)left : trainer->capacity;
-        for (size_t i = 0; i < count && status == LO_OK; i++) {
-            lo_batch_example(trainer->network->kernels, trainer->dataset, examples, (size_t)first + i,
-                             input_at(trainer, i));
-            trainer->labels[i] = examples->label[(size_t)first + i];
-            status = i % EXAMPLES_A_TICK == 0 ? lo_tick_call(tick) : LO_OK;
+    for (int64_t round = 0; round < rounds && status == LO_OK; round++) {
+        const int64_t left = end - first;
+        const size_t count = left < (int64_t)trainer->chunk ? (size_t)left : trainer->chunk;
+        if (count > 0) {
+            status = evaluate_chunk(trainer, examples, first, count, tick);
         }
-        if (status == LO_OK) {
-            status = lo_network_forward(trainer->network, count, false, tick);
-        }
-
-        if (status == LO_OK) {
+        if (status == LO_OK && count > 0) {
             sink(self, trainer, first, count);
         }
+        first += (int64_t)count;
+        status = agree(trainer, status);
     }
     lo_restore_floats(mode);
     return status;
+}
+
+/* Of `unit` bytes for `per` examples each: data [examples] comes together on all ranks. */
+static void gather_results(lo_trainer *trainer, void *data, int64_t count, int64_t per, size_t unit)
+{
+    size_t from[LO_MAX_SLICES + 1];
+    const lo_team *team = trainer->team;
+    for (int m = 0; team != NULL && m <= team->members; m++) {
+        from[m] = (size_t)((first_of(trainer, count, m) + per - 1) / per) * unit;
+    }
+    if (team != NULL && data != NULL) {
+        team->gather(team, data, from, &trainer->quiet);
+    }
 }
 
 typedef struct outcomes {
@@ -568,15 +1017,30 @@ static void store_outcomes(void *self, const lo_trainer *trainer, int64_t first,
     }
 }
 
+typedef struct evaluation {
+    const lo_examples *examples;
+    outcomes to;
+    float *logits;
+} evaluation;
+
+static lo_status evaluate_as_member(lo_trainer *trainer, void *arguments)
+{
+    evaluation *e = arguments;
+    const int64_t count = e->examples->count;
+    LO_TRY(each_chunk(trainer, e->examples, store_outcomes, &e->to));
+    gather_results(trainer, e->to.correct, count, 8, 1);
+    gather_results(trainer, e->to.margin, count, 1, sizeof(float));
+    return LO_OK;
+}
+
 lo_status lo_trainer_evaluate(lo_trainer *trainer, const lo_examples *examples, const lo_tick *tick,
                               uint8_t *correct, float *margin, lo_error *err)
 {
-    (void)err;
-    outcomes to = {correct, margin};
+    evaluation e = {.examples = examples, .to = {correct, margin}};
     if (correct != NULL) {
         memset(correct, 0, (size_t)(examples->count + 7) / 8);
     }
-    return each_batch(trainer, examples, tick, store_outcomes, &to);
+    return on_threads(trainer, tick, evaluate_as_member, &e, err);
 }
 
 static void store_logits(void *self, const lo_trainer *trainer, int64_t first, size_t count)
@@ -590,9 +1054,18 @@ static void store_logits(void *self, const lo_trainer *trainer, int64_t first, s
     }
 }
 
+static lo_status take_logits_as_member(lo_trainer *trainer, void *arguments)
+{
+    const evaluation *e = arguments;
+    LO_TRY(each_chunk(trainer, e->examples, store_logits, e->logits));
+    gather_results(trainer, e->logits, e->examples->count, 1,
+                   (size_t)trainer->network->classes * sizeof(float));
+    return LO_OK;
+}
+
 lo_status lo_trainer_logits(lo_trainer *trainer, const lo_examples *examples, const lo_tick *tick,
                             float *logits, lo_error *err)
 {
-    (void)err;
-    return each_batch(trainer, examples, tick, store_logits, logits);
+    evaluation e = {.examples = examples, .logits = logits};
+    return on_threads(trainer, tick, take_logits_as_member, &e, err);
 }

@@ -1,4 +1,4 @@
-/* Training and evaluation of one network on one core: what a task of the farm calls. */
+/* Training and evaluation of one network, on one core or by a team: what a task of the farm calls. */
 #ifndef LEAVEOUT_NN_TRAINING_H
 #define LEAVEOUT_NN_TRAINING_H
 
@@ -7,6 +7,7 @@
 #include "base/tick.h"
 #include "data/dataset.h"
 #include "nn/precision.h"
+#include "nn/team.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -60,6 +61,7 @@ typedef struct lo_recipe {
     uint64_t seed; /* the job's */
     lo_precision precision;
     lo_augment augment;
+    int32_t slices; /* into which each batch is cut (nn/slices.h): a power of two; 0, 1: it is not */
 } lo_recipe;
 
 /* The optimizer, the schedule of a name of the job file; an unknown one gives a value that lo_trainer_create
@@ -76,6 +78,20 @@ typedef struct lo_trainer lo_trainer;
  * until the first training. */
 lo_status lo_trainer_create(const lo_model_spec *model, const lo_recipe *recipe, const lo_dataset *dataset,
                             lo_trainer **out, lo_error *err);
+
+/* The same for a member of a team of ranks (NULL: this rank alone) that has so many threads: together they
+ * have recipe->slices slices of each batch, which ranks * threads must divide. Every rank of the team makes
+ * such a trainer, and makes the same calls of lo_trainer_run, _step, _evaluate and _logits in the same order,
+ * with equal arguments; the results' bits are those of one thread alone. Member 0 leads: its tick, checkpoint
+ * and observer count, in place of the others', and what its tick returns comes out on all ranks, between two
+ * batches. On the other ranks ticks are called while they wait too, and what they return is not looked at;
+ * their logs hold anything. Memory: activations for the member's share of a batch; for each thread the
+ * gradient, as many times more as the logarithm of its slices; ranks have weights and optimizer, threads
+ * share those of their rank. ranks must outlive the trainer. Errors: also LO_USAGE for slices, threads or
+ * batch that do not fit. */
+lo_status lo_trainer_create_team(const lo_model_spec *model, const lo_recipe *recipe,
+                                 const lo_dataset *dataset, const lo_team *ranks, int threads,
+                                 lo_trainer **out, lo_error *err);
 
 /* Nulls the handle; accepts NULL. */
 void lo_trainer_destroy(lo_trainer **trainer);
@@ -172,7 +188,7 @@ lo_status lo_trainer_evaluate(lo_trainer *trainer, const lo_examples *examples, 
 lo_status lo_trainer_logits(lo_trainer *trainer, const lo_examples *examples, const lo_tick *tick,
                             float *logits, lo_error *err);
 
-/* Bytes of the arena: what one trainer costs a rank. */
+/* Bytes of the arenas: what one trainer costs a rank, all its threads. */
 size_t lo_trainer_memory(const lo_trainer *trainer);
 
 /* Number of parameters, and floating point operations of one training step on one example. */

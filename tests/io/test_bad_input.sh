@@ -127,6 +127,13 @@ expect_code 2 "$LEAVEOUT" run "$job"
 expect_text "$work/err" '\-\-study'
 expect_code 2 "$LEAVEOUT" run "$job" --study "$work/x" --modles 3
 expect_text "$work/err" 'modles'
+expect_code 2 "$LEAVEOUT" run "$job" --study "$work/x" --set train.slices=8 --set train.team=2
+expect_text "$work/err" 'train\.team: 1 ranks cannot form teams of 2: that is a power of two and divides their number'
+expect_code 2 "$LEAVEOUT" plan "$job" --ranks 3 --set train.slices=8 --set train.team=2
+expect_text "$work/err" 'plan: --ranks: 3 ranks cannot form teams of 2'
+expect_code 2 "$LEAVEOUT" submit "$job" --study "$work/x" --dry-run --nodes 3 --ntasks-per-node 5 --set train.slices=8 \
+    --set train.team=2
+expect_text "$work/err" 'submit: 3 nodes with 5 ranks each cannot form teams of 2'
 expect_code 2 "$LEAVEOUT" run "$job" --study "$work/x" --set train.epochs
 expect_text "$work/err" 'KEY=VALUE|train\.epochs'
 say "$n bad jobs and data sets"

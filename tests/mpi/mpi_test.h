@@ -78,7 +78,8 @@ static inline void mpi_test_make_folder(void)
 static inline void mpi_test_begin(int *argc, char ***argv)
 {
     lo_run_environment();
-    MPI_Init(argc, argv);
+    int given;
+    MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &given);
     MPI_Comm_rank(MPI_COMM_WORLD, &mpi_test.rank);
     MPI_Comm_size(MPI_COMM_WORLD, &mpi_test.ranks);
     if (mpi_test.rank == 0) {
