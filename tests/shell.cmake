@@ -53,6 +53,7 @@ add_shell_test(bench/farm_overhead.sh 2 "bench;slow" 1800)
 add_shell_test(bench/certified_against_refits.sh 1 "bench;slow" 5400)
 add_shell_test(bench/ggn_against_numpy.sh 2 "bench;slow" 1800)
 add_shell_test(bench/log_overhead.sh 1 "bench;slow" 600)
+add_shell_test(bench/unlearning.sh 1 "bench;slow" 900)
 add_test(NAME oracle.test_accuracy_slow COMMAND test_accuracy)
 set_tests_properties(oracle.test_accuracy_slow PROPERTIES LABELS "oracle;slow" TIMEOUT 600
   ENVIRONMENT "${test_environment};LEAVEOUT_SLOW=1" WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})

@@ -511,6 +511,34 @@ lo_status lo_network_freeze(lo_network *network, const char *name, bool frozen, 
     return LO_OK;
 }
 
+/* One dimension of a parameter: how many, and how far apart in memory and in PyTorch's order. */
+typedef struct axis {
+    size_t count, step, stride;
+} axis;
+
+/* The elements that are held, in the order of memory: steps go through them, and weights are many. */
+static void list_held(const lo_parameter *p, const uint8_t *trained, struct lo_held *hold)
+{
+    axis by[] = {
+        {p->in, p->in_step, p->taps}, {p->taps, p->tap_step, 1}, {p->out, p->out_step, p->in * p->taps}};
+    for (int i = 1; i < 3; i++) { /* the widest steps first */
+        for (int j = i; j > 0 && by[j].step > by[j - 1].step; j--) {
+            const axis swap = by[j];
+            by[j] = by[j - 1];
+            by[j - 1] = swap;
+        }
+    }
+    for (size_t a = 0; a < by[0].count; a++) {
+        for (size_t b = 0; b < by[1].count; b++) {
+            for (size_t c = 0; c < by[2].count; c++) {
+                if (trained[a * by[0].stride + b * by[1].stride + c * by[2].stride] == 0) {
+                    (hold++)->place = p->offset + a * by[0].step + b * by[1].step + c * by[2].step;
+                }
+            }
+        }
+    }
+}
+
 lo_status lo_network_mask(lo_network *network, const char *name, const uint8_t *trained, lo_error *err)
 {
     lo_parameter *parameter = NULL;
@@ -523,10 +551,8 @@ lo_status lo_network_mask(lo_network *network, const char *name, const uint8_t *
     if (held > 0 && hold == NULL) {
         return lo_fail(err, LO_INTERNAL, "no memory for a mask of %s", name);
     }
-    for (size_t i = 0, at = 0; at < held; i++) {
-        if (trained[i] == 0) {
-            hold[at++].place = place_of(parameter, i);
-        }
+    if (held > 0) {
+        list_held(parameter, trained, hold);
     }
     free(parameter->hold);
     parameter->hold = hold;
