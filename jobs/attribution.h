@@ -39,6 +39,7 @@ typedef struct lo_attribution {
     int32_t classes;
     double penalty, tolerance, gamma, damping;
     bool spectrum;
+    bool keep; /* what another damping needs */
     bool rbf;
     int64_t groups;
     lo_left_out *group; /* [groups] */

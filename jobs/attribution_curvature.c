@@ -83,7 +83,7 @@ static void say_sizes(const lo_curvature *c, bool dual)
     const double sides = (double)a->train.count + (double)a->target.count;
     const double flops = order * order * inner + order * order * order / 3 + order * order * sides +
                          (dual ? 2 * order * inner * sides : 0) +
-                         (a->spectrum ? 9 * order * order * order : 0);
+                         (a->spectrum || a->keep ? 9 * order * order * order : 0);
     double *trial = lo_attribution_numbers(3 * TRIAL * TRIAL);
     double seconds = 0;
     if (trial != NULL) {
@@ -271,6 +271,7 @@ static lo_status primal(lo_curvature *c, bool hessian, lo_attribution_direct *ou
     lo_dense d = {.a = c->a,
                   .method = c->method,
                   .clock = c->clock,
+                  .fit_gradient = c->fit_gradient,
                   .gradients = {.size = c->p,
                                 .margins = margins,
                                 .losses = c->a->network->rows.smoothing > 0 ? losses : NULL,
@@ -299,12 +300,11 @@ lo_status lo_curvature_direct(lo_attribution *a, bool hessian, lo_attribution_di
                       .p = a->parameters,
                       .rank = a->classes - 1,
                       .clock = lo_clock_monotonic()};
-    double slope = 0;
     lo_linear_one_thread();
     say_sizes(&c, is_dual(a, hessian));
-    LO_TRY(lo_attribution_network_slope(a, &slope, err));
+    LO_TRY(lo_attribution_network_slope(a, &c.fit_gradient, err));
     out->ridge = a->network->ridge;
-    *notes = (lo_attribution_notes){slope, (double)NAN, 0, c.p};
+    *notes = (lo_attribution_notes){c.fit_gradient, (double)NAN, 0, c.p};
     lo_dense_say(a, c.method, "gradient", &c.clock);
     return is_dual(a, hessian) ? lo_dual_direct(&c, out, err) : primal(&c, hessian, out, err);
 }

@@ -9,7 +9,7 @@ typedef struct lo_curvature {
     lo_attribution *a;
     const char *method;
     int64_t p, rank; /* parameters; factor rows of an example, classes - 1 */
-    double clock;
+    double clock, fit_gradient;
 } lo_curvature;
 
 /* Elements [from, from + width) of rows of training examples or targets: see lo_network_rows_fill. */

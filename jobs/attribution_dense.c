@@ -2,6 +2,7 @@
 
 #include "attribute/linear.h"
 #include "base/clock.h"
+#include "jobs/attribution_kept.h"
 #include "mpi/agree.h"
 
 #include <math.h>
@@ -22,7 +23,7 @@ double lo_dense_bytes(const lo_attribution *a, int64_t size, int ranks)
     const double targets = ceil((double)a->target.count / ranks);
     const double tile = (double)tile_of(size);
     const double columns = 2 * (targets + 1) + 5 * tile;
-    return lo_grid_bytes(size, size, ranks) * (a->spectrum ? 5 : 2) +
+    return lo_grid_bytes(size, size, ranks) * (a->spectrum || a->keep ? 5 : 2) +
            8 * ((double)size * columns + tile * (targets + 1));
 }
 
@@ -274,8 +275,8 @@ static lo_status find_all(lo_dense *d, lo_attribution_direct *out, lo_error *err
     return status;
 }
 
-/* ---- the whole
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- the spectrum
+ * ---------------------------------------------------------------------------------------------------- */
 
 lo_status lo_dense_spectrum(lo_grid_matrix *matrix, double scale, double shift, lo_attribution_direct *out,
                             lo_error *err)
@@ -299,12 +300,131 @@ lo_status lo_dense_spectrum(lo_grid_matrix *matrix, double scale, double shift, 
     return status;
 }
 
+/* ---- kept for another damping
+ * ---------------------------------------------------------------------------------------- */
+
+/* Columns of this rank, of `width` a rank at most, in the basis of the eigenvectors. */
+static lo_status rotate_slab(const lo_dense *d, const lo_grid_matrix *vector, int64_t width, double *slab,
+                             lo_error *err)
+{
+    lo_grid_matrix side;
+    lo_grid_matrix rotated = {0};
+    const int64_t p = d->gradients.size;
+    lo_status status = lo_grid_matrix_create(&d->grid, p, width * d->grid.ranks, &side, err);
+    if (status == LO_OK) {
+        status = lo_grid_matrix_create(&d->grid, p, width * d->grid.ranks, &rotated, err);
+    }
+    if (status == LO_OK) {
+        status = lo_grid_put_slabs(&side, width, slab, err);
+    }
+    if (status == LO_OK) {
+        status = lo_grid_product(1, vector, &side, 0, &rotated, err);
+    }
+    if (status == LO_OK) {
+        status = lo_grid_get_slabs(&rotated, width, slab, err);
+    }
+    lo_grid_matrix_destroy(&side);
+    lo_grid_matrix_destroy(&rotated);
+    return status;
+}
+
+static lo_status keep_targets(pass *p, const lo_grid_matrix *vector, int64_t width, lo_kept *kept,
+                              lo_error *err)
+{
+    const lo_dense *d = p->d;
+    const lo_attribution_direct *out = p->out;
+    lo_status status = LO_OK;
+    if (out->count > 0) {
+        status =
+            d->gradients.margins(d->gradients.self, true, out->first, out->count, p->solved, p->scale, err);
+    }
+    LO_TRY(lo_agree(d->a->study->run.comm, status, err));
+    LO_TRY(rotate_slab(d, vector, width, p->solved, err));
+    LO_TRY(lo_kept_write(kept, LO_KEPT_TARGET, out->count, p->solved, err));
+    return lo_kept_write(kept, LO_KEPT_TARGET_E, out->count, p->scale, err);
+}
+
+static lo_status keep_round(pass *p, const lo_grid_matrix *vector, int64_t round, lo_kept *kept,
+                            lo_error *err)
+{
+    const lo_dense *d = p->d;
+    const lo_run *run = &d->a->study->run;
+    int64_t first;
+    const int64_t count = tile_at(p, run->rank, round, &first);
+    LO_TRY(lo_agree(run->comm, make_tile(p, first, count, err), err));
+    LO_TRY(rotate_slab(d, vector, p->tile, p->margin, err));
+    LO_TRY(lo_kept_write(kept, LO_KEPT_TRAIN, count, p->margin, err));
+    if (p->loss != NULL) {
+        LO_TRY(rotate_slab(d, vector, p->tile, p->loss, err));
+        LO_TRY(lo_kept_write(kept, LO_KEPT_LOSS, count, p->loss, err));
+    }
+    return lo_kept_write(kept, LO_KEPT_E, count, p->e, err);
+}
+
+static lo_status keep_rows(lo_dense *d, lo_attribution_direct *out, const lo_grid_matrix *vector,
+                           const double *eigenvalue, lo_error *err)
+{
+    const lo_attribution *a = d->a;
+    const int64_t width = (a->target.count + a->study->run.ranks - 1) / a->study->run.ranks;
+    const lo_kept_facts facts = {.method = d->method,
+                                 .losses = d->gradients.losses != NULL,
+                                 .rows = d->gradients.size,
+                                 .eigenvalue = eigenvalue,
+                                 .ridge = out->ridge,
+                                 .fit_gradient = d->fit_gradient,
+                                 .parameters = d->gradients.size};
+    lo_kept kept;
+    pass p = {.d = d, .out = out};
+    lo_status status = lo_agree(a->study->run.comm, pass_allocate(&p, width, err), err);
+    if (status == LO_OK) {
+        status = lo_kept_create(a, out, &facts, &kept, err);
+    }
+    if (status == LO_OK) {
+        status = a->target.count > 0 ? keep_targets(&p, vector, width, &kept, err) : LO_OK;
+        for (int64_t round = 0; round * p.tile < a->width && status == LO_OK; round++) {
+            status = keep_round(&p, vector, round, &kept, err);
+        }
+        status = lo_kept_commit(&kept, status, err);
+    }
+    pass_free(&p);
+    return status;
+}
+
+static lo_status keep(lo_dense *d, lo_attribution_direct *out, lo_error *err)
+{
+    const int64_t size = d->gradients.size;
+    lo_grid_matrix vector;
+    double *eigenvalue = lo_attribution_numbers(size);
+    lo_status status =
+        lo_agree(d->grid.comm,
+                 eigenvalue != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory for eigenvalues"), err);
+    lo_status made = lo_grid_matrix_create(&d->grid, size, size, &vector, err);
+    status = status == LO_OK ? made : status;
+    if (status == LO_OK) {
+        status = lo_grid_eigen(&d->matrix, eigenvalue, &vector, err);
+        lo_dense_say(d->a, d->method, "spectrum", &d->clock);
+    }
+    if (status == LO_OK) {
+        status = keep_rows(d, out, &vector, eigenvalue, err);
+        lo_dense_say(d->a, d->method, "keep", &d->clock);
+    }
+    lo_grid_matrix_destroy(&vector);
+    free(eigenvalue);
+    return status;
+}
+
+/* ---- the whole
+ * ------------------------------------------------------------------------------------------------------- */
+
 lo_status lo_dense_solve(lo_dense *d, lo_attribution_direct *out, lo_error *err)
 {
     const lo_attribution *a = d->a;
     const int64_t p = d->gradients.size;
     out->form = "primal";
     out->size = p;
+    if (a->keep) {
+        return keep(d, out, err);
+    }
     LO_TRY(lo_grid_matrix_create(&d->grid, p, p, &d->factor, err));
     LO_TRY(lo_grid_cholesky_ladder(&d->matrix, a->damping, TRIES, &d->factor, &out->damping, err));
     lo_dense_say(a, d->method, "factor", &d->clock);

@@ -30,7 +30,7 @@ typedef struct lo_dense {
     lo_gradients gradients;
     lo_grid grid;
     lo_grid_matrix matrix, factor; /* [size, size] */
-    double clock;
+    double clock, fit_gradient;
 } lo_dense;
 
 /* Local: bytes that the largest rank takes, gradients' own needs not counted. */

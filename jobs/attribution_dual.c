@@ -15,6 +15,7 @@
 #include "attribute/linear.h"
 #include "base/clock.h"
 #include "jobs/attribution_curvature.h"
+#include "jobs/attribution_kept.h"
 #include "mpi/agree.h"
 #include "nn/trainer.h"
 
@@ -96,7 +97,7 @@ static double dual_matrices(const lo_attribution *a, int ranks)
     const int64_t order = n * (a->classes - 1);
     const int64_t targets = (a->target.count + ranks - 1) / ranks * ranks;
     const bool smooth = a->network->rows.smoothing > 0;
-    return lo_grid_bytes(order, order, ranks) * (a->spectrum ? 5 : 1) +
+    return lo_grid_bytes(order, order, ranks) * (a->spectrum || a->keep ? 5 : 1) +
            lo_grid_bytes(order, n, ranks) * (smooth ? 2 : 1) + lo_grid_bytes(order, targets, ranks) +
            lo_grid_bytes(n, targets, ranks) * 2 + 8.0 * 3 * (double)n;
 }
@@ -170,7 +171,7 @@ typedef struct dual_form {
     lo_attribution_direct *out;
     lo_grid grid;
     int64_t order, slice;
-    double lambda;
+    double lambda, fit_gradient;
     parts parts;
     lo_network_rows others;            /* of parameters that belong to no outer product */
     side factor, margin, loss, target; /* loss: with smoothing alone */
@@ -628,6 +629,100 @@ static lo_status dual_values(dual_form *f, lo_error *err)
     return status;
 }
 
+/* ---- kept for another damping
+ * ---------------------------------------------------------------------------------------- */
+
+/* The rows of a side in the basis of K's eigenvectors. */
+static lo_status keep_side(const dual_form *f, const lo_grid_matrix *vector, const side *s, lo_kept_part part,
+                           lo_kept *kept, lo_error *err)
+{
+    lo_grid_matrix rotated;
+    double *slab = lo_attribution_numbers(s->width * f->order);
+    lo_status status = lo_grid_matrix_create(&f->grid, f->order, s->image.columns, &rotated, err);
+    status = lo_agree(
+        f->grid.comm,
+        status == LO_OK && slab == NULL ? lo_fail(err, LO_INTERNAL, "no memory for rows") : status, err);
+    if (status == LO_OK) {
+        status = lo_grid_product(1, vector, &s->image, 0, &rotated, err);
+    }
+    if (status == LO_OK) {
+        status = lo_grid_get_slabs(&rotated, s->width, slab, err);
+    }
+    if (status == LO_OK) {
+        status = lo_kept_write(kept, part, s->count, slab, err);
+    }
+    lo_grid_matrix_destroy(&rotated);
+    free(slab);
+    return status;
+}
+
+static lo_status keep_products(const dual_form *f, lo_kept *kept, lo_error *err)
+{
+    double *slab = lo_attribution_numbers(f->target.width * f->c->a->train.count);
+    lo_status status = lo_agree(
+        f->grid.comm, slab != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory for products"), err);
+    if (status == LO_OK) {
+        status = lo_grid_get_slabs(&f->values, f->target.width, slab, err);
+    }
+    if (status == LO_OK) {
+        status = lo_kept_write(kept, LO_KEPT_PRODUCT, f->target.count, slab, err);
+    }
+    free(slab);
+    return status;
+}
+
+static lo_status keep_parts(const dual_form *f, const lo_grid_matrix *vector, lo_kept *kept, lo_error *err)
+{
+    LO_TRY(keep_side(f, vector, &f->margin, LO_KEPT_TRAIN, kept, err));
+    LO_TRY(lo_kept_write(kept, LO_KEPT_E, f->margin.count, f->margin.e, err));
+    LO_TRY(lo_kept_write(kept, LO_KEPT_OWN, f->margin.count, f->own, err));
+    if (has_losses(f)) {
+        LO_TRY(keep_side(f, vector, &f->loss, LO_KEPT_LOSS, kept, err));
+    }
+    if (f->target.width == 0) {
+        return LO_OK;
+    }
+    LO_TRY(keep_side(f, vector, &f->target, LO_KEPT_TARGET, kept, err));
+    LO_TRY(lo_kept_write(kept, LO_KEPT_TARGET_E, f->target.count, f->target.e, err));
+    return keep_products(f, kept, err);
+}
+
+static lo_status keep(dual_form *f, lo_error *err)
+{
+    lo_curvature *c = f->c;
+    lo_grid_matrix vector;
+    lo_kept kept;
+    double *eigenvalue = lo_attribution_numbers(f->order);
+    lo_status status = lo_grid_matrix_create(&f->grid, f->order, f->order, &vector, err);
+    status = lo_agree(f->grid.comm,
+                      status == LO_OK && eigenvalue == NULL
+                          ? lo_fail(err, LO_INTERNAL, "no memory for eigenvalues")
+                          : status,
+                      err);
+    if (status == LO_OK) {
+        status = lo_grid_eigen(&f->gram, eigenvalue, &vector, err);
+        lo_dense_say(c->a, c->method, "spectrum", &c->clock);
+    }
+    const lo_kept_facts facts = {.method = c->method,
+                                 .dual = true,
+                                 .losses = has_losses(f),
+                                 .rows = f->order,
+                                 .eigenvalue = eigenvalue,
+                                 .ridge = f->out->ridge,
+                                 .fit_gradient = f->fit_gradient,
+                                 .parameters = c->p};
+    if (status == LO_OK) {
+        status = lo_kept_create(c->a, f->out, &facts, &kept, err);
+    }
+    if (status == LO_OK) {
+        status = lo_kept_commit(&kept, keep_parts(f, &vector, &kept, err), err);
+        lo_dense_say(c->a, c->method, "keep", &c->clock);
+    }
+    lo_grid_matrix_destroy(&vector);
+    free(eigenvalue);
+    return status;
+}
+
 static lo_status dual_run(dual_form *f, lo_error *err)
 {
     lo_curvature *c = f->c;
@@ -639,6 +734,9 @@ static lo_status dual_run(dual_form *f, lo_error *err)
         LO_TRY(lo_agree(f->grid.comm, add_slice(f, from, err), err));
     }
     lo_dense_say(c->a, c->method, "matrix", &c->clock);
+    if (c->a->keep) {
+        return keep(f, err);
+    }
     LO_TRY(dual_factor(f, err));
     lo_dense_say(c->a, c->method, "factor", &c->clock);
     LO_TRY(lo_grid_solve(&f->gram, true, &f->margin.image, err));
@@ -656,7 +754,7 @@ static lo_status dual_run(dual_form *f, lo_error *err)
 
 lo_status lo_dual_direct(lo_curvature *c, lo_attribution_direct *out, lo_error *err)
 {
-    dual_form f = {.c = c, .out = out, .lambda = out->ridge + c->a->damping};
+    dual_form f = {.c = c, .out = out, .lambda = out->ridge + c->a->damping, .fit_gradient = c->fit_gradient};
     if (!(f.lambda > 0)) {
         return lo_fail(
             err, LO_USAGE,

@@ -68,6 +68,7 @@ static lo_status regression(lo_attribution *a, const char *method, lo_attributio
     g.p = lo_softmax_parameters(g.fit.model);
     d.gradients = (lo_gradients){.size = g.p, .cheap = true, .margins = margins, .self = &g};
     out->ridge = a->penalty;
+    d.fit_gradient = g.fit.gradient;
     *notes = (lo_attribution_notes){g.fit.gradient, (double)NAN, 0, g.p};
     lo_dense_say(a, method, "fit", &d.clock);
     LO_TRY(lo_softmax_fitted_hessian(a, &g.hessian, err));

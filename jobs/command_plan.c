@@ -252,6 +252,7 @@ static lo_status print_attribution(const lo_job *job, const lo_dataset *data, in
                                                                             : data->test.count},
                         .classes = data->classes,
                         .spectrum = lo_job_bool(job, "attribution.spectrum"),
+                        .keep = lo_job_bool(job, "attribution.keep"),
                         .model = lo_attribution_model_of(job),
                         .primal = strcmp(form, "primal") == 0,
                         .dual = strcmp(form, "dual") == 0};

@@ -557,6 +557,8 @@ lo_status lo_command_verify(const lo_command_line *line, lo_error *err)
         verify_h5(directory, "scores.h5", true, &c);
         verify_h5(directory, "influence.h5", true, &c);
         verify_h5(directory, "attribution.h5", true, &c);
+        verify_h5(directory, "curvature-ggn.h5", true, &c);
+        verify_h5(directory, "curvature-hessian.h5", true, &c);
         verify_h5(directory, "forget.h5", true, &c);
         verify_h5(directory, "outputs.h5", true, &c);
         verify_h5(directory, "evaluation.h5", true, &c);

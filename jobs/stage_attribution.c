@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "jobs/attribution.h"
+#include "jobs/attribution_kept.h"
 #include "jobs/attribution_network.h"
 #include "jobs/stages.h"
 #include "mpi/agree.h"
@@ -209,6 +210,7 @@ static lo_status describe(stage *s, lo_error *err)
                           .gamma = lo_job_real(job, "attribution.gamma"),
                           .damping = lo_job_real(job, "attribution.damping"),
                           .spectrum = lo_job_bool(job, "attribution.spectrum"),
+                          .keep = lo_job_bool(job, "attribution.keep"),
                           .rbf = strcmp(lo_job_text(job, "attribution.kernel"), "rbf") == 0,
                           .model = lo_attribution_model_of(job),
                           .primal = strcmp(lo_job_text(job, "attribution.form"), "primal") == 0,
@@ -488,13 +490,28 @@ static void add_groups(const stage *s, result *r)
     }
 }
 
+/* From what is kept of another damping, or computed; with attribution.keep first that is made. */
+static lo_status run_direct(stage *s, result *r, lo_error *err)
+{
+    lo_attribution *a = &s->a;
+    const char *name = r->type->name;
+    const int ranks = s->study->run.ranks;
+    a->room = a->memory - (bytes_with(s, r->type, ranks) - r->type->bytes(a, ranks));
+    if (!lo_kept_there(a, name)) {
+        LO_TRY(r->type->direct(a, &r->direct, &r->notes, err));
+        if (!a->keep) {
+            return LO_OK;
+        }
+    }
+    lo_run_say(&s->study->run, "event=kept method=%s file=curvature-%s.h5", name, name);
+    return lo_kept_direct(a, name, &r->direct, &r->notes, err);
+}
+
 static lo_status compute_direct(stage *s, result *r, lo_error *err)
 {
     const double start = lo_clock_monotonic();
     LO_TRY(lo_agree(s->study->run.comm, allocate(s, r, err), err));
-    const int ranks = s->study->run.ranks;
-    s->a.room = s->a.memory - (bytes_with(s, r->type, ranks) - r->type->bytes(&s->a, ranks));
-    const lo_status status = r->type->direct(&s->a, &r->direct, &r->notes, err);
+    const lo_status status = run_direct(s, r, err);
     if (status == LO_OK) {
         add_groups(s, r);
     }

@@ -306,6 +306,10 @@ static const lo_key table[] = {
         .help =
             "ggn: the matrix of the parameters, or that of the examples times their classes less one, which "
             "give the same values; auto: the smaller."),
+    OTHER(LO_KEY_BOOL, "attribution.keep", "false", LO_KEYS_NONE,
+          .help = "ggn, hessian: keep the gradients in the basis of the eigenvectors, in "
+                  "curvature-METHOD.h5, so that "
+                  "another damping takes no matrix; 8 bytes times its rows for each example and target."),
 
     SECTION("unlearning", OPTIONAL,
             .help = "Stage: makes originals forget chosen examples, by every method, and trains oracles that "

@@ -83,6 +83,24 @@ say "features of a layer; those of the inputs are the inputs"
 expect_code 0 study 2 "$work/s2" --set attribution.damping=0.1
 expect_text "$work/out" 'event=published file=attribution.h5'
 check network "$work/s2" "$work/data" 5e-4 0
+# With what it needs kept it takes no matrix: the same values, primal and dual, with smoothed labels, of softmax regression.
+kept() {
+    local name=$1
+    shift
+    expect_code 0 study 2 "$work/kept_$name" "$@" --set attribution.keep=true
+    expect_code 0 study 3 "$work/kept_$name" "$@" --set attribution.keep=true --set attribution.damping=0.05
+    expect_text "$work/out" 'event=kept method=ggn'
+    expect_no_text "$work/out" 'part=matrix'
+    expect_code 0 study 1 "$work/again_$name" "$@" --set attribution.damping=0.05
+    check same_values "$work/again_$name" "$work/kept_$name" ggn 2e-6
+}
+kept primal "${more[@]}"
+check network "$work/kept_primal" "$work/data" 5e-4 0
+kept dual --set attribution.groups=null --set attribution.form=dual --set train.label_smoothing=0.1 --set 'attribution.methods=[ggn]'
+check network "$work/kept_dual" "$work/data" 5e-4 0.1
+kept linear "${more[@]}" --set attribution.model=linear --set originals=null
+expect_code 0 "$LEAVEOUT" verify "$work/kept_dual"
+say "another damping from what is kept"
 
 # What cannot be done is refused before anything is trained; what has to be computed first leaves no file.
 bad() { expect_code 2 study 2 "$work/bad" "${more[@]}" "$@"; }

@@ -738,6 +738,7 @@ static const struct {
     {"attribution.original", "1", "A", "attribution={model: network}"},
     {"attribution.layer", "linear1", "A", "attribution={model: features}"},
     {"attribution.form", "dual", "A", "attribution={model: network}"},
+    {"attribution.keep", "true", "", "attribution={}"},
     {"unlearning.forget", "[{name: a, select: random, share: 0.1}]", "", "unlearning={}"},
     {"unlearning.methods", "[finetune]", "", "unlearning={}"},
     {"unlearning.sequence", "[a]", "", "unlearning={}"},
