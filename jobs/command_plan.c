@@ -18,6 +18,7 @@
 
 typedef struct probe {
     double train_rate, evaluate_rate; /* examples a second, one team, most often one rank */
+    double prepare_seconds;           /* of the data set, one rank */
     double contrast_rate;             /* test x train pairs a second for all models, one rank */
     size_t trainer_bytes;
     int64_t parameters;
@@ -34,13 +35,37 @@ static int64_t cores_of(const lo_job *job)
     return team_of(job) * lo_job_int(job, "train.threads");
 }
 
-/* Trains one epoch on more and more examples, and on all of them again, until the clock says something and
- * the memory is warm. */
-static lo_status probe_training(const lo_job *job, const lo_dataset *data, probe *p, lo_error *err)
+/* Examples a second of one epoch over more and more examples, then over all of them (or as many as time
+ * allows) again and again. The first time over so many is for the memory to get warm; what comes after
+ * counts, all together. */
+static lo_status time_epochs(lo_trainer *net, const uint32_t *members, int64_t n, double *rate, lo_error *err)
 {
     enum { LEAST = 512 };
-    const double enough = 1.2; /* seconds */
+    const double enough = 1.2, largest = 0.4; /* seconds of all, of one */
     const double begun = lo_clock_monotonic();
+    double examples = 0;
+    double seconds = 0;
+    for (int64_t used = n < LEAST ? n : LEAST, before = 0;;) {
+        lo_training training;
+        const double start = lo_clock_monotonic();
+        LO_TRY(lo_trainer_run(net, 0, members, used, NULL, &training, err));
+        const double now = lo_clock_monotonic();
+        if (used == before) {
+            examples += (double)used;
+            seconds += now - start;
+        }
+        before = used;
+        *rate = seconds > 0 ? examples / seconds : (double)used / (now - start);
+        if (now - begun > enough) {
+            return LO_OK;
+        }
+        used = now - start > largest ? used : used > n / 2 ? n : used * 2;
+    }
+}
+
+/* What a training and its evaluation take here, of one epoch on a network of the job. */
+static lo_status probe_training(const lo_job *job, const lo_dataset *data, probe *p, lo_error *err)
+{
     lo_trainer *net = NULL;
     const lo_model_spec model = lo_study_model_spec(job);
     lo_recipe recipe = lo_study_recipe(job);
@@ -51,29 +76,21 @@ static lo_status probe_training(const lo_job *job, const lo_dataset *data, probe
     for (int64_t i = 0; members != NULL && i < data->train.count; i++) {
         members[i] = (uint32_t)i;
     }
-    for (int64_t n = LEAST; status == LO_OK; n = n < data->train.count ? n * 2 : n) {
-        const int64_t used = n < data->train.count ? n : data->train.count;
-        lo_training training;
-        const double start = lo_clock_monotonic();
-        status = lo_trainer_run(net, 0, members, used, NULL, &training, err);
-        const double seconds = lo_clock_monotonic() - start;
-        p->train_rate = (double)used / seconds;
-        if (lo_clock_monotonic() - begun > enough) {
-            break;
-        }
-    }
     if (status == LO_OK) {
-        lo_examples some = data->train;
-        some.count = some.count < 4096 ? some.count : 4096;
+        status = time_epochs(net, members, data->train.count, &p->train_rate, err);
+    }
+    lo_examples some = data->train;
+    some.count = some.count < 4096 ? some.count : 4096;
+    for (int round = 0; round < 2 && status == LO_OK; round++) { /* the first touches the memory */
         const double start = lo_clock_monotonic();
         status = lo_trainer_evaluate(net, &some, NULL, NULL, NULL, err);
         p->evaluate_rate = (double)some.count / (lo_clock_monotonic() - start);
         p->trainer_bytes = lo_trainer_memory(net);
         p->parameters = lo_trainer_parameters(net);
-        /* A team's members share each batch evenly; what they need to meet is left out. */
-        p->train_rate *= (double)cores_of(job);
-        p->evaluate_rate *= (double)cores_of(job);
     }
+    /* A team's members share each batch evenly; what they need to meet is left out. */
+    p->train_rate *= (double)cores_of(job);
+    p->evaluate_rate *= (double)cores_of(job);
     lo_trainer_destroy(&net);
     free(members);
     return status;
@@ -147,6 +164,9 @@ static double memory_per_rank(const lo_design *design, const lo_dataset *data, c
     return libraries + larger(larger(prepare, train), larger(published, contrast));
 }
 
+/* Files are written, synced and read again to be verified; a sync takes so long at least. */
+static const double written_per_s = 150e6, sync_seconds = 0.004;
+
 /* Trainings on everything, with what their records and files take. */
 typedef struct originals_plan {
     int64_t seeds;
@@ -163,10 +183,12 @@ static originals_plan plan_originals(const lo_job *job, const lo_dataset *data, 
     const double files = (double)(1 + lo_job_length(job, "originals.checkpoints"));
     originals_plan o = {.seeds = lo_job_int(job, "originals.seeds"),
                         .memory = (double)lo_original_size(n, epochs, lo_originals_logged(job))};
-    o.seconds = (double)n * (double)epochs / p->train_rate + (double)data->test.count / p->evaluate_rate;
+    const double weights = (double)p->parameters * sizeof(float);
+    o.seconds = (double)n * (double)epochs / p->train_rate + (double)data->test.count / p->evaluate_rate +
+                sync_seconds * (1 + files) + (o.memory + files * weights) / written_per_s;
     o.wall = ceil((double)o.seeds / (double)(ranks / team_of(job))) * o.seconds;
     o.core = (double)(o.seeds * cores_of(job)) * o.seconds;
-    o.disk = (double)o.seeds * (2 * o.memory + files * (double)p->parameters * sizeof(float));
+    o.disk = (double)o.seeds * (2 * o.memory + files * weights);
     return o;
 }
 
@@ -177,15 +199,16 @@ static void print_plan(const lo_job *job, const lo_dataset *data, const lo_desig
     const int64_t n_test = data->test.count;
     const bool subsets = design->ratio > 0; /* else all examples but one, or but a group */
     const double members = (double)n * (subsets ? design->ratio : 1);
+    const double record = (double)lo_outcome_size(n, n_test);
     const double model_seconds = design->kind == LO_DESIGN_IMPORTED
                                      ? 0
                                      : members * (double)lo_job_int(job, "train.epochs") / p->train_rate +
-                                           (double)(n + n_test) / p->evaluate_rate;
+                                           (double)(n + n_test) / p->evaluate_rate + sync_seconds +
+                                           record / written_per_s;
     const int64_t teams = ranks / team_of(job);
     const double rounds = ceil((double)design->models / (double)teams);
     const double wall = rounds * model_seconds;
     const double core = (double)(design->models * cores_of(job)) * model_seconds;
-    const double record = (double)lo_outcome_size(n, n_test);
     const bool influence = lo_job_has(job, "influence");
     const bool errors = influence && lo_job_bool(job, "influence.errors");
     const int64_t top = influence ? lo_job_int(job, "influence.top") : 0;
@@ -194,10 +217,12 @@ static void print_plan(const lo_job *job, const lo_dataset *data, const lo_desig
     const double influence_bytes = !influence ? 0
                                    : top > 0  ? (double)n_test * (double)top * (errors ? 16 : 12)
                                               : (double)n_test * (double)n * (errors ? 8 : 4);
-    /* Written, synced and read again to be verified. */
-    const double written_per_s = 150e6;
-    const double page = 0.4e6;      /* report.html, a few hundred pictures of 28 x 28 */
-    const double begin_and_end = 1; /* s: data prepared, report written */
+    const double page = 0.4e6; /* report.html, a few hundred pictures of 28 x 28 */
+    /* The programs start, the ensemble is published, the report reads all influence: seconds. */
+    const double start = 0.7, read_per_s = 500e6;
+    const double begin_and_end = start + p->prepare_seconds +
+                                 2 * record * (double)design->models / written_per_s +
+                                 influence_bytes / (errors ? 2 : 1) / read_per_s;
     const double contrast_core =
         influence && p->contrast_rate > 0 ? (double)n * (double)n_test / p->contrast_rate : 0;
     const double contrast = contrast_core / (double)ranks + influence_bytes / written_per_s;
@@ -213,13 +238,13 @@ static void print_plan(const lo_job *job, const lo_dataset *data, const lo_desig
                  lo_job_text(job, "model.preset"), (long long)p->parameters, p->train_rate, p->evaluate_rate);
     if (originals.seeds > 0) {
         (void)printf(
-            "stage=originals models=%lld seconds_per_model=%.2f wall_s=%.0f core_hours=%.3f disk_mb=%.1f\n",
+            "stage=originals models=%lld seconds_per_model=%.2f wall_s=%.1f core_hours=%.3f disk_mb=%.1f\n",
             (long long)originals.seeds, originals.seconds, originals.wall, originals.core / 3600,
             megabytes(originals.disk));
     }
     if (ensemble) {
         (void)printf(
-            "stage=ensemble models=%lld seconds_per_model=%.2f wall_s=%.0f core_hours=%.3f disk_mb=%.1f\n",
+            "stage=ensemble models=%lld seconds_per_model=%.2f wall_s=%.1f core_hours=%.3f disk_mb=%.1f\n",
             (long long)design->models, model_seconds, wall, core / 3600, megabytes(2 * journal + kept));
         (void)printf("stage=scores wall_s=%.1f disk_mb=%.1f\n", 0.1 + columns / 1e9, megabytes(scores));
     }
@@ -228,7 +253,7 @@ static void print_plan(const lo_job *job, const lo_dataset *data, const lo_desig
                      contrast_core / 3600, megabytes(influence_bytes));
     }
     (void)printf("memory_per_rank_mb=%.0f shared_per_node_mb=%.0f\n", megabytes(memory), megabytes(cache));
-    (void)printf("total ranks=%lld wall_s=%.0f core_hours=%.3f disk_mb=%.1f\n", (long long)ranks,
+    (void)printf("total ranks=%lld wall_s=%.1f core_hours=%.3f disk_mb=%.1f\n", (long long)ranks,
                  wall + originals.wall + contrast + begin_and_end,
                  (core + originals.core + contrast_core) / 3600,
                  megabytes(2 * journal + kept + originals.disk + influence_bytes + scores + cache + page));
@@ -306,6 +331,7 @@ lo_status lo_command_plan(const lo_command_line *line, lo_error *err)
         (void)printf("the job has no stage that trains anything (no ensemble or originals section)\n");
     } else if (status == LO_OK) {
         plan_until(v.job, &v.design);
+        p.prepare_seconds = v.prepare_seconds;
         status = probe_training(v.job, &v.data, &p, err);
         if (status == LO_OK && lo_job_has(v.job, "influence") && v.data.test.count > 0) {
             status = probe_contrast(v.design.models, v.data.train.count,

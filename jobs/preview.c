@@ -1,5 +1,6 @@
 #include "jobs/preview.h"
 
+#include "base/clock.h"
 #include "jobs/attribution.h"
 #include "jobs/score_list.h"
 #include "jobs/study.h"
@@ -22,7 +23,9 @@ static lo_status open_data(lo_preview *p, lo_error *err)
         return lo_fail_errno(err, LO_IO, "%s: cannot make a temporary directory (TMPDIR)", directory);
     }
     (void)snprintf(file, sizeof(file), "%s/data.dat", directory);
+    const double start = lo_clock_monotonic();
     lo_status status = lo_dataset_prepare(&spec, file, err);
+    p->prepare_seconds = lo_clock_monotonic() - start;
     if (status == LO_OK) {
         status = lo_dataset_open(file, spec.digest, &p->data, err);
     }

@@ -11,8 +11,9 @@
 typedef struct lo_preview {
     lo_job *job;
     lo_dataset data;
-    lo_read_remark remark; /* what the reader passed over */
-    lo_design design;      /* zeroed when the job has no ensemble */
+    lo_read_remark remark;  /* what the reader passed over */
+    double prepare_seconds; /* that preparing the data took */
+    lo_design design;       /* zeroed when the job has no ensemble */
     int64_t *left;
 } lo_preview;
 
