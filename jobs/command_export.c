@@ -3,6 +3,7 @@
 #include "jobs/commands.h"
 #include "jobs/ensemble_file.h"
 #include "jobs/outcome.h"
+#include "jobs/scaling_table.h"
 #include "jobs/score_list.h"
 #include "jobs/study.h"
 #include "mpi/h5file.h"
@@ -62,7 +63,7 @@ static lo_status read_columns(const lo_h5_reader *reader, const wanted *columns,
     return LO_OK;
 }
 
-/* Begins a table with its head. */
+/* Begins a table with its head; count 0: the caller writes that. */
 static lo_status begin_table(const export *x, const char *const *names, size_t count, lo_file *file,
                              lo_csv *csv, lo_error *err)
 {
@@ -71,7 +72,9 @@ static lo_status begin_table(const export *x, const char *const *names, size_t c
     for (size_t i = 0; i < count; i++) {
         lo_csv_text(csv, names[i]);
     }
-    lo_csv_row(csv);
+    if (count > 0) {
+        lo_csv_row(csv);
+    }
     return LO_OK;
 }
 
@@ -649,6 +652,60 @@ static lo_status models_npy(const export *x, lo_error *err)
     return status;
 }
 
+/* ---- the study of scores
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+/* "/spearman/value" is the column spearman_value. */
+static void write_scaling_head(lo_csv *csv, const lo_scaling_table *study)
+{
+    lo_csv_text(csv, "score");
+    lo_csv_text(csv, "equal_cost_few_models_by");
+    for (int c = 0; c < study->columns; c++) {
+        char name[80];
+        (void)snprintf(name, sizeof(name), "%s", study->path[c] + 1);
+        for (char *at = strchr(name, '/'); at != NULL; at = strchr(at, '/')) {
+            *at = '_';
+        }
+        lo_csv_text(csv, name);
+    }
+    lo_csv_row(csv);
+}
+
+static lo_status scaling_csv(const export *x, lo_error *err)
+{
+    lo_file file;
+    lo_csv csv;
+    lo_h5_reader reader;
+    lo_scaling_table study = {0};
+    LO_TRY(open_h5(x, "scaling.h5", &reader, err)); /* says so where there is none */
+    lo_h5_close(&reader);
+    lo_status status = lo_scaling_table_read(x->study, &study, err);
+    if (status == LO_OK) {
+        status = begin_table(x, NULL, 0, &file, &csv, err);
+    }
+    if (status == LO_OK) {
+        write_scaling_head(&csv, &study);
+        for (int64_t r = 0; r < study.rows; r++) {
+            lo_csv_text(&csv, study.score[r]);
+            lo_csv_text(&csv, study.against[r]);
+            for (int c = 0; c < study.columns; c++) {
+                lo_csv_double(&csv, study.column[c][r]);
+            }
+            lo_csv_row(&csv);
+        }
+        status = end_table(x, &file, LO_OK, err);
+    }
+    lo_scaling_table_free(&study);
+    return status;
+}
+
+static lo_status scaling_npy(const export *x, lo_error *err)
+{
+    (void)x;
+    return lo_fail(err, LO_USAGE, "export: scaling is a table with names; --format csv is allowed");
+}
+
 /* ---- the command
  * ---------------------------------------------------------------------------------------------------------
  */
@@ -662,7 +719,8 @@ static lo_status export_named(const lo_command_line *line, export *x, lo_error *
         lo_status (*npy)(const export *x, lo_error *err);
     } kinds[] = {{"scores", scores_csv, scores_npy},
                  {"influence", influence_csv, influence_npy},
-                 {"models", models_csv, models_npy}};
+                 {"models", models_csv, models_npy},
+                 {"scaling", scaling_csv, scaling_npy}};
     const char *what = line->operand[1];
     const char *format = lo_option_value(line, "format");
     char fallback[PATH_MAX];
@@ -685,7 +743,8 @@ static lo_status export_named(const lo_command_line *line, export *x, lo_error *
         }
         return npy ? kinds[i].npy(x, err) : kinds[i].csv(x, err);
     }
-    return lo_fail(err, LO_USAGE, "export: found '%s'; allowed are scores, influence and models", what);
+    return lo_fail(err, LO_USAGE, "export: found '%s'; allowed are scores, influence, models and scaling",
+                   what);
 }
 
 lo_status lo_command_export(const lo_command_line *line, lo_error *err)

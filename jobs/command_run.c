@@ -31,6 +31,7 @@ static void say_usage(lo_study *study)
 static lo_status run_derived(lo_study *study, lo_error *err)
 {
     LO_TRY(lo_stage_scores(study, err));
+    LO_TRY(lo_stage_scaling(study, err));
     LO_TRY(lo_stage_influence(study, err));
     LO_TRY(lo_stage_attribution(study, err));
     LO_TRY(lo_stage_unlearning(study, err));
@@ -232,6 +233,7 @@ lo_status lo_publish_all(lo_study *study, lo_error *err)
                              lo_publish_ensemble, &done, err));
     }
     LO_TRY(lo_publish_scores(study, err));
+    LO_TRY(lo_stage_scaling(study, err));
     if (done > 0) {
         LO_TRY(lo_stage_influence(study, err));
         LO_TRY(lo_stage_audit(study, err));

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "jobs/attribution.h"
+#include "jobs/scaling.h"
 #include "jobs/score_list.h"
 #include "jobs/study.h"
 
@@ -45,6 +46,7 @@ lo_status lo_preview_open(const lo_command_line *line, lo_preview *out, lo_error
     LO_TRY(open_data(out, err));
     LO_TRY(lo_study_check_names(out->job, out->data.classes, err));
     LO_TRY(lo_score_list_check(out->job, &out->data, err));
+    LO_TRY(lo_scaling_check(out->job, err));
     LO_TRY(lo_attribution_check(out->job, err));
     return lo_job_has(out->job, "ensemble")
                ? lo_study_design(out->job, &out->data, &out->design, &out->left, err)

@@ -29,6 +29,9 @@ lo_status lo_stage_scores(lo_study *study, lo_error *err);
 /* The same for `leaveout report`: what scores.h5 does not hold and takes more than reading is left out. */
 lo_status lo_publish_scores(lo_study *study, lo_error *err);
 
+/* scaling.h5 from scores.h5 and ensemble.h5: every score against memorization. Ranks share the bootstrap. */
+lo_status lo_stage_scaling(lo_study *study, lo_error *err);
+
 /* influence.h5 from ensemble.h5: test examples sharded over ranks. */
 lo_status lo_stage_influence(lo_study *study, lo_error *err);
 

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "jobs/formats.h"
+#include "jobs/scaling.h"
 #include "jobs/score_list.h"
 #include "jobs/until.h"
 #include "mpi/agree.h"
@@ -793,6 +794,7 @@ lo_status lo_study_open(const lo_study_options *options, lo_study *out, lo_error
     if (!options->reading) {
         LO_TRY(lo_agree(run->comm, lo_study_check_names(out->job, out->data.classes, err), err));
         LO_TRY(lo_agree(run->comm, lo_score_list_check(out->job, &out->data, err), err));
+        LO_TRY(lo_agree(run->comm, lo_scaling_check(out->job, err), err));
     }
     out->has_ensemble = lo_job_has(out->job, "ensemble");
     if (out->has_ensemble) {

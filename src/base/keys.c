@@ -340,6 +340,22 @@ static const lo_key table[] = {
             .help = "Stage: how well membership attacks tell what models were trained on."),
     OTHER(LO_KEY_NAMES, "audit.metrics", "[]", LO_KEYS_NONE, .choices = "lira rmia", .grows = true,
           .help = "Which metrics (see leaveout methods); empty: all that the study can have."),
+
+    SECTION("scaling", OPTIONAL,
+            .help = "Stage: the study of scores: what each costs and how well it agrees with the ensemble's "
+                    "memorization."),
+    OTHER(LO_KEY_TEXTS, "scaling.scores", "[all]", LO_KEYS_NONE,
+          .help = "Which scores, by their names in scores; all: every one."),
+    NUMBER(LO_KEY_REALS, "scaling.budgets", "[1, 2, 4, 8, 16]", 0, INFINITY, "trainings", LO_KEYS_NONE,
+           .open_low = true,
+           .help = "Say what is best for these budgets, in trainings on the whole training set."),
+    INT("scaling.group", "0", 0, INFINITY, "examples", LO_KEYS_NONE,
+        .help = "How many examples the top, the middle and the bottom have whose overlap is computed; 0: a "
+                "fifteenth of them all."),
+    INT("scaling.resamples", "1000", 20, 1000000, "resamples", LO_KEYS_NONE,
+        .help = "Of the bootstrap over examples, for intervals."),
+    INT("scaling.splits", "10", 1, 10000, "splits", LO_KEYS_NONE,
+        .help = "Into random halves of the ensemble's models, for the reliability of the reference."),
 };
 
 enum { KEYS = sizeof(table) / sizeof(table[0]) };

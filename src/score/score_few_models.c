@@ -77,6 +77,11 @@ static lo_status add_models(const lo_score_input *input, arms *a, lo_error *err)
     return LO_OK;
 }
 
+static int64_t models_of(const lo_item *item)
+{
+    return lo_item_int(item, "models");
+}
+
 static lo_status compute(const lo_score_input *input, lo_estimate *out, lo_error *err)
 {
     arms *a = calloc((size_t)input->count + 1, sizeof(*a));
@@ -115,4 +120,5 @@ const lo_score lo_score_few_models = {
     .settings = 2,
     .compute = compute,
     .check = check,
+    .models = models_of,
 };

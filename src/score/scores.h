@@ -144,6 +144,9 @@ typedef struct lo_score {
 
     /* LO_FROM_SCORES: the number-th score it needs, NULL after the last. */
     const char *(*uses)(const lo_item *item, int number);
+
+    /* LO_FROM_OUTCOMES: how many models it looks at, the last of the ensemble. NULL: all of them. */
+    int64_t (*models)(const lo_item *item);
 } lo_score;
 
 int lo_score_count(void);

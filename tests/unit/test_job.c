@@ -623,13 +623,13 @@ static void the_effective_job_writes_everything_out(void **state)
 {
     (void)state;
     static const char *const sections[] = {"originals={}", "attribution={}", "ensemble.until={}",
-                                           "unlearning={}", "audit={}"};
-    lo_job *job = parse_with(base, sections, 5);
+                                           "unlearning={}", "audit={}", "scaling={}"};
+    lo_job *job = parse_with(base, sections, 6);
     char *text = lo_job_effective(job);
     lo_node root = {0};
     lo_error err = {0};
     assert_int_equal(lo_tree_parse(text, strlen(text), "effective", true, &root, &err), LO_OK);
-    assert_int_equal(root.count, 13);
+    assert_int_equal(root.count, 14);
     assert_non_null(strstr(text, "\ntrain:"));
     assert_non_null(strstr(text, "\n    weight_decay: 0.0005 "));
     assert_non_null(strstr(text, "\n  hidden: [512] "));
@@ -747,6 +747,11 @@ static const struct {
     {"unlearning.retain", "false", "", "unlearning={}"},
     {"unlearning.keep_models", "false", "", "unlearning={}"},
     {"audit.metrics", "[lira]", "", "audit={}"},
+    {"scaling.scores", "[cscore]", "", "scaling={}"},
+    {"scaling.budgets", "[3]", "", "scaling={}"},
+    {"scaling.group", "30", "", "scaling={}"},
+    {"scaling.resamples", "200", "", "scaling={}"},
+    {"scaling.splits", "5", "", "scaling={}"},
 };
 
 static const char left_out[] =

@@ -4,6 +4,7 @@
 
 #include "score/agreement.h"
 #include "score/bootstrap.h"
+#include "score/comparison.h"
 #include "score/rank.h"
 
 #include <math.h>
@@ -159,6 +160,47 @@ static void test_ends_of_the_scale(void **state)
     lo_pairing_destroy(&same);
 }
 
+/* Of two scores in one comparison, each has the statistics that it has alone. */
+static void test_a_comparison_is_its_statistics(void **state)
+{
+    (void)state;
+    double x[N], z[N], y[N], value[2 * LO_COMPARED_COUNT], noise[N];
+    uint8_t noisy[N];
+    int32_t weight[N];
+    draw(x, y, 5, 9);
+    draw(z, noise, 6, 7);
+    for (int i = 0; i < N; i++) {
+        y[i] /= 16;
+        noisy[i] = noise[i] > 9 ? 7 : 0;
+        noise[i] = noisy[i] != 0;
+    }
+    lo_resample(1, 2, N, weight);
+    const double *const scores[] = {x, z};
+    lo_comparison c;
+    assert_int_equal(lo_comparison_create(scores, 2, y, noisy, N, 13, NULL, &c, NULL), LO_OK);
+    assert_int_equal(lo_comparison_compute(&c, weight, value, NULL), LO_OK);
+    for (int s = 0; s < 2; s++) {
+        const double *v = value + s * LO_COMPARED_COUNT;
+        lo_pairing p, q;
+        assert_int_equal(lo_pairing_create(scores[s], y, N, &p, NULL), LO_OK);
+        assert_int_equal(lo_pairing_create(scores[s], noise, N, &q, NULL), LO_OK);
+        const lo_group half = {LO_GROUP_NEAR_VALUE, 13, 0.5}, bottom = {LO_GROUP_BOTTOM, 13, 0};
+        const lo_group rank = {LO_GROUP_AT_QUANTILE, 13, lo_paired_quantile(&p, LO_SIDE_Y, 0.5, weight)};
+        assert_true(v[LO_COMPARED_SPEARMAN] == lo_paired_spearman(&p, weight));
+        assert_true(v[LO_COMPARED_AUC_QUARTER] == lo_paired_auc(&p, 0.25, weight));
+        assert_true(v[LO_COMPARED_MIDDLE_RANK] == lo_paired_overlap(&p, rank, half, weight).share);
+        assert_true(v[LO_COMPARED_BOTTOM_MEAN] == lo_paired_overlap(&p, bottom, bottom, weight).mean);
+        assert_true(v[LO_COMPARED_NOISE_PRECISION] == lo_paired_precision(&q, 0.5, weight));
+        lo_pairing_destroy(&p);
+        lo_pairing_destroy(&q);
+    }
+    lo_comparison_destroy(&c);
+    for (int k = 0; k < LO_COMPARED_COUNT; k++) {
+        assert_true(strlen(lo_compared_name((lo_compared)k)) > 0 &&
+                    strlen(lo_compared_help((lo_compared)k)) > 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +208,7 @@ int main(void)
         cmocka_unit_test(test_overlap_is_what_random_ties_have_on_average),
         cmocka_unit_test(test_groups_add_up_and_refuse),
         cmocka_unit_test(test_ends_of_the_scale),
+        cmocka_unit_test(test_a_comparison_is_its_statistics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

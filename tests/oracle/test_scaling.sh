@@ -1,0 +1,56 @@
+#!/bin/bash
+# The study of scores: the same statistics on 1 and 3 ranks; against numpy and scipy; made again when it must be, and not
+# otherwise.
+source "$(dirname "$0")/../lib.sh"
+/usr/bin/python3 -c 'import h5py, scipy' 2>/dev/null || skip "no python3-h5py or python3-scipy"
+
+make_job "$job"
+cat >"$job" <<END
+seed: 7
+data: {format: idx, path: $work/data, label_noise: 0.05, validation: 0.1, train_limit: 400}
+model: {preset: mlp, hidden: [32, 16]}
+train: {epochs: 20, batch: 16, optimizer: {name: sgd, lr: 0.05, momentum: 0.9}, precision: f32}
+originals: {seeds: 2}
+ensemble: {models: 48, ratio: 0.5}
+scores:
+  - memorization
+  - cscore
+  - confidence
+  - {name: knn_disagreement, as: knn_input, value: input, k: 5}
+  - {name: ssft, epochs: 4}
+  - ensemble_disagreement
+  - {name: few_models, models: 2, as: few_2}
+  - {name: few_models, models: 4, as: few_4}
+  - {name: few_models, models: 8, as: few_8}
+  - {name: few_models, models: 2, by: probability, as: few_2p}
+  - {name: few_models, models: 8, by: probability, as: few_8p}
+  - {name: hybrid, of: [confidence, few_4], as: ranks}
+  - {name: hybrid, of: [confidence, knn_input], combine: regression, target: few_4, as: fitted}
+scaling: {resamples: 400, budgets: [0.5, 1, 2, 4]}
+END
+expect_code 0 "$LEAVEOUT" run "$job" --study "$work/one"
+expect_silence
+expect_text "$work/out" 'event=published file=scaling.h5 scores=12'
+
+say "against numpy and scipy"
+/usr/bin/python3 "$LEAVEOUT_SOURCE/tests/oracle/check_scaling.py" "$work/one" >"$work/out" 2>&1 || fail "check_scaling.py"
+
+say "again, and on three ranks: nothing is made twice, and statistics are the same bits"
+expect_code 0 "$LEAVEOUT" run "$job" --study "$work/one"
+expect_no_text "$work/out" 'file=scaling.h5'
+expect_code 0 "$LEAVEOUT" export "$work/one" scaling
+cp "$work/one/export/scaling.csv" "$work/one.csv"
+rm "$work/one/scaling.h5"
+expect_code 0 on 3 "$LEAVEOUT" run "$job" --study "$work/one"
+expect_code 0 "$LEAVEOUT" export "$work/one" scaling
+cmp "$work/one.csv" "$work/one/export/scaling.csv" || fail "three ranks say something else"
+expect_code 0 "$LEAVEOUT" run "$job" --study "$work/one" --set scaling.group=11
+expect_text "$work/out" 'event=published file=scaling.h5'
+expect_code 2 "$LEAVEOUT" export "$work/one" scaling --format npy
+
+say "what is wrong is said before anything is trained"
+expect_code 2 "$LEAVEOUT" check "$job" --set 'scaling.scores=[confidense]'
+expect_text "$work/err" "confidense.*nearest: confidence"
+expect_code 2 "$LEAVEOUT" check "$job" --set ensemble=null --set 'scores=[confidence]'
+expect_text "$work/err" 'section ensemble'
+say "done"
