@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "jobs/commands.h"
 #include "jobs/ensemble_file.h"
+#include "jobs/export.h"
 #include "jobs/outcome.h"
 #include "jobs/scaling_table.h"
 #include "jobs/score_list.h"
@@ -17,16 +18,9 @@
 #include <string.h>
 #include <unistd.h>
 
-typedef struct export
-{
-    const char *study;
-    const char *out; /* file (csv) or directory (npy) */
-    const lo_job *job;
-    int64_t top; /* 0: as many as the file has, of a dense one 10 */
-}
-export;
+typedef lo_export export;
 
-static lo_status open_h5(const export *x, const char *name, lo_h5_reader *reader, lo_error *err)
+lo_status lo_export_open(const lo_export *x, const char *name, lo_h5_reader *reader, lo_error *err)
 {
     char path[PATH_MAX];
     (void)snprintf(path, sizeof(path), "%s/%s", x->study, name);
@@ -87,9 +81,8 @@ static lo_status end_table(const export *x, lo_file *file, lo_status status, lo_
     return status;
 }
 
-/* Copies a dataset to DIR/NAME.npy, row blocks at a time. */
-static lo_status dataset_to_npy(const export *x, const lo_h5_reader *reader, const char *path,
-                                lo_h5_type type, const char *name, lo_error *err)
+lo_status lo_export_dataset(const lo_export *x, const lo_h5_reader *reader, const char *path, lo_h5_type type,
+                            const char *name, lo_error *err)
 {
     enum { BLOCK_BYTES = 16 << 20 };
     static const lo_npy_type types[] = {
@@ -136,11 +129,11 @@ static const char *const counts[4] = {"in", "in_correct", "out", "out_correct"};
 static lo_status index_npy(const export *x, const lo_h5_reader *scores, lo_error *err)
 {
     if (lo_h5_has(scores, "/train/index")) {
-        return dataset_to_npy(x, scores, "/train/index", LO_H5_I64, "train_index", err);
+        return lo_export_dataset(x, scores, "/train/index", LO_H5_I64, "train_index", err);
     }
     lo_h5_reader ensemble;
-    LO_TRY(open_h5(x, "ensemble.h5", &ensemble, err));
-    const lo_status status = dataset_to_npy(x, &ensemble, "/train/index", LO_H5_I64, "train_index", err);
+    LO_TRY(lo_export_open(x, "ensemble.h5", &ensemble, err));
+    const lo_status status = lo_export_dataset(x, &ensemble, "/train/index", LO_H5_I64, "train_index", err);
     lo_h5_close(&ensemble);
     return status;
 }
@@ -153,7 +146,7 @@ static lo_status score_npy(const export *x, const lo_h5_reader *reader, const ch
         (void)snprintf(path, sizeof(path), "/%s/%s", score, fields[f]);
         (void)snprintf(name, sizeof(name), "%s_%s", score, fields[f]);
         if (lo_h5_has(reader, path)) {
-            LO_TRY(dataset_to_npy(x, reader, path, LO_H5_F32, name, err));
+            LO_TRY(lo_export_dataset(x, reader, path, LO_H5_F32, name, err));
         }
     }
     return LO_OK;
@@ -164,7 +157,7 @@ static lo_status scores_npy(const export *x, lo_error *err)
     lo_h5_reader reader;
     char names[LO_SCORE_NAMES_SIZE];
     char *rest = NULL;
-    LO_TRY(open_h5(x, "scores.h5", &reader, err));
+    LO_TRY(lo_export_open(x, "scores.h5", &reader, err));
     lo_status status = lo_score_names(&reader, names, err);
     for (char *name = strtok_r(names, " ", &rest); name != NULL && status == LO_OK;
          name = strtok_r(NULL, " ", &rest)) {
@@ -175,7 +168,7 @@ static lo_status scores_npy(const export *x, lo_error *err)
         char name[64];
         (void)snprintf(path, sizeof(path), "/models/%s", counts[c]);
         (void)snprintf(name, sizeof(name), "models_%s", counts[c]);
-        status = lo_h5_has(&reader, path) ? dataset_to_npy(x, &reader, path, LO_H5_I32, name, err) : LO_OK;
+        status = lo_h5_has(&reader, path) ? lo_export_dataset(x, &reader, path, LO_H5_I32, name, err) : LO_OK;
     }
     if (status == LO_OK) {
         status = index_npy(x, &reader, err);
@@ -349,12 +342,12 @@ static lo_status gather_table(const export *x, table *t, lo_error *err)
     char path[PATH_MAX];
     lo_h5_reader scores = {.id = -1};
     lo_h5_reader ensemble = {.id = -1};
-    LO_TRY(open_h5(x, "scores.h5", &scores, err));
+    LO_TRY(lo_export_open(x, "scores.h5", &scores, err));
     lo_status status = LO_OK;
     (void)snprintf(path, sizeof(path), "%s/ensemble.h5", x->study);
     const bool own = lo_h5_has(&scores, "/train/index");
     if (!own || access(path, F_OK) == 0) {
-        status = open_h5(x, "ensemble.h5", &ensemble, err);
+        status = lo_export_open(x, "ensemble.h5", &ensemble, err);
     }
     if (status == LO_OK) {
         status = read_table(&scores, own ? &scores : &ensemble, t, err);
@@ -402,11 +395,11 @@ static lo_status influence_npy(const export *x, lo_error *err)
                 {"/top/index", "influence_top_position", LO_H5_I64},
                 {"/top/standard_error", "influence_top_standard_error", LO_H5_F32}};
     lo_h5_reader reader;
-    LO_TRY(open_h5(x, "influence.h5", &reader, err));
+    LO_TRY(lo_export_open(x, "influence.h5", &reader, err));
     lo_status status = LO_OK;
     for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]) && status == LO_OK; i++) {
         if (lo_h5_has(&reader, sets[i].path)) {
-            status = dataset_to_npy(x, &reader, sets[i].path, sets[i].type, sets[i].name, err);
+            status = lo_export_dataset(x, &reader, sets[i].path, sets[i].type, sets[i].name, err);
         }
     }
     lo_h5_close(&reader);
@@ -499,9 +492,9 @@ static lo_status influence_csv(const export *x, lo_error *err)
     lo_h5_reader ensemble = {.id = -1};
     strongest s = {0};
     int64_t rows;
-    lo_status status = open_h5(x, "influence.h5", &reader, err);
+    lo_status status = lo_export_open(x, "influence.h5", &reader, err);
     if (status == LO_OK) {
-        status = open_h5(x, "ensemble.h5", &ensemble, err);
+        status = lo_export_open(x, "ensemble.h5", &ensemble, err);
     }
     if (status == LO_OK) {
         s.dense = lo_h5_has(&reader, "/contrast");
@@ -557,7 +550,7 @@ static lo_status models_csv(const export *x, lo_error *err)
                               {"/test_accuracy", LO_H5_F64, (void **)&accuracy},
                               {"/seconds", LO_H5_F64, (void **)&seconds},
                               {"/diverged", LO_H5_U8, (void **)&diverged}};
-    LO_TRY(open_h5(x, "ensemble.h5", &reader, err));
+    LO_TRY(lo_export_open(x, "ensemble.h5", &reader, err));
     lo_status status = read_columns(&reader, columns, sizeof(columns) / sizeof(columns[0]), &rows, err);
     if (status == LO_OK) {
         status = begin_table(x, names, sizeof(names) / sizeof(names[0]), &file, &csv, err);
@@ -625,7 +618,7 @@ static lo_status models_npy(const export *x, lo_error *err)
     lo_h5_reader reader;
     int64_t n = 0;
     int64_t n_test = 0;
-    LO_TRY(open_h5(x, "ensemble.h5", &reader, err));
+    LO_TRY(lo_export_open(x, "ensemble.h5", &reader, err));
     lo_status status = lo_h5_get_int(&reader, "/", "n_train", &n, err);
     if (status == LO_OK) {
         status = lo_h5_get_int(&reader, "/", "n_test", &n_test, err);
@@ -640,13 +633,13 @@ static lo_status models_npy(const export *x, lo_error *err)
         status = bits_to_npy(x, &reader, "/test/correct", n_test, "test_correct", err);
     }
     if (status == LO_OK) {
-        status = dataset_to_npy(x, &reader, "/train/logit", LO_H5_F32, "train_logit", err);
+        status = lo_export_dataset(x, &reader, "/train/logit", LO_H5_F32, "train_logit", err);
     }
     if (status == LO_OK) {
-        status = dataset_to_npy(x, &reader, "/test/logit", LO_H5_F32, "test_logit", err);
+        status = lo_export_dataset(x, &reader, "/test/logit", LO_H5_F32, "test_logit", err);
     }
     if (status == LO_OK) {
-        status = dataset_to_npy(x, &reader, "/test_accuracy", LO_H5_F64, "test_accuracy", err);
+        status = lo_export_dataset(x, &reader, "/test_accuracy", LO_H5_F64, "test_accuracy", err);
     }
     lo_h5_close(&reader);
     return status;
@@ -678,7 +671,7 @@ static lo_status scaling_csv(const export *x, lo_error *err)
     lo_csv csv;
     lo_h5_reader reader;
     lo_scaling_table study = {0};
-    LO_TRY(open_h5(x, "scaling.h5", &reader, err)); /* says so where there is none */
+    LO_TRY(lo_export_open(x, "scaling.h5", &reader, err)); /* says so where there is none */
     lo_h5_close(&reader);
     lo_status status = lo_scaling_table_read(x->study, &study, err);
     if (status == LO_OK) {
@@ -719,6 +712,7 @@ static lo_status export_named(const lo_command_line *line, export *x, lo_error *
         lo_status (*npy)(const export *x, lo_error *err);
     } kinds[] = {{"scores", scores_csv, scores_npy},
                  {"influence", influence_csv, influence_npy},
+                 {"attribution", lo_export_attribution_csv, lo_export_attribution_npy},
                  {"models", models_csv, models_npy},
                  {"scaling", scaling_csv, scaling_npy}};
     const char *what = line->operand[1];
@@ -743,7 +737,8 @@ static lo_status export_named(const lo_command_line *line, export *x, lo_error *
         }
         return npy ? kinds[i].npy(x, err) : kinds[i].csv(x, err);
     }
-    return lo_fail(err, LO_USAGE, "export: found '%s'; allowed are scores, influence, models and scaling",
+    return lo_fail(err, LO_USAGE,
+                   "export: found '%s'; allowed are scores, influence, attribution, models and scaling",
                    what);
 }
 

@@ -2,6 +2,7 @@
 check_attribution.py same_values STUDY STUDY METHOD: two ways to the same values.
 check_attribution.py permuted STUDY STUDY ORDER: the second is of the data set with training example i at ORDER[i].
 check_attribution.py top STUDY STUDY: the second holds the strongest of the first's rows.
+check_attribution.py exported STUDY DIR TOP: csv and npy in DIR hold what the file does; TOP strongest of each target.
 check_attribution.py retrain STUDY DATA GROUPS: against plain refits of some examples and groups in numpy.
 check_attribution.py network STUDY DATA RIDGE SMOOTHING: ggn and hessian of a whole network (mlp or linear) against numpy.
 check_attribution.py torch_cnn STUDY DATA RIDGE: the same of a cnn of width 2 against PyTorch's derivatives, where there is PyTorch.
@@ -82,6 +83,29 @@ def top(dense, strongest):
             near(np.take_along_axis(a[name], index, 1), value, method + "/top")
             size = -np.sort(-np.abs(a[name]), axis=1)[:, : index.shape[1]]
             near(size, np.abs(value), method + "/top is the strongest")
+
+
+def exported(study, directory, top):
+    f, top = datasets(study), int(top)
+    with open(os.path.join(directory, "own.csv")) as file:
+        head = file.readline().strip().split(",")
+    own = np.genfromtxt(os.path.join(directory, "own.csv"), delimiter=",", skip_header=1)
+    check(head[:2] == ["index", "label"] and (own[:, 0] == f["train/index"]).all(), "own.csv: examples")
+    methods = head[2:]
+    check(sorted(methods) == sorted({name.split("/")[0] for name in f if name.endswith("/self")}), "own.csv: methods")
+    for k, name in enumerate(methods):
+        check(np.array_equal(own[:, 2 + k].astype(np.float32), f[name + "/self"], equal_nan=True), f"own.csv: {name}")
+        array = np.load(os.path.join(directory, name + "_value.npy"))
+        check(np.array_equal(array, f[name + "/value"], equal_nan=True), f"{name}_value.npy")
+    lines = [line.strip().split(",") for line in open(os.path.join(directory, "strongest.csv"))]
+    check(lines[0][0] == "method" and len(lines) == 1 + len(methods) * len(f["target/index"]) * top, "strongest.csv: rows")
+    place = {index: i for i, index in enumerate(f["train/index"])}
+    target = {index: i for i, index in enumerate(f["target/index"])}
+    for line in lines[1:]:
+        row = f[line[0] + "/value"][target[int(line[1])]]
+        check(row[place[int(line[4])]] == np.float32(line[6]), "strongest.csv: values")
+        check(int(line[3]) > 1 or abs(np.float32(line[6])) == np.nanmax(np.abs(row)), "strongest.csv: the first is the strongest")
+    check((np.load(os.path.join(directory, "target_label.npy")) == f["target/label"]).all(), "target_label.npy")
 
 
 def idx(path):

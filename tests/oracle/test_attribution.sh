@@ -42,6 +42,14 @@ expect_code 0 "$LEAVEOUT" methods
 expect_code 0 "$LEAVEOUT" plan "$job" --ranks 2
 expect_text "$work/out" 'stage=attribution method=certified_loo memory_mb_per_rank=[0-9.]+'
 
+expect_code 0 "$LEAVEOUT" export "$work/s1" attribution --out "$work/own.csv"
+expect_code 0 "$LEAVEOUT" export "$work/s1" attribution --top 3 --out "$work/strongest.csv"
+expect_code 0 "$LEAVEOUT" export "$work/s1" attribution --format npy --out "$work"
+check exported "$work/s1" "$work" 3
+expect_code 2 "$LEAVEOUT" export "$work/top" attribution --top 6
+expect_text "$work/err" 'holds the 5 strongest of each target'
+say "what is exported is what is in the file"
+
 # A second run has nothing to do; another penalty is another job; another method is computed.
 expect_code 0 study 1 "$work/s1"
 expect_no_text "$work/out" 'event=published file=attribution'
