@@ -236,9 +236,9 @@ lo_status lo_publish_all(lo_study *study, lo_error *err)
     LO_TRY(lo_stage_scaling(study, err));
     if (done > 0) {
         LO_TRY(lo_stage_influence(study, err));
-        LO_TRY(lo_stage_audit(study, err));
     }
     LO_TRY(publish_unlearning(study, err));
+    LO_TRY(lo_stage_audit(study, err));
     return lo_stage_report(study, err);
 }
 

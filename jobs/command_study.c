@@ -346,6 +346,7 @@ static void status_as_json(const view *v, const char *directory, const char *end
     lo_json_bool(&json, "attribution", exists(directory, "attribution.h5"));
     lo_json_bool(&json, "evaluation", exists(directory, "evaluation.h5"));
     lo_json_bool(&json, "privacy", exists(directory, "privacy.h5"));
+    lo_json_bool(&json, "audit", exists(directory, "audit.h5"));
     lo_json_bool(&json, "report", exists(directory, "report.html"));
     lo_json_end(&json);
     lo_json_array(&json, "attempts");
@@ -563,6 +564,7 @@ lo_status lo_command_verify(const lo_command_line *line, lo_error *err)
         verify_h5(directory, "outputs.h5", true, &c);
         verify_h5(directory, "evaluation.h5", true, &c);
         verify_h5(directory, "privacy.h5", true, &c);
+        verify_h5(directory, "audit.h5", true, &c);
         const int64_t left = v.models.left + v.originals.left + v.unlearning.left;
         char originals[64] = "", unlearning[64] = "";
         if (v.has_unlearning) {

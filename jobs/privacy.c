@@ -5,6 +5,7 @@
 #include "audit/rmia.h"
 #include "base/clock.h"
 #include "jobs/derived.h"
+#include "jobs/watch.h"
 #include "mpi/agree.h"
 #include "score/rank.h"
 
@@ -45,8 +46,8 @@ typedef struct result {
 typedef struct privacy {
     lo_study *study;
     const lo_ensemble_file *file;
+    lo_watch watch;
     lo_tick tick;
-    double last_tick;
     int64_t n, first, count, tests;
     int64_t targets;         /* models whose scores make the figures in all: the first ones */
     lo_columns mask;         /* of this rank's examples, by model number */
@@ -84,23 +85,6 @@ static void release(privacy *p)
         free(p->result[a].auc);
         free(p->result[a].accuracy);
     }
-}
-
-/* The heart beats; a stop ends the work at once. */
-static lo_status watch(void *self)
-{
-    enum { PER_SECOND = 20 };
-    privacy *p = self;
-    lo_run *run = &p->study->run;
-    const double now = lo_clock_monotonic();
-    if (now - p->last_tick < 1.0 / PER_SECOND) {
-        return LO_OK;
-    }
-    p->last_tick = now;
-    if (run->rank == 0) {
-        lo_run_watch(run);
-    }
-    return run->stopping || lo_run_signal() != 0 ? LO_STOPPED : LO_OK;
 }
 
 static lo_status no_memory(const privacy *p, lo_error *err)
@@ -394,7 +378,8 @@ static lo_status prepare(const lo_study *study, const lo_ensemble_file *file, vo
 {
     privacy *p = self;
     p->file = file;
-    p->tick = (lo_tick){watch, p};
+    p->watch.run = &p->study->run;
+    p->tick = lo_watch_tick(&p->watch);
     p->n = study->data.train.count;
     p->tests = study->data.test.count;
     lo_shard(p->n, 1, study->run.rank, study->run.ranks, &p->first, &p->count);

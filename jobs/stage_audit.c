@@ -1,8 +1,11 @@
-/* Stage audit: what can be told from models about what they were trained on. */
+/* Stage audit: what can be told from models about what they were trained on, and how far unlearned ones are
+ * from ones that never saw the forget set. */
+#include "jobs/audit_runs.h"
 #include "jobs/privacy.h"
 #include "jobs/stages.h"
 
 lo_status lo_stage_audit(lo_study *study, lo_error *err)
 {
-    return lo_audit_privacy(study, err);
+    LO_TRY(lo_audit_privacy(study, err));
+    return lo_audit_runs(study, err);
 }

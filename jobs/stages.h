@@ -47,7 +47,8 @@ lo_status lo_stage_attribution_foresee(lo_study *study, lo_error *err);
  */
 lo_status lo_stage_unlearning(lo_study *study, lo_error *err);
 
-/* privacy.h5 from ensemble.h5: how well membership attacks tell which models were trained on an example. */
+/* privacy.h5 from ensemble.h5: how well membership attacks tell which models were trained on an example; audit.h5 from
+ * outputs.h5, evaluation.h5 and forget.h5. After unlearning. LO_STOPPED: what was not published is done again. */
 lo_status lo_stage_audit(lo_study *study, lo_error *err);
 
 /* manifest.json and report.html, by rank 0. */

@@ -7,9 +7,9 @@
 
 const char *lo_feature_name(lo_feature feature)
 {
-    static const char *const name[LO_FEATURES] = {"correct",          "confidence", "entropy",
+    static const char *const name[LO_FEATURE_KINDS] = {"correct",          "confidence", "entropy",
                                                   "modified_entropy", "loss",       "margin"};
-    assert(feature >= 0 && feature < LO_FEATURES);
+    assert(feature >= 0 && feature < LO_FEATURE_KINDS);
     return name[feature];
 }
 
@@ -108,7 +108,7 @@ static double one(const float *z, int32_t classes, int32_t label, lo_feature fea
     case LO_FEATURE_LOSS:
         return softplus_of_minus(margin(z, classes, label));
     case LO_FEATURE_MARGIN:
-    case LO_FEATURES:
+    case LO_FEATURE_KINDS:
         break;
     }
     return margin(z, classes, label);

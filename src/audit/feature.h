@@ -15,7 +15,7 @@ typedef enum lo_feature {
                                   * USENIX Security 2021, eq. 8) */
     LO_FEATURE_LOSS,             /* -log p_y */
     LO_FEATURE_MARGIN,           /* phi = z_y - logsumexp of the others = log(p_y / (1 - p_y)) */
-    LO_FEATURES
+    LO_FEATURE_KINDS
 } lo_feature;
 
 /* "correct", "confidence", "entropy", "modified_entropy", "loss", "margin". */

@@ -3,10 +3,13 @@
 #ifndef LEAVEOUT_AUDIT_METRICS_H
 #define LEAVEOUT_AUDIT_METRICS_H
 
-/* What a metric needs beside the model that is judged. */
+/* What a metric needs beside the model that is judged and its forget, retain and test examples. */
 enum {
-    LO_NEEDS_ENSEMBLE = 1, /* models trained on parts of the training set: ensemble */
-    LO_NEEDS_TEST = 2,     /* test examples */
+    LO_NEEDS_ORACLE = 1,     /* models that never saw the forget set */
+    LO_NEEDS_ORIGINAL = 2,   /* the model that was made to forget */
+    LO_NEEDS_POPULATION = 4, /* several runs of the method, and as many oracles */
+    LO_NEEDS_REFERENCES = 8, /* other models whose training sets are known: the ensemble, or oracles */
+    LO_NEEDS_MIA = 16        /* mia_svc */
 };
 
 typedef struct lo_metric {

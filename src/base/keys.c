@@ -337,9 +337,12 @@ static const lo_key table[] = {
               "Keep the weights of oracles and of models that have forgotten; false: their outputs alone."),
 
     SECTION("audit", OPTIONAL,
-            .help = "Stage: how well membership attacks tell what models were trained on."),
-    OTHER(LO_KEY_NAMES, "audit.metrics", "[]", LO_KEYS_NONE, .choices = "lira rmia", .grows = true,
-          .help = "Which metrics (see leaveout methods); empty: all that the study can have."),
+            .help = "Stage: how far unlearned models are from ones that never saw the forget set, and how "
+                    "well membership attacks tell what the ensemble's models were trained on."),
+    OTHER(LO_KEY_NAMES, "audit.metrics", "[]", LO_KEYS_NONE,
+          .choices = "accuracy tow tow_mia avg_gap aus disagreement activation_distance js mia_svc mia_loss "
+                     "mia_entropy mia_population lira u_lira rmia klom forgetting_quality",
+          .grows = true, .help = "Which metrics (see leaveout methods); empty: all that the study can have."),
 
     SECTION("scaling", OPTIONAL,
             .help = "Stage: the study of scores: what each costs and how well it agrees with the ensemble's "

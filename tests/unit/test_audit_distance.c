@@ -71,7 +71,7 @@ static void test_features_of_a_sure_model(void **state)
     assert_near(lo_zrf(js), 1 - M_LN2);
     const float lost[] = {0, NAN, 0, 0, 0, 0};
     const lo_logits nan = {lost, label, 2, 3};
-    for (int f = 1; f < LO_FEATURES; f++) {
+    for (int f = 1; f < LO_FEATURE_KINDS; f++) {
         lo_features(&nan, NULL, 0, (lo_feature)f, out);
         assert_true(isnan(out[0]) && !isnan(out[1]));
     }

@@ -1,0 +1,173 @@
+#!/usr/bin/python3
+"""audit.h5 against numpy, from outputs.h5, forget.h5, evaluation.h5 and ensemble.h5: check_audit.py STUDY
+
+What needs libsvm or draws at random (mia_svc, mia_loss, mia_entropy) has tests of its own; here what is made of mia_svc.
+"""
+import sys
+
+import h5py
+import numpy as np
+
+NUMBERS = ("disagreement activation_distance js aus mia_svc mia_loss mia_entropy mia_population tow_mia avg_gap lira "
+           "lira_tpr_at_0.01 rmia rmia_tpr_at_0.01 u_lira klom forgetting_quality").split()
+
+
+def text(dataset):
+    return [bytes(x).split(b"\0")[0].decode() for x in np.asarray(dataset[:])]
+
+
+def softmax(z):
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def margin(z, label):
+    own = np.take_along_axis(z, label[..., None], -1)[..., 0]
+    rest = np.where(np.arange(z.shape[-1]) == label[..., None], -np.inf, z)
+    most = rest.max(axis=-1)
+    return own - most - np.log(np.exp(rest - most[..., None]).sum(axis=-1))
+
+
+def js(p, q):
+    m = (p + q) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        kl = [np.where(x > 0, x * np.log(x / m), 0).sum(axis=-1) for x in (p, q)]
+    return (kl[0] + kl[1]) / 2
+
+
+def auc(a, b):
+    return ((a[:, None] > b).sum() + (a[:, None] == b).sum() / 2) / (len(a) * len(b))
+
+
+def klom(u, r):
+    u, r = np.clip(u, -100, 100), np.clip(r, -100, 100)
+    edges = np.linspace(min(u.min(), r.min()), max(u.max(), r.max()), 21)
+    p, q = (np.histogram(x, edges)[0] / len(x) for x in (u, r))
+    q = np.where(p > 0, np.maximum(q, 1e-5), q)
+    return (p[p > 0] * np.log(p[p > 0] / (q / q.sum())[p > 0])).sum()
+
+
+def pooled(columns):
+    """One deviation of many examples, each a list of models' margins."""
+    return np.sqrt(sum(((x - x.mean()) ** 2).sum() for x in columns) / sum(len(x) - 1 for x in columns))
+
+
+def u_lira(u, r):
+    """By example the AUC over pairs, both out of what judges them; deviations over all examples."""
+    sd = [pooled(x.T) for x in (u, r)]
+    out = []
+    for a, b in zip(u.T, r.T):
+        wins = 0
+        for i in range(len(a)):
+            for j in range(len(b)):
+                centre = np.delete(a, i).mean(), np.delete(b, j).mean()
+                ratio = [(-((x - centre[0]) / sd[0]) ** 2 + ((x - centre[1]) / sd[1]) ** 2) / 2 for x in (a[i], b[j])]
+                wins += float(ratio[0] > ratio[1]) + float(ratio[0] == ratio[1]) / 2
+        out.append(wins / (len(a) * len(b)))
+    return np.mean(out)
+
+
+class Study:
+    def __init__(self, path):
+        with h5py.File(path + "/outputs.h5") as o, h5py.File(path + "/audit.h5") as a, \
+                h5py.File(path + "/evaluation.h5") as e, h5py.File(path + "/forget.h5") as f:
+            classes = o.attrs["classes"]
+            name = list(zip(text(o["model/kind"]), text(o["model/name"])))
+            self.logits = {p: o[p + "/logit"][:].reshape(len(name), -1, classes).astype(float)
+                           for p in ("train", "validation", "test") if p in o}
+            self.label = {p: o[p + "/label"][:] for p in self.logits}
+            self.kind, self.set, self.method, self.setting, model = (
+                text(a["run/" + k]) for k in ("kind", "forget_set", "method", "setting", "model"))
+            self.seed = a["run/seed"][:]
+            assert model == text(e["run/model"]) and self.set == text(e["run/forget_set"])
+            self.accuracy = {k: e[k + "_accuracy/value"][:] for k in ("forget", "retain", "test")}
+            self.output = [name.index(x) if x in name else -1 for x in zip(self.kind, model)]
+            position = {x: i for i, x in enumerate(o["train/index"][:])}
+            self.forget = {s: np.array([position[x] for x in f[s + "/index"][:]]) for s in set(self.set)}
+            self.whole = {s: f[s].attrs["whole_class"] != 0 for s in self.forget}
+            self.found = {k: {x: a[k][x][:] for x in ("value", "low", "high", "ceiling", "models")} for k in NUMBERS}
+        with h5py.File(path + "/ensemble.h5") as e:
+            self.phi, self.phi_test = e["train/logit"][:].astype(float), e["test/logit"][:].astype(float)
+            self.mask = np.unpackbits(e["mask"][:], axis=1, bitorder="little")[:, :self.phi.shape[1]].astype(bool)
+        self.rows = range(len(self.set))
+
+    def oracles(self, row):
+        return [r for r in self.rows if self.kind[r] == "oracle" and self.set[r] == self.set[row] and r != row]
+
+    def others(self, s):
+        """Test examples, of the forgotten classes where all are of those."""
+        here = np.unique(self.label["train"][self.forget[s]])
+        return np.flatnonzero(np.isin(self.label["test"], here))
+
+    def margins(self, row, part, rows):
+        return margin(self.logits[part][self.output[row]][rows], self.label[part][rows])
+
+    def attacks(self, row):
+        """LiRA and RMIA of one model, by the ensemble's."""
+        s = self.set[row]
+        f, t = self.forget[s], self.others(s)
+        own, own_t = (self.margins(row, p, x).astype(np.float32).astype(float) for p, x in (("train", f), ("test", t)))
+        columns = [self.phi[~self.mask[:, i], i] for i in f] + [self.phi_test[:, i] for i in t]
+        sd = pooled(columns)
+        z = [(x - c.mean()) / sd for x, c in zip(np.r_[own, own_t], columns)]
+        lira = auc(np.float32(z[:len(f)]), np.float32(z[len(f):]))
+        p = 1 / (1 + np.exp(-np.r_[own, own_t]))
+        ratio = p / (0.75 * np.array([(1 / (1 + np.exp(-c))).mean() for c in columns]) + 0.25)
+        population, rest = ratio[len(f):][0::2], np.r_[ratio[:len(f)], ratio[len(f):][1::2]]
+        score = (population < rest[:, None]).mean(axis=1)
+        return lira, auc(score[:len(f)], score[len(f):])
+
+    def expected(self, row):
+        s, out = self.set[row], dict.fromkeys(NUMBERS, np.nan)
+        f = self.forget[s]
+        z = self.logits["train"][self.output[row]][f]
+        against = [self.logits["train"][self.output[o]][f] for o in self.oracles(row)]
+        out["disagreement"] = np.mean([(z.argmax(axis=1) != y.argmax(axis=1)).mean() for y in against])
+        out["activation_distance"] = np.mean([np.linalg.norm(softmax(z) - softmax(y), axis=1).mean() for y in against])
+        out["js"] = np.mean([js(softmax(z), softmax(y)).mean() for y in against])
+        acc, svc = self.accuracy, self.found["mia_svc"]["value"]
+        gaps = [[abs(acc[k][row] - acc[k][o]) for k in ("forget", "retain", "test")] + [abs(svc[row] - svc[o])]
+                for o in self.oracles(row)]
+        out["avg_gap"] = np.mean([np.mean(g) for g in gaps])
+        out["tow_mia"] = np.mean([(1 - g[3]) * (1 - g[1]) * (1 - g[2]) for g in gaps])
+        if self.kind[row] != "oracle":
+            original = [r for r in self.rows if self.kind[r] == "original" and self.seed[r] == self.seed[row]][0]
+            target = 0 if self.whole[s] else acc["test"][row]
+            out["aus"] = (1 - (acc["test"][original] - acc["test"][row])) / (1 + abs(target - acc["forget"][row]))
+        out["lira"], out["rmia"] = self.attacks(row)
+        if self.kind[row] == "unlearned":
+            group = [r for r in self.rows if (self.kind[r], self.method[r], self.setting[r], self.set[r])
+                     == (self.kind[row], self.method[row], self.setting[row], s)]
+            oracles = sorted(self.oracles(row))
+        elif self.kind[row] == "oracle":
+            every = sorted(self.oracles(row) + [row])
+            group, oracles = every[0::2], every[1::2]
+        else:
+            return out
+        u, r = (np.array([self.margins(x, "train", f) for x in side]).astype(np.float32).astype(float)
+                for side in (group, oracles))
+        out["klom"] = np.percentile([klom(x, y) for x, y in zip(u.T, r.T)], 95)
+        least = min(len(u), len(r))
+        out["u_lira"] = u_lira(u[:least], r[:least])
+        return out
+
+
+def main():
+    study = Study(sys.argv[1])
+    checked = "disagreement activation_distance js aus tow_mia avg_gap lira rmia u_lira klom".split()
+    for row in study.rows:
+        expected = study.expected(row)
+        for k in checked:
+            value, wanted = study.found[k]["value"][row], expected[k]
+            assert (np.isnan(value) and np.isnan(wanted)) or abs(value - wanted) < 2e-4, (row, k, value, wanted)
+    for k in NUMBERS:
+        for row in study.rows:
+            here = [study.found[k]["value"][r] for r in study.rows
+                    if study.kind[r] == "oracle" and study.set[r] == study.set[row]]
+            wanted = np.nanmean(here) if not np.isnan(here).all() else np.nan
+            value = study.found[k]["ceiling"][row]
+            assert (np.isnan(value) and np.isnan(wanted)) or abs(value - wanted) < 1e-12, (row, k, value, wanted)
+    print(f"ok {len(study.rows)} rows, {len(checked)} numbers, {len(NUMBERS)} ceilings")
+
+
+main()

@@ -1,0 +1,78 @@
+#!/bin/bash
+# The audit of unlearning: audit.h5 of a small study against numpy, the same on any number of ranks, made again when there
+# is more to audit; what cannot be computed says what it needs. About 20 seconds.
+. "$(dirname "$0")/../lib.sh"
+python=${LEAVEOUT_NUMPY_PYTHON:-/usr/bin/python3}
+"$python" -c 'import numpy, h5py' 2>/dev/null || skip "$python has no numpy and h5py (Debian: python3-numpy, python3-h5py)"
+here=$(cd "$(dirname "$0")" && pwd)
+"$LEAVEOUT_TOOLS/make_idx" "$work" 1200 400 8 || fail "make_idx"
+cat >"$job" <<EOF
+seed: 5
+data: {format: idx, path: $work, train_limit: 300, test_limit: 300, validation: 0.1, label_noise: 0.1}
+model: {preset: mlp, hidden: [32]}
+train: {epochs: 12, batch: 16, optimizer: {name: sgd, lr: 0.05, momentum: 0.9}, schedule: {name: cosine}, precision: f32}
+originals: {seeds: 3}
+ensemble: {models: 20, ratio: 0.7, design: random}
+scores: [memorization]
+unlearning:
+  forget: [{name: random10, select: random, share: 0.1}, {name: three, select: class, classes: 3}]
+  methods: [retrain, finetune, neggrad]
+  seeds: 3
+  oracles: 6
+audit: {}
+EOF
+expect_code 0 study 1 "$work/one"
+expect_text "$work/out" 'event=published file=audit.h5 rows=36'
+"$python" "$here/check_audit.py" "$work/one" || fail "audit.h5"
+expect_code 0 study 3 "$work/three"
+"$python" - "$work/one/audit.h5" "$work/three/audit.h5" <<'EOF' || fail "the number of ranks shows"
+import sys, h5py
+import numpy as np
+one, three = (h5py.File(name, "r") for name in sys.argv[1:3])
+seen = 0
+def compare(name, item):
+    global seen
+    if isinstance(item, h5py.Dataset):
+        seen += 1
+        assert item[:].tobytes() == three[name][:].tobytes(), name
+one.visititems(compare)
+assert seen > 80, seen
+EOF
+expect_code 0 "$LEAVEOUT" verify "$work/one"
+expect_code 0 study 2 "$work/one"
+! grep -q audit.h5 "$work/out" || fail "audit.h5 was made again without need"
+say "the same on 1 and 3 ranks"
+
+# Without an ensemble the oracles are the references; with few of them what is refused says so.
+sed -i -e '/^ensemble:/d' -e '/^scores:/d' "$job"
+expect_code 0 study 2 "$work/few" --set unlearning.oracles=1 --set unlearning.seeds=1 --set 'unlearning.methods=[finetune]'
+"$python" - "$work/few/audit.h5" <<'EOF' || fail "few oracles"
+import sys, h5py
+import numpy as np
+with h5py.File(sys.argv[1], "r") as f:
+    for name, says in (("lira", "2 oracles that are other models"), ("u_lira", "needs 3 seeds and 3 oracles"),
+                       ("klom", "needs 3 seeds and 3 oracles")):
+        assert says in f[name].attrs["refused"].decode(), (name, f[name].attrs["refused"])
+    run = [i for i, k in enumerate(f["run/kind"][:]) if bytes(k).startswith(b"unlearned")]
+    assert not np.isnan(f["disagreement/value"][run]).any() and np.isnan(f["lira/value"][run]).all()
+EOF
+expect_code 0 study 2 "$work/few" --set unlearning.oracles=4 --set unlearning.seeds=1 --set 'unlearning.methods=[finetune]'
+expect_text "$work/out" 'event=published file=audit.h5'
+"$python" - "$work/few/audit.h5" <<'EOF' || fail "oracles as references"
+import sys, h5py
+import numpy as np
+with h5py.File(sys.argv[1], "r") as f:
+    kind = [bytes(k).split(b"\0")[0] for k in f["run/kind"][:]]
+    models = f["lira/models"][:]
+    assert all(m == (3 if k == b"oracle" else 4) for k, m in zip(kind, models)), models
+    assert not np.isnan(f["lira/value"][:]).any() and not np.isnan(f["rmia/value"][:]).any()
+EOF
+# The comparison can fail.
+"$python" - "$work/one/audit.h5" <<'EOF' || fail "cannot damage a copy"
+import sys, h5py
+with h5py.File(sys.argv[1], "r+") as file:
+    file["lira/value"][-1] += 0.01
+EOF
+"$python" "$here/check_audit.py" "$work/one" >"$work/out" 2>&1 && fail "a wrong value goes unnoticed"
+expect_code 65 "$LEAVEOUT" verify "$work/one"
+say "ok"
