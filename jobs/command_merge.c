@@ -275,7 +275,8 @@ static lo_status read_payload(source *s, const lo_study *study, int stage, int64
 }
 
 /* Leaves of a payload what two computations of one task have in common: not how long it took, where, nor what
- * one of them may not hold: the last loss, which ensemble.h5 does not keep, and the norms of an original. */
+ * one of them may not hold: the last loss, which ensemble.h5 does not keep, and what the first logs of
+ * originals did not have. */
 static lo_status normalize(const lo_study *study, int stage, char **payload, size_t *size, lo_error *err)
 {
     const int64_t n = study->data.train.count;
@@ -289,11 +290,14 @@ static lo_status normalize(const lo_study *study, int stage, char **payload, siz
     }
     lo_original o;
     const int64_t epochs = lo_job_int(study->job, "train.epochs");
-    LO_TRY(lo_original_read(payload, *size, n, epochs, false, &o, err));
+    LO_TRY(lo_original_read(payload, *size, n, epochs, 0, &o, err));
     *size = lo_original_size(n, epochs, o.logged);
     o.seconds = 0;
     memset(o.processor, 0, sizeof(o.processor));
-    lo_original_without_norms(&o);
+    lo_original_without(&o, NULL);
+    if (o.log.example[LO_LOG_GAP] != NULL) {
+        lo_original_without(&o, o.log.example[LO_LOG_GAP]);
+    }
     lo_original_seal(&o, *payload);
     return LO_OK;
 }

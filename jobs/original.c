@@ -23,42 +23,60 @@ static size_t padded(size_t bytes)
     return (bytes + 7) / 8 * 8;
 }
 
-/* Without the norms of the weights, which came later and so come last. */
-static size_t size_before_norms(int64_t n, int64_t epochs, bool logged)
+/* The first versions had these quantities and no norms; what came later comes last. */
+enum { FIRST_QUANTITIES = LO_LOG_MARGIN + 1 };
+
+static size_t first_size(int64_t n, int64_t epochs, unsigned logged)
 {
     const size_t values = (size_t)(n * epochs);
     return sizeof(fixed) + 2 * (size_t)epochs * sizeof(double) +
-           (logged ? LO_LOG_QUANTITIES * padded(values * sizeof(float)) + padded(values) : 0);
+           (logged != 0 ? FIRST_QUANTITIES * padded(values * sizeof(float)) + padded(values) : 0);
 }
 
-size_t lo_original_size(int64_t n, int64_t epochs, bool logged)
+/* How many quantities of every example follow the norms. */
+static size_t later_quantities(unsigned logged)
 {
-    return size_before_norms(n, epochs, logged) + (size_t)epochs * sizeof(double);
+    return (size_t)((logged & LO_LOGGED_OUTPUTS) != 0) + (size_t)((logged & LO_LOGGED_GRADIENTS) != 0);
+}
+
+size_t lo_original_size(int64_t n, int64_t epochs, unsigned logged)
+{
+    return first_size(n, epochs, logged) + (size_t)epochs * sizeof(double) +
+           later_quantities(logged) * padded((size_t)(n * epochs) * sizeof(float));
 }
 
 void lo_original_map(lo_original *original, char *buffer)
 {
     const size_t values = (size_t)(original->n * original->epochs);
     char *at = buffer + sizeof(fixed);
-    original->log = (lo_training_log){.loss = (double *)(void *)at};
+    lo_training_log *log = &original->log;
+    *log = (lo_training_log){.loss = (double *)(void *)at};
     at += (size_t)original->epochs * sizeof(double);
-    original->log.accuracy = (double *)(void *)at;
+    log->accuracy = (double *)(void *)at;
     at += (size_t)original->epochs * sizeof(double);
-    if (original->logged) {
-        for (int q = 0; q < LO_LOG_QUANTITIES; q++) {
-            original->log.example[q] = (float *)(void *)at;
-            at += padded(values * sizeof(float));
-        }
-        original->log.correct = (uint8_t *)at;
+    for (int q = 0; q < FIRST_QUANTITIES && original->logged != 0; q++) {
+        log->example[q] = (float *)(void *)at;
+        at += padded(values * sizeof(float));
     }
-    at = buffer + size_before_norms(original->n, original->epochs, original->logged);
+    if (original->logged != 0) {
+        log->correct = (uint8_t *)at;
+        at += padded(values);
+    }
     original->weight_norm = (double *)(void *)at;
+    at += (size_t)original->epochs * sizeof(double);
+    for (size_t q = 0; q < later_quantities(original->logged); q++) {
+        log->example[(size_t)LO_LOG_GAP + q] = (float *)(void *)at;
+        at += padded(values * sizeof(float));
+    }
 }
 
-void lo_original_without_norms(lo_original *original)
+void lo_original_without(lo_original *original, float *quantity)
 {
-    for (int64_t e = 0; e < original->epochs; e++) {
+    for (int64_t e = 0; e < original->epochs && quantity == NULL; e++) {
         original->weight_norm[e] = (double)NAN;
+    }
+    for (int64_t i = 0; i < original->n * original->epochs && quantity != NULL; i++) {
+        quantity[i] = NAN;
     }
 }
 
@@ -75,55 +93,75 @@ void lo_original_seal(const lo_original *original, char *buffer)
     memcpy(buffer, &f, sizeof(f));
 }
 
-lo_status lo_original_read(char **payload, size_t size, int64_t n, int64_t epochs, bool logged,
+/* Nothing was known of what came later. */
+static lo_status fill_up(lo_original *o, char **payload, size_t size, lo_error *err)
+{
+    const size_t whole = lo_original_size(o->n, o->epochs, o->logged);
+    char *larger = realloc(*payload, whole);
+    if (larger == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for the log of an original");
+    }
+    *payload = larger;
+    memset(larger + size, 0, whole - size);
+    lo_original_map(o, larger);
+    lo_original_without(o, NULL);
+    for (int q = FIRST_QUANTITIES; q < LO_LOG_QUANTITIES; q++) {
+        lo_original_without(o, o->log.example[q]);
+    }
+    return LO_OK;
+}
+
+static bool is_whole(const fixed *f, size_t size, int64_t n, int64_t epochs, bool *early)
+{
+    const unsigned logged = (unsigned)f->logged;
+    *early = size == first_size(n, epochs, logged);
+    return (*early || size == lo_original_size(n, epochs, logged)) && f->n == n && f->epochs == epochs;
+}
+
+lo_status lo_original_read(char **payload, size_t size, int64_t n, int64_t epochs, unsigned logged,
                            lo_original *out, lo_error *err)
 {
     fixed f = {0};
+    bool early = false;
     if (size >= sizeof(f)) {
         memcpy(&f, *payload, sizeof(f));
     }
-    const size_t whole = lo_original_size(n, epochs, f.logged != 0);
-    const bool without = size == size_before_norms(n, epochs, f.logged != 0);
-    if (size >= sizeof(f) && logged && f.logged == 0) {
-        return lo_fail(err, LO_DATA, "a training whose log says nothing about examples, which a score needs");
-    }
-    if ((size != whole && !without) || f.n != n || f.epochs != epochs) {
+    if (!is_whole(&f, size, n, epochs, &early)) {
         return lo_fail(
             err, LO_DATA,
             "a record of %zu bytes, %lld examples and %lld epochs; %zu, %lld and %lld are expected", size,
             (long long)f.n, (long long)f.epochs, lo_original_size(n, epochs, logged), (long long)n,
             (long long)epochs);
     }
+    if ((logged & ~(unsigned)f.logged) != 0 || (early && logged != 0)) {
+        return lo_fail(err, LO_DATA, "a training whose log lacks what a score needs of every example");
+    }
     *out = (lo_original){.n = n,
                          .epochs = epochs,
-                         .logged = f.logged != 0,
+                         .logged = (unsigned)f.logged,
                          .seed = f.seed,
                          .seconds = f.seconds,
                          .test_accuracy = f.test_accuracy,
                          .diverged = f.diverged};
     memcpy(out->processor, f.processor, sizeof(out->processor));
-    if (without) {
-        char *larger = realloc(*payload, whole);
-        if (larger == NULL) {
-            return lo_fail(err, LO_INTERNAL, "no memory for the log of an original");
-        }
-        *payload = larger;
-    }
     lo_original_map(out, *payload);
-    if (without) {
-        lo_original_without_norms(out);
-    }
-    return LO_OK;
+    return early ? fill_up(out, payload, size, err) : LO_OK;
 }
 
-bool lo_originals_logged(const lo_job *job)
+unsigned lo_originals_logged(const lo_job *job)
 {
     const char *log = lo_job_text(job, "originals.log");
     lo_score_list list;
-    const bool asked =
-        lo_score_list_read(job, &list, NULL) == LO_OK && (lo_score_list_needs(&list) & LO_FROM_LOG) != 0;
+    const unsigned needs = lo_score_list_read(job, &list, NULL) == LO_OK ? lo_score_list_needs(&list) : 0;
     lo_score_list_destroy(&list);
-    return strcmp(log, "true") == 0 || (strcmp(log, "auto") == 0 && asked);
+    unsigned logged = strcmp(log, "true") == 0 ? LO_LOGGED_OUTPUTS : 0;
+    if (strcmp(log, "false") != 0 && (needs & LO_FROM_LOG) != 0) {
+        logged |= LO_LOGGED_OUTPUTS;
+    }
+    if (strcmp(log, "false") != 0 && (needs & LO_FROM_INPUT_SQUARES) != 0) {
+        logged |= LO_LOGGED_OUTPUTS | LO_LOGGED_GRADIENTS;
+    }
+    return logged;
 }
 
 void lo_original_path(const char *study, int64_t seed, int64_t epochs, char *path, size_t size)

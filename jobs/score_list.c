@@ -209,7 +209,8 @@ static lo_status check_data(const lo_job *job, const lo_dataset *data, const lo_
                                   .item = l->item,
                                   .model = &model,
                                   .recipe = &recipe,
-                                  .epochs = recipe.epochs};
+                                  .epochs = recipe.epochs,
+                                  .checkpoints = (int)lo_job_length(job, "originals.checkpoints")};
     return l->score->check(&input, err);
 }
 

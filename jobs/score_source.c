@@ -264,7 +264,9 @@ static lo_status log_of(void *self, lo_quantity quantity, const float **values, 
                                                         [LO_LOG_PROBABILITY] = "probability",
                                                         [LO_LOG_LARGEST] = "largest",
                                                         [LO_LOG_ENTROPY] = "entropy",
-                                                        [LO_LOG_MARGIN] = "margin"};
+                                                        [LO_LOG_MARGIN] = "margin",
+                                                        [LO_LOG_GAP] = "gap",
+                                                        [LO_LOG_INPUT_SQUARE] = "input_square"};
     lo_score_source *s = self;
     if (s->log[quantity] == NULL) {
         LO_TRY(read_log(s, name[quantity], LO_H5_F32, (void **)&s->log[quantity], err));
@@ -336,8 +338,11 @@ lo_status lo_score_source_prepare(lo_score_source *s, unsigned needs, lo_error *
             return no_memory(s, err);
         }
     }
+    /* Differences of gradients are lost in the rounding of bf16; sizes are what one training step takes. */
+    lo_recipe recipe = s->recipe;
+    recipe.precision = LO_F32;
     return (needs & (LO_FROM_WEIGHTS | LO_FROM_CHECKPOINTS)) != 0 && s->trainer == NULL
-               ? lo_job_trainer(s->study->job, &s->study->data, &s->trainer, err)
+               ? lo_trainer_create(&s->model, &recipe, &s->study->data, &s->trainer, err)
                : LO_OK;
 }
 

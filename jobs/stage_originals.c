@@ -207,6 +207,8 @@ static const struct {
     [EXAMPLE + LO_LOG_LARGEST] = {"example/largest", LO_H5_F32},
     [EXAMPLE + LO_LOG_ENTROPY] = {"example/entropy", LO_H5_F32},
     [EXAMPLE + LO_LOG_MARGIN] = {"example/margin", LO_H5_F32},
+    [EXAMPLE + LO_LOG_GAP] = {"example/gap", LO_H5_F32},
+    [EXAMPLE + LO_LOG_INPUT_SQUARE] = {"example/input_square", LO_H5_F32},
     [CORRECT] = {"example/correct", LO_H5_U8},
 };
 
@@ -217,8 +219,7 @@ typedef struct publication {
     int64_t seeds;
     int64_t first, count; /* the ones that this rank reads and writes */
     int64_t n, epochs;
-    bool logged;
-    int series;         /* SERIES, or without anything about examples EXAMPLE */
+    unsigned logged;
     int table[TABLES];  /* datasets */
     int (*set)[SERIES]; /* [seeds] */
     lo_h5_reader old;   /* training.h5 as it was: where compacted originals live on */
@@ -232,6 +233,13 @@ static void *series_of(const lo_original *o, int s)
            : s == EPOCH_NORM     ? (void *)o->weight_norm
            : s == CORRECT        ? (void *)o->log.correct
                                  : (void *)o->log.example[s - EXAMPLE];
+}
+
+/* Is it in the file? */
+static bool is_series(const publication *p, int s)
+{
+    return s < EXAMPLE ||
+           (s == EXAMPLE + LO_LOG_INPUT_SQUARE ? (p->logged & LO_LOGGED_GRADIENTS) != 0 : p->logged != 0);
 }
 
 static void series_path(int64_t seed, int s, char *path, size_t size)
@@ -260,10 +268,13 @@ static lo_status read_old(const publication *p, int64_t seed, lo_original *o, lo
     LO_TRY(lo_h5_read(&p->old, tables[PROCESSOR].path, LO_H5_CHARS, row, 1, o->processor, err));
     LO_TRY(lo_h5_read(&p->old, tables[DIVERGED].path, LO_H5_U8, row, 1, &diverged, err));
     o->diverged = diverged;
-    for (int s = 0; s < p->series; s++) {
+    for (int s = 0; s < SERIES; s++) {
         series_path(seed, s, path, sizeof(path));
+        if (!is_series(p, s)) {
+            continue;
+        }
         if (s == EPOCH_NORM && !lo_h5_has(&p->old, path)) {
-            lo_original_without_norms(o);
+            lo_original_without(o, NULL);
             continue;
         }
         LO_TRY(lo_h5_read(&p->old, path, series[s].type, 0, p->epochs, series_of(o, s), err));
@@ -321,13 +332,16 @@ static lo_status add_series(publication *p, int64_t i, lo_error *err)
     const bool mine = i >= p->first && i < p->first + p->count;
     const bool before = i >= p->first + p->count; /* this rank's seeds come before it */
     char path[64];
-    for (int s = 0; s < p->series; s++) {
+    for (int s = 0; s < SERIES; s++) {
+        if (!is_series(p, s)) {
+            continue;
+        }
         series_path(p->seed[i], s, path, sizeof(path));
         LO_TRY(lo_h5_add(&p->h5, path, series[s].type, p->epochs, s < EXAMPLE ? 0 : p->n,
                          mine || before ? 0 : p->epochs, mine ? p->epochs : 0, &p->set[i][s], err));
     }
     (void)snprintf(path, sizeof(path), "/%lld/example", (long long)p->seed[i]);
-    return p->logged
+    return p->logged != 0
                ? lo_h5_text(&p->h5, path, "meaning",
                             "row: epoch, column: training example as in /train/index; from the pass of that "
                             "epoch that trained on it",
@@ -352,7 +366,10 @@ static lo_status write_original(publication *p, int64_t i, bool *damaged, lo_err
     for (int t = 0; t < TABLES && status == LO_OK; t++) {
         status = lo_h5_write(&p->h5, p->table[t], mine ? 1 : 0, row[t], LO_OK, err);
     }
-    for (int s = 0; s < p->series && status == LO_OK; s++) {
+    for (int s = 0; s < SERIES && status == LO_OK; s++) {
+        if (!is_series(p, s)) {
+            continue;
+        }
         status = lo_h5_write(&p->h5, p->set[i][s], mine ? p->epochs : 0, mine ? series_of(&o, s) : NULL,
                              LO_OK, err);
     }
@@ -388,7 +405,7 @@ static lo_status write_file(publication *p, bool *damaged, lo_error *err)
 }
 
 /* Is training.h5 there already, with these originals? */
-static bool is_published(const lo_study *study, const lo_ledger *ledger, int64_t seeds)
+static bool is_published(const lo_study *study, const lo_ledger *ledger, int64_t seeds, int64_t seed)
 {
     char path[PATH_MAX];
     char digest[32] = "", expected[32];
@@ -399,9 +416,13 @@ static bool is_published(const lo_study *study, const lo_ledger *ledger, int64_t
     if (lo_h5_open(path, &reader, NULL) != LO_OK) {
         return false;
     }
-    char example[64];
-    series_path(0, EXAMPLE, example, sizeof(example));
-    const bool same = (!lo_originals_logged(study->job) || lo_h5_has(&reader, example)) &&
+    const unsigned logged = lo_originals_logged(study->job);
+    char output[64];
+    char gradient[64];
+    series_path(seed, EXAMPLE + LO_LOG_GAP, output, sizeof(output));
+    series_path(seed, EXAMPLE + LO_LOG_INPUT_SQUARE, gradient, sizeof(gradient));
+    const bool same = (logged == 0 || lo_h5_has(&reader, output)) &&
+                      ((logged & LO_LOGGED_GRADIENTS) == 0 || lo_h5_has(&reader, gradient)) &&
                       lo_h5_get_text(&reader, "/", "digest", digest, sizeof(digest), NULL) == LO_OK &&
                       lo_h5_get_int(&reader, "/", "seeds_planned", &planned, NULL) == LO_OK &&
                       lo_h5_sizes(&reader, tables[SEED].path, &rows, &items, NULL) == LO_OK &&
@@ -418,7 +439,6 @@ static lo_status prepare(publication *p, lo_error *err)
     p->n = s->data.train.count;
     p->epochs = lo_job_int(s->job, "train.epochs");
     p->logged = lo_originals_logged(s->job);
-    p->series = p->logged ? SERIES : EXAMPLE;
     p->seed = calloc((size_t)p->ledger->tasks + 1, sizeof(*p->seed));
     p->set = calloc((size_t)p->ledger->tasks + 1, sizeof(*p->set));
     if (p->seed == NULL || p->set == NULL) {
@@ -484,7 +504,8 @@ lo_status lo_publish_originals(lo_study *study, lo_ledger *ledger, bool *damaged
     LO_TRY(lo_study_lock(study, err));
     lo_status status = lo_agree(comm, prepare(&p, err), err);
     /* Ranks may see a shared file system differently for a moment: all do what rank 0 finds. */
-    bool up_to_date = p.seeds == 0 || (study->run.rank == 0 && is_published(study, ledger, p.seeds));
+    bool up_to_date =
+        p.seeds == 0 || (study->run.rank == 0 && is_published(study, ledger, p.seeds, p.seed[0]));
     MPI_Bcast(&up_to_date, 1, MPI_C_BOOL, 0, comm);
     if (status == LO_OK && !up_to_date) {
         status = publish(&p, damaged, err);

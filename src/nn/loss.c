@@ -82,6 +82,20 @@ float lo_logit_margin(const float *logits, int32_t classes, int32_t label)
     return (float)((double)logits[label] - (double)largest - log(sum));
 }
 
+float lo_logit_gap(const float *logits, int32_t classes, int32_t label)
+{
+    float largest = -INFINITY;
+    for (int32_t k = 0; k < classes; k++) {
+        if (k != label && !(logits[k] <= largest)) { /* a NaN stays */
+            largest = logits[k];
+            if (isnan(largest)) {
+                break;
+            }
+        }
+    }
+    return logits[label] - largest;
+}
+
 void lo_softmax_spread(const float *logits, int32_t classes, float *largest, float *entropy)
 {
     int32_t top = 0;

@@ -26,6 +26,9 @@ bool lo_is_correct(const float *logits, int32_t classes, int32_t label);
  * is. */
 float lo_logit_margin(const float *logits, int32_t classes, int32_t label);
 
+/* z_label - the largest of the other z. NaN where a logit is. */
+float lo_logit_gap(const float *logits, int32_t classes, int32_t label);
+
 /* The largest probability that softmax gives a class, and the entropy of the probabilities in nats, which is
  * logsumexp(z) - sum of p z. Both keep their precision where one probability is almost 1. NaN where a logit
  * is. */

@@ -136,7 +136,7 @@ lo_status lo_network_backward(lo_network *network, size_t examples, const lo_tic
 lo_status lo_network_backward_fixed(lo_network *network, size_t examples, const lo_each *each,
                                     const lo_tick *tick);
 
-/* The gradient of the input, laid out as lo_network_input, after lo_network_backward_fixed where input_learns
+/* The gradient of the input, laid out as lo_network_input, after a backward pass before which input_learns
  * was set. */
 const float *lo_network_input_slope(const lo_network *network);
 

@@ -24,7 +24,7 @@ static int list_log(const lo_progress *progress, piece list[])
     }
     if (id->logged > 1) {
         for (int q = 0; q < LO_LOG_QUANTITIES; q++) {
-            list[count++] = (piece){log->example[q], cells * sizeof(float)};
+            list[count++] = (piece){log->example[q], log->example[q] != NULL ? cells * sizeof(float) : 0};
         }
         list[count++] = (piece){log->correct, cells};
     }

@@ -35,6 +35,7 @@ struct lo_trainer {
     lo_order_entry *work; /* [2 * dataset->train.count] */
     uint32_t *order;      /* [dataset->train.count] */
     int32_t *labels;      /* [capacity], or of the whole batch */
+    float *squares;       /* likewise: of gradients in the input, for the log */
     float *image;         /* one example before its view is taken; NULL without augmentation */
     uint64_t model_seed;  /* of the training, and the epoch it is in: what views are keyed by */
     int64_t epoch;
@@ -76,6 +77,7 @@ static void reserve(lo_trainer *trainer, lo_memory *memory)
     trainer->order = lo_memory_bytes(memory, examples, sizeof(uint32_t));
     trainer->labels =
         lo_memory_bytes(memory, batch > trainer->capacity ? batch : trainer->capacity, sizeof(int32_t));
+    trainer->squares = lo_memory_floats(memory, batch > trainer->capacity ? batch : trainer->capacity);
     if (lo_augments(&trainer->recipe.augment)) {
         trainer->image = lo_memory_floats(memory, lo_network_input_size(trainer->network));
     }
@@ -492,6 +494,15 @@ static double batch_loss(lo_trainer *trainer, size_t batch, const lo_tick *tick,
     return sum / (double)batch;
 }
 
+/* Where each member's examples begin in an array of `size` bytes an example. */
+static void offsets(const lo_trainer *trainer, size_t batch, size_t size, size_t from[LO_MAX_SLICES + 1])
+{
+    const lo_slices *slices = &trainer->network->slices;
+    for (int m = 0; m <= trainer->team->members; m++) {
+        from[m] = lo_slice_start(slices->total, (size_t)m * slices->count, batch) * size;
+    }
+}
+
 /* What the leader writes down of a batch takes the logits of all members. */
 static void log_batch(lo_trainer *trainer, const uint32_t *rows, size_t batch, const lo_tick *tick)
 {
@@ -502,10 +513,7 @@ static void log_batch(lo_trainer *trainer, const uint32_t *rows, size_t batch, c
     if (trainer->team != NULL && log != NULL && log->correct != NULL) {
         size_t from[LO_MAX_SLICES + 1];
         const part own = part_of(trainer, batch);
-        for (int m = 0; m <= trainer->team->members; m++) {
-            const size_t slice = (size_t)m * network->slices.count;
-            from[m] = lo_slice_start(network->slices.total, slice, batch) * step * sizeof(float);
-        }
+        offsets(trainer, batch, step * sizeof(float), from);
         memcpy(trainer->logits + own.first * step, logits, own.count * step * sizeof(float));
         trainer->team->gather(trainer->team, trainer->logits, from, tick);
         logits = trainer->logits;
@@ -514,6 +522,35 @@ static void log_batch(lo_trainer *trainer, const uint32_t *rows, size_t batch, c
         lo_logging_batch(&trainer->logging, rows, logits, step, trainer->labels, batch, network->classes,
                          trainer->recipe.label_smoothing);
     }
+}
+
+/* The same of the gradients in the input. */
+static void log_inputs(lo_trainer *trainer, const uint32_t *rows, size_t batch, const lo_tick *tick)
+{
+    const lo_network *network = trainer->network;
+    const part own = part_of(trainer, batch);
+    lo_logging_squares(lo_network_input_slope(network), lo_network_input_size(network), own.count, batch,
+                       trainer->squares + own.first);
+    if (trainer->team != NULL) {
+        size_t from[LO_MAX_SLICES + 1];
+        offsets(trainer, batch, sizeof(float), from);
+        trainer->team->gather(trainer->team, trainer->squares, from, tick);
+    }
+    if (leads(trainer)) {
+        lo_logging_inputs(&trainer->logging, rows, trainer->squares, batch);
+    }
+}
+
+static lo_status backward(lo_trainer *trainer, const uint32_t *rows, size_t batch, const lo_tick *tick)
+{
+    lo_network *network = trainer->network;
+    network->input_learns = lo_logs_inputs(trainer->owner->observer.log);
+    const lo_status status = lo_network_backward(network, part_of(trainer, batch).count, tick);
+    if (status == LO_OK && network->input_learns) {
+        log_inputs(trainer, rows, batch, tick);
+    }
+    network->input_learns = false;
+    return status;
 }
 
 static lo_status step(lo_trainer *trainer, const uint32_t *rows, size_t batch, double lr, const lo_tick *tick,
@@ -535,7 +572,7 @@ static lo_status step(lo_trainer *trainer, const uint32_t *rows, size_t batch, d
     if (!isfinite(*loss)) {
         return LO_OK;
     }
-    LO_TRY(lo_network_backward(network, own.count, tick));
+    LO_TRY(backward(trainer, rows, batch, tick));
     if (trainer->team != NULL) {
         trainer->team->sum_gradient(trainer->team, network->gradient, network->weight_size, tick);
     }
@@ -679,9 +716,10 @@ static course make_course(lo_trainer *trainer, uint64_t model_seed, const uint32
                                .optimizer = recipe->optimizer,
                                .precision = recipe->precision,
                                .epochs = recipe->epochs,
-                               .logged = log == NULL            ? 0
-                                         : log->correct == NULL ? 1
-                                                                : 2,
+                               .logged = log == NULL                                 ? 0
+                                         : log->correct == NULL                      ? 1
+                                         : log->example[LO_LOG_INPUT_SQUARE] == NULL ? 2
+                                                                                     : 3,
                                .kept = (int64_t)trainer->observer.kept_size,
                                .members_crc = lo_crc32(0, members, (size_t)count * sizeof(*members)),
                                .start_crc = trainer->start != NULL ? trainer->start_crc : 0};

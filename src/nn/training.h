@@ -137,6 +137,11 @@ typedef enum lo_quantity {
     LO_LOG_LARGEST,     /* the largest probability of a class */
     LO_LOG_ENTROPY,     /* of the probabilities, in nats */
     LO_LOG_MARGIN,      /* z_y - logsumexp of the other z, as lo_trainer_evaluate has it */
+    LO_LOG_GAP,         /* z_y - the largest of the other z */
+    /* Squared norm of the gradient of the example's loss in the network's input, as the batch has it: in
+     * training mode, times the number of its examples. Its array may be NULL where the others are not; it
+     * takes a backward pass through the first layer, which training does without. */
+    LO_LOG_INPUT_SQUARE,
     LO_LOG_QUANTITIES
 } lo_quantity;
 

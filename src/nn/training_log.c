@@ -53,9 +53,34 @@ void lo_logging_batch(const lo_logging *logging, const uint32_t *rows, const flo
         const float margin = lo_logit_margin(z, classes, labels[n]);
         log->correct[at] = lo_is_correct(z, classes, labels[n]) ? 1 : 0;
         log->example[LO_LOG_MARGIN][at] = margin;
+        log->example[LO_LOG_GAP][at] = lo_logit_gap(z, classes, labels[n]);
         log->example[LO_LOG_LOSS][at] = lo_example_loss(z, classes, labels[n], smoothing, margin);
         log->example[LO_LOG_PROBABILITY][at] = 1 / (1 + expf(-margin));
         lo_softmax_spread(z, classes, &log->example[LO_LOG_LARGEST][at], &log->example[LO_LOG_ENTROPY][at]);
+    }
+}
+
+bool lo_logs_inputs(const lo_training_log *log)
+{
+    return log != NULL && log->example[LO_LOG_INPUT_SQUARE] != NULL;
+}
+
+void lo_logging_squares(const float *slopes, size_t size, size_t count, size_t batch, float *squares)
+{
+    for (size_t n = 0; n < count; n++) {
+        double sum = 0;
+        for (size_t i = 0; i < size; i++) {
+            sum += (double)slopes[n * size + i] * (double)slopes[n * size + i];
+        }
+        squares[n] = (float)(sum * (double)batch * (double)batch);
+    }
+}
+
+void lo_logging_inputs(const lo_logging *logging, const uint32_t *rows, const float *squares, size_t count)
+{
+    for (size_t n = 0; n < count; n++) {
+        const int64_t at = logging->epoch * logging->count + column_of(logging, rows[n]);
+        logging->log->example[LO_LOG_INPUT_SQUARE][at] = squares[n];
     }
 }
 

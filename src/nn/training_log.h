@@ -4,6 +4,7 @@
 
 #include "nn/training.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,16 @@ lo_logging lo_logging_begin(const lo_training_log *log, const uint32_t *members,
 /* What the logits [count, step] of a batch say: rows[count] are its examples, labels[count] theirs. */
 void lo_logging_batch(const lo_logging *logging, const uint32_t *rows, const float *logits, size_t step,
                       const int32_t *labels, size_t count, int32_t classes, double smoothing);
+
+/* Does the log want gradients in the input? */
+bool lo_logs_inputs(const lo_training_log *log);
+
+/* squares [count]: the squared norms of the gradients of examples' own losses, from slopes [count, size],
+ * those of the mean loss of a batch of `batch`. */
+void lo_logging_squares(const float *slopes, size_t size, size_t count, size_t batch, float *squares);
+
+/* Writes them down: squares [count] of the examples rows[count]. */
+void lo_logging_inputs(const lo_logging *logging, const uint32_t *rows, const float *squares, size_t count);
 
 /* The epoch is finished; the next begins. */
 void lo_logging_epoch(lo_logging *logging, double loss, double accuracy);

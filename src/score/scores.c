@@ -8,6 +8,22 @@
     X(memorization)                                                                                          \
     X(cscore)                                                                                                \
     X(confidence)                                                                                            \
+    X(max_confidence)                                                                                        \
+    X(entropy)                                                                                               \
+    X(binary_accuracy)                                                                                       \
+    X(csl)                                                                                                   \
+    X(aum)                                                                                                   \
+    X(forgetting)                                                                                            \
+    X(epochs_to_learn)                                                                                       \
+    X(variability)                                                                                           \
+    X(csg)                                                                                                   \
+    X(sgal)                                                                                                  \
+    X(loss_curvature)                                                                                        \
+    X(loss_sensitivity)                                                                                      \
+    X(grand)                                                                                                 \
+    X(el2n)                                                                                                  \
+    X(vog)                                                                                                   \
+    X(tracin)                                                                                                \
     X(final_loss)                                                                                            \
     X(holdout_retraining)                                                                                    \
     X(prediction_depth)                                                                                      \

@@ -35,14 +35,15 @@ typedef struct lo_pairs {
 
 /* What a score is computed from: bits of lo_score.needs. */
 enum {
-    LO_FROM_COUNTS = 1,       /* how often the ensemble's models were right on an example, in and out */
-    LO_FROM_OUTCOMES = 2,     /* every model's outcome */
-    LO_FROM_LOG = 4,          /* the log of an original's training (originals.log becomes true by itself) */
-    LO_FROM_WEIGHTS = 8,      /* the weights at the end of it */
-    LO_FROM_CHECKPOINTS = 16, /* and those of originals.checkpoints, of which there must be some */
-    LO_FROM_VALIDATION = 32,  /* the validation split, which must not be empty */
-    LO_FROM_SCORES = 64,      /* other scores of the job: see lo_score.uses */
-    LO_FROM_FILE = 128        /* a file of numbers made elsewhere */
+    LO_FROM_COUNTS = 1,         /* how often the ensemble's models were right on an example, in and out */
+    LO_FROM_OUTCOMES = 2,       /* every model's outcome */
+    LO_FROM_LOG = 4,            /* the log of an original's training (originals.log becomes true by itself) */
+    LO_FROM_WEIGHTS = 8,        /* the weights at the end of it */
+    LO_FROM_CHECKPOINTS = 16,   /* and those of originals.checkpoints, of which there must be some */
+    LO_FROM_VALIDATION = 32,    /* the validation split, which must not be empty */
+    LO_FROM_SCORES = 64,        /* other scores of the job: see lo_score.uses */
+    LO_FROM_FILE = 128,         /* a file of numbers made elsewhere */
+    LO_FROM_INPUT_SQUARES = 256 /* LO_LOG_INPUT_SQUARE, with LO_FROM_LOG: it makes trainings longer */
 };
 enum { LO_FROM_ORIGINALS = LO_FROM_LOG | LO_FROM_WEIGHTS | LO_FROM_CHECKPOINTS };
 
@@ -80,7 +81,7 @@ typedef struct lo_score_input {
     uint64_t seed;
     int64_t epochs;
     /* LO_FROM_LOG: a quantity of every epoch, [epochs, count], the whole training's; correct likewise, 0 or
-     * 1. weight_norm [epochs]: the norm of all weights after each epoch, NaN where a version before 0.3 has
+     * 1. weight_norm [epochs]: the norm of all weights after each epoch, NaN where an early version has
      * logged. Valid while this original is looked at. */
     lo_status (*log)(void *self, lo_quantity quantity, const float **values, lo_error *err);
     lo_status (*log_correct)(void *self, const uint8_t **correct, lo_error *err);
@@ -159,7 +160,16 @@ const lo_score *lo_score_find(const char *name);
  * with two or more the standard error of that mean. */
 lo_status lo_score_mean_of_tasks(const lo_score_input *input, int64_t tasks, lo_estimate *out, lo_error *err);
 
-/* For scores from the log: the mean over epochs of a quantity, in double. */
+/* For scores from the log, in double: the sum of a quantity over the first `epochs`, times a factor. */
+lo_status lo_score_log_sum(const lo_score_input *input, lo_quantity quantity, int64_t epochs, double factor,
+                           lo_estimate *out, lo_error *err);
+
+/* For those with the setting `until`: that, or where it is 0 the epochs up to the (first) largest norm of the
+ * weights; and lo_score.check for it. Errors: LO_USAGE. */
+lo_status lo_score_log_stop(const lo_score_input *input, int64_t *epochs, lo_error *err);
+lo_status lo_score_check_until(const lo_score_input *input, lo_error *err);
+
+/* The mean over all epochs. */
 lo_status lo_score_log_mean(const lo_score_input *input, lo_quantity quantity, lo_estimate *out,
                             lo_error *err);
 

@@ -51,7 +51,7 @@ with h5py.File(one + "/training.h5") as f:
     accuracy = f["/test_accuracy"][:]
     for seed in "012":
         e, x = f[seed + "/epoch"], {k: v[:].astype(float) for k, v in f[seed + "/example"].items()}
-        assert sorted(x) == ["correct", "entropy", "largest", "loss", "margin", "probability"]
+        assert sorted(x) == ["correct", "entropy", "gap", "largest", "loss", "margin", "probability"]
         assert all(v.shape == (epochs, n) and np.isfinite(v).all() for v in x.values())
         assert np.allclose(x["loss"].mean(1), e["loss"], rtol=1e-5) and np.allclose(x["correct"].mean(1), e["accuracy"])
         assert np.allclose(x["loss"], np.logaddexp(0, -x["margin"]), rtol=1e-5)

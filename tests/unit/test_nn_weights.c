@@ -1,5 +1,6 @@
 /* Weights that go to a file and come back, trainings that start from one, and the log of a training. */
 #include "nn/loss.h"
+#include "nn/per_example.h"
 #include "nn/safetensors.h"
 #include "nn/trainer.h"
 #include "nn/weights.h"
@@ -190,7 +191,7 @@ static void watch(lo_trainer *trainer, room *r)
     lo_trainer_observe(trainer, &(lo_observer){.log = &r->log, .after_epoch = after_epoch, .self = r});
 }
 
-/* The six quantities of an example by their definitions, in double precision. */
+/* The quantities of an example's outputs by their definitions, in double precision. */
 static void by_definition(const float *z, int classes, int label, double smoothing, double *out)
 {
     double total = 0, others = 0, largest = -INFINITY, entropy = 0, mean = 0;
@@ -210,6 +211,10 @@ static void by_definition(const float *z, int classes, int label, double smoothi
     out[LO_LOG_LARGEST] = largest;
     out[LO_LOG_ENTROPY] = entropy;
     out[LO_LOG_MARGIN] = (double)z[label] - log(others);
+    out[LO_LOG_GAP] = INFINITY;
+    for (int k = 0; k < classes; k++) {
+        out[LO_LOG_GAP] = k != label ? fmin(out[LO_LOG_GAP], (double)(z[label] - z[k])) : out[LO_LOG_GAP];
+    }
 }
 
 static void near(double value, double expected, double tolerance)
@@ -240,7 +245,7 @@ static void test_log_against_evaluation(void **state)
                 const int label = data->dataset.train.label[members[i]];
                 double expected[LO_LOG_QUANTITIES];
                 by_definition(z, 5, label, smoothing, expected);
-                for (int q = 0; q < LO_LOG_QUANTITIES; q++) {
+                for (int q = 0; q < LO_LOG_INPUT_SQUARE; q++) {
                     near((double)r.value[q][e * MEMBERS + i], expected[q], 2e-6);
                 }
                 assert_int_equal(r.correct[e * MEMBERS + i], lo_is_correct(z, 5, label));
@@ -248,6 +253,37 @@ static void test_log_against_evaluation(void **state)
         }
         lo_trainer_destroy(&trainer);
     }
+}
+
+/* Likewise the gradients in the input, without layers that mix examples: those of per_example.h. */
+static void test_logged_gradients(void **state)
+{
+    (void)state;
+    static room r;
+    const lo_output loss = {.kind = LO_OUTPUT_LOSS, .smoothing = 0.2};
+    const lo_example_list list = {.examples = &data->dataset.train, .count = TRAIN};
+    const size_t size = lo_shape_size(data->dataset.shape);
+    float *gradient = malloc(TRAIN * size * sizeof(float));
+    lo_per_example *pass = NULL;
+    lo_trainer *trainer = trainer_of("mlp", EPOCHS, 1e-30, 0.2);
+    watch(trainer, &r);
+    (void)run(trainer, TRAIN, 5);
+    assert_int_equal(lo_per_example_create(lo_trainer_network(trainer), &data->dataset, NULL, 0, &pass, NULL),
+                     LO_OK);
+    assert_int_equal(lo_per_example_inputs(pass, &list, &loss, gradient, NULL, NULL), LO_OK);
+    for (int e = 0; e < EPOCHS; e++) {
+        for (int i = 0; i < TRAIN; i++) {
+            double square = 0;
+            for (size_t k = 0; k < size; k++) {
+                square += (double)gradient[(size_t)i * size + k] * (double)gradient[(size_t)i * size + k];
+            }
+            assert_true(square > 0);
+            near((double)r.value[LO_LOG_INPUT_SQUARE][e * TRAIN + i] / square, 1, 2e-5);
+        }
+    }
+    free(gradient);
+    lo_per_example_destroy(&pass);
+    lo_trainer_destroy(&trainer);
 }
 
 /* The examples' means are the epoch's values, and watching changes no bit. */
@@ -328,11 +364,9 @@ static void test_log_of_divergence(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_there_and_back),
-        cmocka_unit_test(test_misfits),
-        cmocka_unit_test(test_log_against_evaluation),
-        cmocka_unit_test(test_log_of_a_training),
-        cmocka_unit_test(test_confident),
+        cmocka_unit_test(test_there_and_back),         cmocka_unit_test(test_misfits),
+        cmocka_unit_test(test_log_against_evaluation), cmocka_unit_test(test_logged_gradients),
+        cmocka_unit_test(test_log_of_a_training),      cmocka_unit_test(test_confident),
         cmocka_unit_test(test_log_of_divergence),
     };
     return cmocka_run_group_tests(tests, make, clear);
