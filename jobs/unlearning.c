@@ -58,6 +58,9 @@ static uint64_t digest_of_set(uint64_t digest, const lo_dataset *data, const lo_
 static lo_status read_listed(lo_unlearning *u, const char *study, lo_error *err)
 {
     const int count = (int)lo_items_count(u->forget_items);
+    if (count == 0) {
+        return lo_fail(err, LO_USAGE, "unlearning.forget: names no forget set; allowed: one or more");
+    }
     u->listed = calloc((size_t)count + 1, sizeof(*u->listed));
     if (u->listed == NULL) {
         return lo_fail(err, LO_INTERNAL, "no memory for %d forget sets", count);

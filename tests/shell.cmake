@@ -61,6 +61,8 @@ set_tests_properties(oracle.test_accuracy_slow PROPERTIES LABELS "oracle;slow" T
 add_shell_test(io/test_weights.sh 2 io 120)
 add_shell_test(io/test_originals.sh 2 io 240)
 add_shell_test(io/test_unlearning.sh 2 io 240)
+add_shell_test(io/test_unlearning_bad.sh 1 io 120)
+add_shell_test(fault/test_unlearning.sh 2 fault 300)
 add_shell_test(io/test_import.sh 2 io 180)
 add_shell_test(io/test_later_scores.sh 2 io 180)
 add_shell_test(oracle/test_scaling.sh 2 oracle 180)

@@ -1,0 +1,74 @@
+#!/bin/bash
+# What is wrong with a job's unlearning is said by `check`, and by `run` before anything is trained. About 5 seconds.
+. "$(dirname "$0")/../lib.sh"
+make_job "$job"
+sed -i -e '/^ensemble:/d' -e '/^scores:/d' -e '/^influence:/d' "$job"
+echo 'originals: {seeds: 2}' >>"$job"
+good='{forget: [{name: a, select: random, share: 0.1}], methods: [finetune], seeds: 2, oracles: 1}'
+expect_code 0 "$LEAVEOUT" check "$job" --set "unlearning=$good"
+n=0
+# refused 'UNLEARNING' REGEX...: as a job, with exit code 2.
+refused() {
+    local set=$1 pattern
+    shift
+    expect_code 2 "$LEAVEOUT" check "$job" --set "unlearning=$set" ${more[@]+"${more[@]}"}
+    for pattern in "$@"; do
+        expect_text "$work/err" "$pattern"
+    done
+    n=$((n + 1))
+}
+forget() { refused "{forget: [$1], methods: [finetune], seeds: 1}" "${@:2}"; }
+
+# ---- forget sets
+forget '{name: a, select: random, share: 0.0001}' 'forget set a is empty'
+forget '{name: a, select: random}' 'a: would be empty: share or size'
+forget '{name: a, select: random, size: 301}' 'forget set a has 301 of 600 training examples, more than the 299'
+forget '{name: a, select: random, share: 0.6}' 'share: found .0.6.'
+forget '{name: a, select: random, size: 30, share: 0.1}' 'share and size are both given'
+forget '{name: a, select: some}' 'found .some.' 'random class subclass'
+forget '{name: a}' 'select'
+forget '{name: a, select: class, classes: 10}' 'forget set a: class 10 does not occur among the 600'
+forget '{name: a, select: class}' 'select: class needs `classes`'
+forget '{name: a, select: class, classes: [0, 1, 2, 3, 4, 5]}' 'more than the'
+forget '{name: a, select: class, classes: 1, share: 0.1}' 'share: does not apply to select: class'
+forget '{name: a, select: subclass, classes: 1}' 'two levels of classes'
+forget '{name: a, select: file, numbers: [5, 600]}' 'example 600 is not among the 600 training examples in use \(numbers 0 to 599'
+forget '{name: a, select: file, numbers: [5, 6, 5]}' 'example 5 is given twice'
+forget '{name: a, select: file}' 'needs `file` or `numbers`'
+forget '{name: a, select: top, size: 10}' 'goes by a score'
+forget '{name: a, select: top, size: 10, by: memorization}' 'forget set a: by: found .memorization., which the job does not compute'
+forget '{name: a, select: top, size: 10, by: attribution/ggn}' 'attribution.methods do not have .ggn.'
+forget '{name: a/b, select: random, size: 5}' 'a/b: a name of 3 characters; allowed'
+forget '{name: a, select: random, size: 5}, {name: a, select: random, size: 6}' 'two forget sets have this name'
+forget '{name: a, select: random, sise: 5}' 'sise' 'size'
+printf '1\n2\nx3\n' >"$work/numbers"
+forget "{name: a, select: file, file: $work/numbers}" "$work/numbers:3: found 'x3'"
+refused '{methods: [finetune], seeds: 1}' 'unlearning.forget: names no forget set'
+refused "{forget: [{name: a, select: random, size: 5}], sequence: [b], seeds: 1}" "unlearning.sequence: 'b' is no forget set"
+refused "{forget: [{name: a, select: random, size: 5}], sequence: [a, a], seeds: 1}" "unlearning.sequence: 'a' is there twice"
+refused '{forget: [{name: a, select: class, classes: 1}, {name: b, select: class, classes: [1, 2]}], sequence: [a, b], seeds: 1}' \
+    'forget set a\+b: example [0-9]+ is in two'
+
+# ---- methods
+methods() { refused "{forget: [{name: a, select: random, size: 30}], methods: [$1], seeds: 1}" "${@:2}"; }
+methods 'finetuned' 'finetuned: no such method; the nearest is .finetune.'
+methods '{name: finetune, epoch: 3}' 'epoch' 'epochs'
+methods '{name: finetune, epochs: 0}' 'epochs: found .0.'
+methods 'finetune, {name: finetune, epochs: 10}' 'is there twice with the same settings'
+methods 'rum' 'score'
+methods '{name: rum, by: memorization}' 'rum: by: found .memorization., which the job does not compute'
+refused '{forget: [{name: a, select: random, size: 30}], methods: [finetune], seeds: 1, retain: false}' \
+    'finetune: reads the retain set, and the job declares that there is none \(unlearning.retain: false\)'
+more=(--set 'unlearning.retain=false')
+expect_code 0 "$LEAVEOUT" check "$job" --set 'unlearning={forget: [{name: a, select: random, size: 30}], methods: [neggrad]}' \
+    --set unlearning.seeds=1 "${more[@]}"
+more=(--set originals=null)
+refused "$good" 'the job needs the section originals'
+more=()
+refused '{forget: [{name: a, select: random, size: 30}], methods: [finetune], seeds: 3}' 'unlearning.seeds: found 3; allowed: up to originals.seeds, 2'
+
+# ---- before anything is trained
+expect_code 2 "$LEAVEOUT" run "$job" --study "$work/study" --set 'unlearning={forget: [{name: a, select: class, classes: 77}], seeds: 1}'
+expect_text "$work/err" 'class 77 does not occur'
+[ ! -e "$work/study/originals" ] || fail "originals were trained before the job was refused"
+say "$n bad requests"
