@@ -211,7 +211,9 @@ static const lo_option status_options[] = {{"json", NULL, "for programs"}, END};
 static const lo_option export_options[] = {
     {"format", "csv|npy", "csv (default) or npy"},
     {"out", "PATH", "file for csv, directory for npy (default: DIR/export)"},
-    {"top", "K", "influence, attribution as csv: the K strongest per test example (influence: 10, or all that were kept)"},
+    {"top", "K",
+     "influence, attribution as csv: the K strongest per test example (influence: 10, or all that were "
+     "kept)"},
     END};
 static const lo_option bench_options[] = {{"preset", "NAME", "one preset (default: all)"},
                                           {"precision", "P", "f32 (default), bf16, or auto: the faster one"},
@@ -234,8 +236,8 @@ const lo_command lo_commands[] = {
     {"status", "DIR", "what is done, what is left, who works on it", status_options, 1, 1, lo_command_status},
     {"stop", "DIR", "let running tasks finish or save themselves, then end", none, 1, 1, lo_command_stop},
     {"report", "DIR", "publish what is done and write report.html again", none, 1, 1, lo_command_report},
-    {"export", "DIR scores|influence|attribution|models", "results as csv or npy", export_options, 2, 2,
-     lo_command_export},
+    {"export", "DIR scores|influence|attribution|models|evaluation", "results as csv or npy", export_options,
+     2, 2, lo_command_export},
     {"methods", "", "every preset, reader, score, attribution and unlearning method and metric", none, 0, 0,
      lo_command_methods},
     {"verify", "DIR", "checksums and completeness of a study", none, 1, 1, lo_command_verify},

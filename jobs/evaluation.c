@@ -80,6 +80,13 @@ static double mean_of_oracles(const view *v, int64_t self, int on)
     return count > 0 ? sum / (double)count : (double)NAN;
 }
 
+/* Bounds of something that is a share. */
+static lo_bounded cut(lo_bounded b)
+{
+    return (lo_bounded){b.value, isnan(b.low) ? b.low : fmax(b.low, 0),
+                        isnan(b.high) ? b.high : fmin(b.high, 1)};
+}
+
 static lo_bounded tow_of(const view *v, int64_t task)
 {
     const lo_accuracies own = accuracies_of(v, task);
@@ -89,7 +96,7 @@ static lo_bounded tow_of(const view *v, int64_t task)
             v->scratch[count++] = lo_tow(own, accuracies_of(v, v->oracle[o]));
         }
     }
-    return lo_student_mean(v->scratch, count);
+    return cut(lo_student_mean(v->scratch, count));
 }
 
 /* What models that never saw the forget set have against each other. */

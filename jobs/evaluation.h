@@ -49,7 +49,8 @@ typedef struct lo_eval_row {
 
 /* The rows of all finished tasks: set by set the originals, the oracles, then the runs in the job's order of
  * methods. measured [u->tasks]. Accuracies have Clopper and Pearson's interval; ToW is the mean over the
- * oracles (of an oracle the others) with Student's interval; what needs an oracle is NaN without. malloc'ed
+ * oracles (of an oracle the others) with Student's interval, cut at 0 and 1; what needs an oracle is NaN
+ * without. malloc'ed
  * [*count]; the caller frees it. Errors: LO_INTERNAL without memory. */
 lo_status lo_evaluate(const lo_unlearning *u, const lo_measured *measured, lo_eval_row **rows, int64_t *count,
                       lo_error *err);

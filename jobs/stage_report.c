@@ -8,6 +8,7 @@
 #include "jobs/outcome.h"
 #include "jobs/score_list.h"
 #include "jobs/stages.h"
+#include "jobs/unlearning_shown.h"
 #include "mpi/agree.h"
 #include "mpi/h5file.h"
 #include "report/report.h"
@@ -29,6 +30,7 @@ typedef struct material {
     lo_ledger ledger, originals; /* which have read the same journals */
     lo_report_original *original;
     double *curves; /* [originals, 2, epochs] */
+    lo_report_unlearned *unlearned;
     lo_report_attempt *attempt;
     char (*attempt_text)[6][TEXT]; /* start, hosts, processor, job, ended, spare */
     lo_report_score score[MAX_SCORES];
@@ -45,6 +47,7 @@ typedef struct material {
 static void material_free(material *m)
 {
     lo_attribution_shown_free(&m->report.attribution);
+    free(m->unlearned);
     lo_ledger_destroy(&m->ledger);
     lo_ledger_destroy(&m->originals);
     free(m->original);
@@ -635,7 +638,10 @@ static lo_status gather(material *m, lo_error *err)
         LO_TRY(gather_influence(m, err));
     }
     LO_TRY(gather_scores(m, err));
-    return lo_attribution_show(s, &r->attribution, err);
+    LO_TRY(lo_attribution_show(s, &r->attribution, err));
+    const lo_status status = lo_unlearning_show(s->run.study, &m->unlearned, &r->unlearned_count, err);
+    r->unlearned = m->unlearned;
+    return status;
 }
 
 /* manifest.json: versions, processor types, hosts, attempts, usage. */

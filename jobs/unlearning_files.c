@@ -673,6 +673,13 @@ static lo_status write_table(publication *p, table *t, lo_h5 *h, lo_error *err)
         (void)snprintf(path, sizeof(path), "%s%s", l->method->name, l->suffix);
         LO_TRY(lo_h5_text(h, "/run", path, l->canonical, err));
     }
+    char names[1024] = "";
+    for (int m = 0; m < LO_EVAL_METRICS; m++) {
+        const size_t used = strlen(names);
+        (void)snprintf(names + used, sizeof(names) - used, "%s%s", m > 0 ? " " : "",
+                       lo_eval_name((lo_eval_metric)m));
+    }
+    LO_TRY(lo_h5_text(h, "/", "metrics", names, err));
     LO_TRY(write_common(p->study, h, p->state, err));
     for (int c = 0; c < t->columns; c++) {
         LO_TRY(lo_h5_write(h, t->column[c].number, mine, t->column[c].data, LO_OK, err));

@@ -1581,6 +1581,7 @@ static lo_status write_page(struct page *page, lo_error *err)
     LO_TRY(write_galleries(page, err));
     LO_TRY(write_influence(page, err));
     LO_TRY(write_attribution(page, err));
+    lo_report_unlearning(page->out, page->report->unlearned, page->report->unlearned_count);
     write_originals(page);
     LO_TRY(write_cost(page, err));
     write_methods(page);

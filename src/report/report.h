@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "data/dataset.h"
+#include "report/unlearning.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -100,6 +101,9 @@ typedef struct lo_report {
     const float *influence_error;   /* [rows, k] standard errors */
 
     lo_report_attribution attribution;
+
+    int64_t unlearned_count; /* 0: none */
+    const lo_report_unlearned *unlearned;
 
     int64_t originals_planned; /* 0: the job has none */
     int64_t original_count, epochs;

@@ -99,7 +99,8 @@ static void fill(struct study *s, lo_shape shape)
         .shift = s->shift,
         .train = {N, s->pixel, s->label, s->label_true, s->index},
         .test = {TEST, s->pixel + N * lo_shape_size(shape), s->test_label, s->test_label, s->test_index}};
-    s->score[0] = (lo_report_score){"memorization", "in <minus> out", s->value, s->error, s->low, s->high, 1, 0, 0, 0, false};
+    s->score[0] = (lo_report_score){
+        "memorization", "in <minus> out", s->value, s->error, s->low, s->high, 1, 0, 0, 0, false};
     s->score[1] = (lo_report_score){"cscore", NULL, s->cscore, NULL, NULL, NULL, -1, 0, 0, 0, false};
     s->attempt[0] = (lo_report_attempt){1,      "2026-11-21T09:12:01Z", 600, 2,   "n1,<n2>", "zen4",
                                         "4711", "stopped: SIGUSR1",     3,   1080};
@@ -542,6 +543,66 @@ static void test_missing_parts(void **state)
     free(s.pixel);
 }
 
+static void test_unlearning(void **state)
+{
+    (void)state;
+    struct study s;
+    fill(&s, (lo_shape){1, 4, 4});
+    const lo_report_mean none = {NAN, NAN, NAN};
+    lo_report_unlearned rows[3] = {
+        {"random10",
+         "oracle",
+         "",
+         5,
+         3,
+         0,
+         true,
+         "",
+         {0.052, 0.04, 0.064},
+         {1, NAN, NAN},
+         {0.94, 0.9, 0.98},
+         {0.97, 0.96, 0.98},
+         0.97,
+         0.998,
+         20,
+         1},
+        {"random10",
+         "scrub",
+         "{name: scrub, epochs: <3>}",
+         5,
+         3,
+         1,
+         true,
+         "",
+         {0.01, NAN, NAN},
+         {0.999, NAN, NAN},
+         {0.93, NAN, NAN},
+         {0.95, NAN, NAN},
+         0.97,
+         0.998,
+         1.5,
+         0.075},
+        {"three", "imu", "", 4, 3, 0, false, "no <head>", none, none, none, none, NAN, 1, 0, NAN}};
+    s.report.unlearned = rows;
+    s.report.unlearned_count = 3;
+    char *text = write_and_read(&s);
+    assert_has(text, "<h2>Unlearning</h2>");
+    assert_has(text, "Forget set <code>random10</code>");
+    assert_has(text, "<p>5 training examples, on which originals are right 99.8");
+    assert_has(text, "ToW of one oracle against another is 0.970");
+    assert_has(text, "<span class=\"soft\">4.0 to 6.4</span></td><td>100.0");
+    assert_has(text, "{name: scrub, epochs: &lt;3&gt;}");
+    assert_has(text, "0.075");
+    assert_has(text, "(1 diverged)");
+    assert_has(text, "not applicable: no &lt;head&gt;");
+    free(text);
+    s.report.unlearned_count = 0;
+    text = write_and_read(&s);
+    assert_lacks(text, "Unlearning</h2>");
+    free(text);
+    free(s.pixel);
+}
+
 static void test_attribution(void **state)
 {
     (void)state;
@@ -889,6 +950,7 @@ int main(void)
         cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_mean_memorization_is_of_the_values),
         cmocka_unit_test(test_missing_parts),
+        cmocka_unit_test(test_unlearning),
         cmocka_unit_test(test_attribution),
         cmocka_unit_test(test_strange_values),
         cmocka_unit_test(test_many_classes_and_large_pictures),
