@@ -8,6 +8,8 @@
 #include "jobs/preview.h"
 #include "jobs/stages.h"
 #include "jobs/study.h"
+#include "jobs/unlearned.h"
+#include "jobs/unlearning.h"
 #include "jobs/until.h"
 #include "score/subset.h"
 
@@ -192,8 +194,44 @@ static originals_plan plan_originals(const lo_job *job, const lo_dataset *data, 
     return o;
 }
 
+/* Oracles, and originals that are made to forget. */
+typedef struct unlearning_plan {
+    lo_unlearning_estimate tasks;
+    double wall, core, disk, memory; /* as of originals_plan; memory: a second network and a record */
+} unlearning_plan;
+
+static lo_status plan_unlearning(const lo_job *job, const lo_dataset *data, int64_t ranks, const probe *p,
+                                 unlearning_plan *out, lo_error *err)
+{
+    *out = (unlearning_plan){.wall = 0};
+    if (!lo_job_has(job, "unlearning")) {
+        return LO_OK;
+    }
+    LO_TRY(lo_unlearning_foresee(job, data, &out->tasks, err));
+    const lo_unlearning_estimate *e = &out->tasks;
+    const lo_unlearned model = lo_unlearned_make(data);
+    const double models = (double)(e->oracles + e->runs), record = (double)lo_unlearned_size(&model);
+    const double examples = (double)(data->train.count + data->validation.count + data->test.count);
+    const double kept = lo_job_bool(job, "unlearning.keep_models") ? models : 0;
+    out->core = (e->oracle_examples + e->run_examples) / p->train_rate +
+                (models + (double)e->originals) * examples / p->evaluate_rate;
+    out->wall = out->core / fmin((double)ranks, models);
+    out->disk = 2 * (models + (double)e->originals) * record + kept * (double)p->parameters * sizeof(float);
+    out->memory = record + (double)p->trainer_bytes;
+    return LO_OK;
+}
+
+static void print_unlearning(const unlearning_plan *u)
+{
+    if (u->tasks.oracles + u->tasks.runs > 0) {
+        (void)printf("stage=unlearning oracles=%lld runs=%lld wall_s=%.0f core_hours=%.3f disk_mb=%.1f\n",
+                     (long long)u->tasks.oracles, (long long)u->tasks.runs, u->wall, u->core / 3600,
+                     megabytes(u->disk));
+    }
+}
+
 static void print_plan(const lo_job *job, const lo_dataset *data, const lo_design *design, int64_t ranks,
-                       const probe *p)
+                       const probe *p, const unlearning_plan *unlearning)
 {
     const int64_t n = data->train.count;
     const int64_t n_test = data->test.count;
@@ -231,7 +269,8 @@ static void print_plan(const lo_job *job, const lo_dataset *data, const lo_desig
     const originals_plan originals = plan_originals(job, data, ranks, p);
     const double kept = fmin((double)lo_job_int(job, "ensemble.keep_models"), (double)design->models) *
                         (double)p->parameters * sizeof(float);
-    const double memory = memory_per_rank(design, data, p, ranks, influence, errors) + originals.memory;
+    const double memory = memory_per_rank(design, data, p, ranks, influence, errors) +
+                          fmax(originals.memory, unlearning->memory);
     const double journal = record * (double)design->models;
     const double scores = ensemble ? (double)n * 48 : 0;
     (void)printf("probe: preset=%s parameters=%lld train_examples_per_s=%.0f evaluate_examples_per_s=%.0f\n",
@@ -252,11 +291,13 @@ static void print_plan(const lo_job *job, const lo_dataset *data, const lo_desig
         (void)printf("stage=influence wall_s=%.1f core_hours=%.4f disk_mb=%.1f\n", contrast,
                      contrast_core / 3600, megabytes(influence_bytes));
     }
+    print_unlearning(unlearning);
     (void)printf("memory_per_rank_mb=%.0f shared_per_node_mb=%.0f\n", megabytes(memory), megabytes(cache));
     (void)printf("total ranks=%lld wall_s=%.1f core_hours=%.3f disk_mb=%.1f\n", (long long)ranks,
-                 wall + originals.wall + contrast + begin_and_end,
-                 (core + originals.core + contrast_core) / 3600,
-                 megabytes(2 * journal + kept + originals.disk + influence_bytes + scores + cache + page));
+                 wall + originals.wall + unlearning->wall + contrast + begin_and_end,
+                 (core + originals.core + unlearning->core + contrast_core) / 3600,
+                 megabytes(2 * journal + kept + originals.disk + unlearning->disk + influence_bytes + scores +
+                           cache + page));
     if (design->models % teams != 0) {
         const char *who = teams < ranks ? "teams" : "ranks";
         (void)printf("hint: %lld models on %lld %s leave %lld %s idle in the last round\n",
@@ -318,6 +359,7 @@ lo_status lo_command_plan(const lo_command_line *line, lo_error *err)
     int64_t ranks;
     lo_preview v;
     probe p = {0};
+    unlearning_plan unlearning;
     LO_TRY(lo_option_int(line, "ranks", 1, 1 << 24, 1, &ranks, err));
     lo_status status = lo_preview_open(line, &v, err);
     if (status == LO_OK && ranks % team_of(v.job) != 0) {
@@ -338,7 +380,10 @@ lo_status lo_command_plan(const lo_command_line *line, lo_error *err)
                                     lo_job_bool(v.job, "influence.errors"), &p, err);
         }
         if (status == LO_OK) {
-            print_plan(v.job, &v.data, &v.design, ranks, &p);
+            status = plan_unlearning(v.job, &v.data, ranks, &p, &unlearning, err);
+        }
+        if (status == LO_OK) {
+            print_plan(v.job, &v.data, &v.design, ranks, &p, &unlearning);
         }
     }
     lo_preview_close(&v);

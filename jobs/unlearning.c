@@ -319,12 +319,10 @@ static void add_task(lo_unlearning *u, lo_unlearning_task task)
     u->task[u->tasks++] = task;
 }
 
-/* How long a run may take, in examples: it matters for the order alone. */
-static double expected(const lo_unlearning *u, const lo_unlearner *l, const lo_forgotten *f)
+/* How long a run may take, in examples: it matters for the order, and for plans. */
+static double expected(const lo_unlearning *u, const lo_unlearner *l, double forget, double retain)
 {
     const double recipe = (double)lo_job_int(u->job, "train.epochs");
-    const double forget = (double)f->step.count;
-    const double retain = (double)(u->data->train.count - f->set.count);
     double epochs = 1;
     for (int i = 0; i < l->method->setting_count; i++) {
         if (strcmp(l->method->settings[i].name, "epochs") == 0 &&
@@ -365,7 +363,9 @@ static lo_status add_runs(lo_unlearning *u, lo_error *err)
         t->forgotten = (int)(i / (size_t)u->unlearner_count);
         t->unlearner = (int)(i % (size_t)u->unlearner_count);
         t->depth = u->forgotten[t->forgotten].depth;
-        t->expected = expected(u, &u->unlearner[t->unlearner], &u->forgotten[t->forgotten]);
+        const lo_forgotten *f = &u->forgotten[t->forgotten];
+        t->expected = expected(u, &u->unlearner[t->unlearner], (double)f->step.count,
+                               (double)(u->data->train.count - f->set.count));
     }
     qsort(turns, count, sizeof(*turns), by_turn);
     for (size_t i = 0; i < count; i++) {
@@ -481,6 +481,37 @@ lo_status lo_unlearning_check(const lo_job *job, const lo_dataset *data, lo_erro
 {
     lo_unlearning u = {.job = job, .data = data};
     const lo_status status = read_all(&u, NULL, err);
+    lo_unlearning_close(&u);
+    return status;
+}
+
+/* Examples of a request; of one whose score is not known yet what the job asks for. */
+static double examples_of(const lo_unlearning *u, const lo_forgotten *f)
+{
+    if (f->step.count > 0 || f->item == NULL) {
+        return (double)f->step.count;
+    }
+    const double size = (double)lo_item_int(f->item, "size");
+    return size > 0 ? size : lo_item_real(f->item, "share") * (double)u->data->train.count;
+}
+
+lo_status lo_unlearning_foresee(const lo_job *job, const lo_dataset *data, lo_unlearning_estimate *out,
+                                lo_error *err)
+{
+    lo_unlearning u = {.job = job, .data = data};
+    const lo_status status = read_all(&u, NULL, err);
+    const double epochs = (double)lo_job_int(job, "train.epochs");
+    *out = (lo_unlearning_estimate){.originals = u.seeds};
+    for (int f = 0; f < u.forgotten_count && status == LO_OK; f++) {
+        const double forget = examples_of(&u, &u.forgotten[f]);
+        const double retain = (double)data->train.count - forget;
+        out->oracles += u.oracles;
+        out->oracle_examples += (double)u.oracles * retain * epochs;
+        for (int m = 0; m < u.unlearner_count; m++) {
+            out->runs += u.seeds;
+            out->run_examples += (double)u.seeds * expected(&u, &u.unlearner[m], forget, retain);
+        }
+    }
     lo_unlearning_close(&u);
     return status;
 }

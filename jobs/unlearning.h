@@ -76,6 +76,17 @@ lo_status lo_unlearning_check(const lo_job *job, const lo_dataset *data, lo_erro
 lo_status lo_unlearning_open(const lo_study *study, lo_unlearning *out, lo_error *err);
 void lo_unlearning_close(lo_unlearning *u);
 
+/* What the stage will take, before anything is computed. */
+typedef struct lo_unlearning_estimate {
+    int64_t oracles, runs, originals; /* tasks */
+    double oracle_examples;           /* that their trainings go through, all together */
+    double run_examples;              /* that methods go through, by their settings: about */
+} lo_unlearning_estimate;
+
+/* Local. Errors: as lo_unlearning_check. */
+lo_status lo_unlearning_foresee(const lo_job *job, const lo_dataset *data, lo_unlearning_estimate *out,
+                                lo_error *err);
+
 /* How many tasks the job makes, from its lists alone. */
 int64_t lo_unlearning_planned(const lo_job *job);
 
