@@ -143,6 +143,7 @@ void lo_score_source_close(lo_score_source *s)
     free(s->counts);
     free(s->pairs);
     free(s->row);
+    free(s->row_pair);
     free(s->packed);
     free(s->margins);
     free(s->outcome.in);
@@ -184,6 +185,41 @@ static lo_status count_models(lo_score_source *s, lo_error *err)
     return status;
 }
 
+/* Pairs of models of which both can be used, as places in the list of these. */
+static lo_status list_pairs(lo_score_source *s, lo_error *err)
+{
+    const lo_ensemble_file *e = &s->ensemble;
+    const lo_design *design = &s->study->design;
+    const int64_t pairs = lo_design_pairs(design, e->planned, 0, NULL, NULL);
+    int64_t *place = calloc((size_t)e->planned + 1, sizeof(*place)); /* from 1; 0: none */
+    s->row_pair = calloc(2 * (size_t)pairs + 1, sizeof(*s->row_pair));
+    if (place == NULL || s->row_pair == NULL) {
+        free(place);
+        return no_memory(s, err);
+    }
+    for (int64_t k = 0; k < s->models; k++) {
+        place[e->model[s->row[k]]] = k + 1;
+    }
+    for (int64_t p = 0; p < pairs; p++) {
+        int64_t a;
+        int64_t b;
+        (void)lo_design_pairs(design, e->planned, p, &a, &b);
+        if (place[a] > 0 && place[b] > 0) {
+            s->row_pair[2 * s->row_pairs] = place[a] - 1;
+            s->row_pair[2 * s->row_pairs++ + 1] = place[b] - 1;
+        }
+    }
+    free(place);
+    return LO_OK;
+}
+
+static void row_pair(void *self, int64_t pair, int64_t *a, int64_t *b)
+{
+    const lo_score_source *s = self;
+    *a = s->row_pair[2 * pair];
+    *b = s->row_pair[2 * pair + 1];
+}
+
 static lo_status list_models(lo_score_source *s, lo_error *err)
 {
     const lo_ensemble_file *e = &s->ensemble;
@@ -201,7 +237,7 @@ static lo_status list_models(lo_score_source *s, lo_error *err)
             s->row[s->models++] = r;
         }
     }
-    return LO_OK;
+    return list_pairs(s, err);
 }
 
 static lo_status read_bits(lo_score_source *s, const char *path, int64_t row, uint8_t *bits, lo_error *err)
@@ -403,6 +439,8 @@ lo_score_input lo_score_source_input(lo_score_source *s, unsigned needs)
     if ((needs & LO_FROM_OUTCOMES) != 0) {
         input.models = s->models;
         input.outcome = outcome;
+        input.row_pairs = s->row_pairs;
+        input.row_pair = row_pair;
     }
     if ((needs & LO_FROM_ORIGINALS) != 0) {
         input.seed = (uint64_t)s->now;

@@ -27,10 +27,11 @@ typedef struct lo_score_source {
     lo_counts *counts; /* [count] */
     lo_pairs *pairs;   /* [count], or NULL */
     bool has_margins;
-    int64_t *row;    /* [rows]: of those that did not diverge, ascending by model */
-    int64_t models;  /* how many */
-    uint8_t *packed; /* a row of bits */
-    float *margins;  /* a row of margins of all examples */
+    int64_t *row;                 /* [rows]: of those that did not diverge, ascending by model */
+    int64_t models;               /* how many */
+    int64_t row_pairs, *row_pair; /* [row_pairs, 2]: numbers in `row` of models to be compared */
+    uint8_t *packed;              /* a row of bits */
+    float *margins;               /* a row of margins of all examples */
     lo_model_outcome outcome;
 
     /* The originals. */

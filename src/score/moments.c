@@ -23,30 +23,24 @@ void lo_moments_add(lo_moments *moments, double value)
     moments->spread += before * (value - moments->mean);
 }
 
-static bool bit(const uint8_t *row, int64_t i)
-{
-    return (row[i / 8] >> (i % 8) & 1) != 0;
-}
-
-void lo_moments_add_model(lo_measure measure, const uint8_t *mask, int64_t first, const float *margin,
-                          int64_t count, lo_moments *in, lo_moments *out)
+void lo_moments_add_model(lo_measure measure, const uint8_t *trained, const float *margin, int64_t count,
+                          lo_moments *in, lo_moments *out)
 {
     for (int64_t i = 0; i < count; i++) {
         const double value = lo_measure_of(measure, margin[i]);
         if (isfinite(value)) {
-            lo_moments_add(bit(mask, first + i) ? &in[i] : &out[i], value);
+            lo_moments_add(trained[i] != 0 ? &in[i] : &out[i], value);
         }
     }
 }
 
-void lo_moments_add_pair(lo_measure measure, const uint8_t *mask_a, const float *margin_a,
-                         const uint8_t *mask_b, const float *margin_b, int64_t first, int64_t count,
-                         lo_moments *pairs)
+void lo_moments_add_pair(lo_measure measure, const uint8_t *trained_a, const float *margin_a,
+                         const uint8_t *trained_b, const float *margin_b, int64_t count, lo_moments *pairs)
 {
     for (int64_t i = 0; i < count; i++) {
-        const bool with_a = bit(mask_a, first + i);
+        const bool with_a = trained_a[i] != 0;
         const double gain = lo_measure_of(measure, margin_a[i]) - lo_measure_of(measure, margin_b[i]);
-        if (with_a != bit(mask_b, first + i) && isfinite(gain)) {
+        if (with_a != (trained_b[i] != 0) && isfinite(gain)) {
             lo_moments_add(&pairs[i], with_a ? gain : -gain);
         }
     }

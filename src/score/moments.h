@@ -27,17 +27,16 @@ typedef struct lo_moments {
 
 void lo_moments_add(lo_moments *moments, double value);
 
-/* Adds one model to the arms of `count` examples: its value on example i goes to in[i] if the packed bit
- * first + i of its mask row is set (bit i is bit i%8 of byte i/8), else to out[i]. margin [count]; one that
- * is no finite number (of a model that diverged, or was imported without margins) is not added. */
-void lo_moments_add_model(lo_measure measure, const uint8_t *mask, int64_t first, const float *margin,
-                          int64_t count, lo_moments *in, lo_moments *out);
+/* Adds one model to the arms of `count` examples: its value on example i goes to in[i] if trained[i] (0 or 1)
+ * is 1, else to out[i]. margin [count]; one that is no finite number (of a model that diverged, or was
+ * imported without margins) is not added. */
+void lo_moments_add_model(lo_measure measure, const uint8_t *trained, const float *margin, int64_t count,
+                          lo_moments *in, lo_moments *out);
 
 /* Adds a pair of models to `count` examples: value of the model trained with the example minus that of the
- * other, where the mask rows differ; both must be finite. */
-void lo_moments_add_pair(lo_measure measure, const uint8_t *mask_a, const float *margin_a,
-                         const uint8_t *mask_b, const float *margin_b, int64_t first, int64_t count,
-                         lo_moments *pairs);
+ * other, where just one of them was; both must be finite. */
+void lo_moments_add_pair(lo_measure measure, const uint8_t *trained_a, const float *margin_a,
+                         const uint8_t *trained_b, const float *margin_b, int64_t count, lo_moments *pairs);
 
 /* Difference of the arms' means, mean(in) - mean(out). Each arm is given one model more, at the distance u
  * from its mean, in its spread but not in its mean: v = (spread + u^2) / count^2,   standard_error =

@@ -76,6 +76,9 @@ typedef struct lo_score_input {
      * numbers. The result is valid until the next call. */
     int64_t models;
     lo_status (*outcome)(void *self, int64_t row, lo_model_outcome *out, lo_error *err);
+    /* For designs with pairs: the rows of pair 0 .. row_pairs - 1, those without a model left out. */
+    int64_t row_pairs;
+    void (*row_pair)(void *self, int64_t pair, int64_t *a, int64_t *b);
 
     /* LO_FROM_ORIGINALS, of one original: its number; the epochs of the recipe. */
     uint64_t seed;

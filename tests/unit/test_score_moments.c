@@ -110,21 +110,20 @@ static void test_few_models(void **state)
 static void test_models_and_pairs(void **state)
 {
     (void)state;
-    enum { N = 21, FIRST = 3, MODELS = 8 };
+    enum { N = 21, MODELS = 8 };
     uint8_t *in = draw_bits(MODELS, N, 0.5, 50);
     float margin[MODELS][N];
     lo_moments with[N] = {{0}}, without[N] = {{0}}, pairs[N] = {{0}};
     const lo_random random = lo_random_make(51, LO_FOR_TEST);
-    uint8_t *row[MODELS];
     for (int k = 0; k < MODELS; k++) {
         for (int i = 0; i < N; i++) {
             margin[k][i] = k == 3 && i == 2 ? NAN : 3 * lo_random_normal(random, (uint64_t)k, (uint64_t)i);
         }
-        row[k] = pack_row(in + k * N, N, FIRST);
-        lo_moments_add_model(LO_MEASURE_MARGIN, row[k], FIRST, margin[k], N, with, without);
+        lo_moments_add_model(LO_MEASURE_MARGIN, in + k * N, margin[k], N, with, without);
     }
     for (int k = 0; k < MODELS; k += 2) {
-        lo_moments_add_pair(LO_MEASURE_MARGIN, row[k], margin[k], row[k + 1], margin[k + 1], FIRST, N, pairs);
+        lo_moments_add_pair(LO_MEASURE_MARGIN, in + k * N, margin[k], in + (k + 1) * N, margin[k + 1], N,
+                            pairs);
     }
     for (int i = 0; i < N; i++) {
         double sum[2] = {0, 0}, gain = 0, square = 0;
@@ -158,9 +157,6 @@ static void test_models_and_pairs(void **state)
         } else {
             assert_true(isnan(e.value));
         }
-    }
-    for (int k = 0; k < MODELS; k++) {
-        free(row[k]);
     }
     free(in);
 }
