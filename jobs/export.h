@@ -25,4 +25,8 @@ lo_status lo_export_dataset(const lo_export *x, const lo_h5_reader *reader, cons
 lo_status lo_export_attribution_csv(const lo_export *x, lo_error *err);
 lo_status lo_export_attribution_npy(const lo_export *x, lo_error *err);
 
+/* evaluation.h5: a row for each model and forget set. npy: the metrics alone, their rows those of the csv. */
+lo_status lo_export_evaluation_csv(const lo_export *x, lo_error *err);
+lo_status lo_export_evaluation_npy(const lo_export *x, lo_error *err);
+
 #endif
