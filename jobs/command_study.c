@@ -274,6 +274,9 @@ static void status_as_text(const view *v, const char *directory, const char *end
     if (v->has_ensemble || lo_job_has(v->job, "scores")) {
         (void)printf("stage=scores published=%s\n", published(v, directory, "scores.h5"));
     }
+    if (lo_job_has(v->job, "scaling")) {
+        (void)printf("stage=scaling published=%s\n", published(v, directory, "scaling.h5"));
+    }
     if (lo_job_has(v->job, "attribution")) {
         (void)printf("stage=attribution published=%s\n", attribution_published(v, directory));
     }
@@ -342,6 +345,7 @@ static void status_as_json(const view *v, const char *directory, const char *end
     lo_json_bool(&json, "training", exists(directory, "training.h5"));
     lo_json_bool(&json, "ensemble", exists(directory, "ensemble.h5"));
     lo_json_bool(&json, "scores", exists(directory, "scores.h5"));
+    lo_json_bool(&json, "scaling", exists(directory, "scaling.h5"));
     lo_json_bool(&json, "influence", exists(directory, "influence.h5"));
     lo_json_bool(&json, "attribution", exists(directory, "attribution.h5"));
     lo_json_bool(&json, "evaluation", exists(directory, "evaluation.h5"));
@@ -556,6 +560,7 @@ lo_status lo_command_verify(const lo_command_line *line, lo_error *err)
         verify_h5(directory, "training.h5", !is_compacted(&v.originals), &c);
         verify_h5(directory, "ensemble.h5", !is_compacted(&v.models), &c);
         verify_h5(directory, "scores.h5", true, &c);
+        verify_h5(directory, "scaling.h5", true, &c);
         verify_h5(directory, "influence.h5", true, &c);
         verify_h5(directory, "attribution.h5", true, &c);
         verify_h5(directory, "curvature-ggn.h5", true, &c);

@@ -219,6 +219,9 @@ static void against_few_models(const lo_scaling *s, int r, curve *c, double *rep
     row->difference = lo_interval_percentile(replicate, s->resamples, 0.95);
 }
 
+/* Measured seconds tell costs apart that differ by more than this. */
+static const double slack = 0.02;
+
 static lo_status find_front(lo_scaling *s, double *cost, double *value, uint8_t *front, lo_error *err)
 {
     double *replicate = calloc((size_t)(s->rows * s->resamples) + 1, sizeof(*replicate));
@@ -234,8 +237,8 @@ static lo_status find_front(lo_scaling *s, double *cost, double *value, uint8_t 
         }
     }
     if (status == LO_OK) {
-        lo_pareto(cost, value, s->rows, front);
-        status = lo_pareto_share(cost, replicate, s->rows, s->resamples, share, err);
+        lo_pareto(cost, value, s->rows, slack, front);
+        status = lo_pareto_share(cost, replicate, s->rows, s->resamples, slack, share, err);
     }
     for (int r = 0; r < s->rows && status == LO_OK; r++) {
         s->row[r].front = front[r] != 0;

@@ -43,6 +43,7 @@ static lo_status write_root(const filling *f, uint64_t digest, lo_error *err)
     LO_TRY(lo_h5_int(f->h5, "/", "format", LO_STUDY_FORMAT, err));
     LO_TRY(root_text(f, "version", LEAVEOUT_VERSION, err));
     LO_TRY(root_text(f, "digest", text, err));
+    LO_TRY(root_text(f, "ensemble", s->source.ensemble.identity, err));
     LO_TRY(root_text(f, "reference", "memorization of the ensemble without its last models_held_back models",
                      err));
     LO_TRY(lo_h5_int(f->h5, "/", "reference_models", s->models, err));

@@ -6,6 +6,7 @@
 #include "jobs/attribution_shown.h"
 #include "jobs/ensemble_file.h"
 #include "jobs/outcome.h"
+#include "jobs/scaling_shown.h"
 #include "jobs/score_list.h"
 #include "jobs/stages.h"
 #include "jobs/unlearning_shown.h"
@@ -48,6 +49,7 @@ static void material_free(material *m)
 {
     lo_attribution_shown_free(&m->report.attribution);
     free(m->unlearned);
+    lo_scaling_shown_free(&m->report.scaling);
     lo_ledger_destroy(&m->ledger);
     lo_ledger_destroy(&m->originals);
     free(m->original);
@@ -638,6 +640,7 @@ static lo_status gather(material *m, lo_error *err)
         LO_TRY(gather_influence(m, err));
     }
     LO_TRY(gather_scores(m, err));
+    LO_TRY(lo_scaling_show(s, &r->scaling, err));
     LO_TRY(lo_attribution_show(s, &r->attribution, err));
     const lo_status status = lo_unlearning_show(s->run.study, &m->unlearned, &r->unlearned_count, err);
     r->unlearned = m->unlearned;

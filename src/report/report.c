@@ -1577,6 +1577,7 @@ static lo_status write_page(struct page *page, lo_error *err)
     write_meaning(page);
     write_accuracy(page);
     LO_TRY(write_scores(page, err));
+    lo_report_write_scaling(page->out, &page->report->scaling);
     LO_TRY(write_label_noise(page, err));
     LO_TRY(write_galleries(page, err));
     LO_TRY(write_influence(page, err));

@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "data/dataset.h"
+#include "report/scaling.h"
 #include "report/unlearning.h"
 
 #include <stdbool.h>
@@ -101,6 +102,7 @@ typedef struct lo_report {
     const float *influence_error;   /* [rows, k] standard errors */
 
     lo_report_attribution attribution;
+    lo_report_scaling scaling;
 
     int64_t unlearned_count; /* 0: none */
     const lo_report_unlearned *unlearned;

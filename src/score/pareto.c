@@ -4,23 +4,23 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-static bool beats(double cost_a, double value_a, double cost_b, double value_b)
+static bool beats(double cost_a, double value_a, double cost_b, double value_b, double slack)
 {
-    return cost_a <= cost_b && value_a >= value_b && (cost_a < cost_b || value_a > value_b);
+    return cost_a <= (1 + slack) * cost_b && value_a >= value_b && (cost_a < cost_b || value_a > value_b);
 }
 
-void lo_pareto(const double *cost, const double *value, int64_t count, uint8_t *front)
+void lo_pareto(const double *cost, const double *value, int64_t count, double slack, uint8_t *front)
 {
     for (int64_t i = 0; i < count; i++) {
         front[i] = !isnan(cost[i]) && !isnan(value[i]);
         for (int64_t k = 0; k < count && front[i]; k++) {
-            front[i] = !beats(cost[k], value[k], cost[i], value[i]);
+            front[i] = !beats(cost[k], value[k], cost[i], value[i], slack);
         }
     }
 }
 
 lo_status lo_pareto_share(const double *cost, const double *replicate, int64_t count, int64_t resamples,
-                          double *share, lo_error *err)
+                          double slack, double *share, lo_error *err)
 {
     double *value = calloc((size_t)count + 1, sizeof(*value));
     uint8_t *front = calloc((size_t)count + 1, 1);
@@ -36,7 +36,7 @@ lo_status lo_pareto_share(const double *cost, const double *replicate, int64_t c
         for (int64_t i = 0; i < count; i++) {
             value[i] = replicate[i * resamples + r];
         }
-        lo_pareto(cost, value, count, front);
+        lo_pareto(cost, value, count, slack, front);
         for (int64_t i = 0; i < count; i++) {
             share[i] += front[i] / (double)resamples;
         }

@@ -151,7 +151,7 @@ def check_front(study):
     cost, taken = study["cost/trainings"][:], study["in_reference"][:].astype(bool)
     for i, name in enumerate(names):
         beaten = any(
-            cost[k] <= cost[i] and rho[k] >= rho[i] and (cost[k] < cost[i] or rho[k] > rho[i])
+            cost[k] <= 1.02 * cost[i] and rho[k] >= rho[i] and (cost[k] < cost[i] or rho[k] > rho[i])
             for k in range(len(names)) if not taken[k]
         )
         near(name + " front", study["front/member"][i], not beaten and not taken[i])

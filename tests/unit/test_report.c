@@ -655,6 +655,77 @@ static void test_attribution(void **state)
     free(s.pixel);
 }
 
+static void test_study_of_scores(void **state)
+{
+    (void)state;
+    struct study s;
+    fill(&s, (lo_shape){1, 3, 3});
+    lo_report_compared row[] = {
+        {.name = "cheap & <plain>",
+         .trainings = 1,
+         .own = 0.01,
+         .spearman = 0.75,
+         .low = 0.7,
+         .high = 0.8,
+         .corrected = 0.79,
+         .front = true,
+         .difference = -0.125,
+         .difference_low = -0.25,
+         .difference_high = 0.063},
+        {.name = "dear",
+         .trainings = 8,
+         .own = 0,
+         .spearman = 0.875,
+         .low = 0.85,
+         .high = 0.9,
+         .corrected = 0.92,
+         .front = true,
+         .difference = NAN,
+         .noise = NAN},
+        {.name = "everything",
+         .trainings = 50,
+         .spearman = 0.99,
+         .low = NAN,
+         .high = NAN,
+         .in_reference = true,
+         .difference = NAN},
+        {.name = "undefined",
+         .trainings = 2,
+         .spearman = NAN,
+         .low = NAN,
+         .high = NAN,
+         .corrected = NAN,
+         .difference = NAN},
+    };
+    lo_report_budget budget[] = {{2, 0.75, NAN, "cheap & <plain>"}, {0.5, NAN, NAN, ""}};
+    s.report.scaling = (lo_report_scaling){.rows = 4,
+                                           .budgets = 2,
+                                           .row = row,
+                                           .budget = budget,
+                                           .ceiling = 0.95,
+                                           .reliability = 0.904,
+                                           .training = 45,
+                                           .models = 50,
+                                           .held_back = 8,
+                                           .group = 4,
+                                           .resamples = 1000};
+    char *text = write_and_read(&s);
+    assert_has(text, "What a score costs");
+    assert_has(
+        text,
+        "cheap &amp; &lt;plain&gt; ●</th><td>1.00</td><td>0.010</td><td>0.750</td><td>0.700 to 0.800</td>");
+    assert_has(text, "−0.125 (−0.250 to +0.063)");
+    assert_has(text, "everything *</th>");
+    assert_has(text, "reliability of 0.904");
+    assert_has(text, "<td class=\"left\">none</td>");
+    free(text);
+    s.report.scaling = (lo_report_scaling){0};
+    text = write_and_read(&s);
+    assert_lacks(text, "What a score costs");
+    free(text);
+    free(s.pixel);
+}
+
 static void test_strange_values(void **state)
 {
     (void)state;
@@ -952,6 +1023,7 @@ int main(void)
         cmocka_unit_test(test_missing_parts),
         cmocka_unit_test(test_unlearning),
         cmocka_unit_test(test_attribution),
+        cmocka_unit_test(test_study_of_scores),
         cmocka_unit_test(test_strange_values),
         cmocka_unit_test(test_many_classes_and_large_pictures),
         cmocka_unit_test(test_where_nothing_can_be_written),

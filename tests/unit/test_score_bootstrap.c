@@ -234,11 +234,16 @@ static void test_pareto(void **state)
     const double cost[] = {1, 1, 2, 3, 3, 4, NAN, 0.5}, value[] = {0.5, 0.6, 0.6, 0.9, 0.9, 0.8, 2, NAN};
     const uint8_t expected[] = {0, 1, 0, 1, 1, 0, 0, 0};
     uint8_t front[8];
-    lo_pareto(cost, value, 8, front);
+    lo_pareto(cost, value, 8, 0, front);
     assert_memory_equal(front, expected, sizeof(expected));
+    /* the first three cost about the same: the best of them; of equals the cheapest */
+    const double about[] = {1, 1.01, 1.02, 1.5, 1.51}, worth[] = {0.5, 0.6, 0.55, 0.7, 0.7};
+    const uint8_t best[] = {0, 1, 0, 1, 0};
+    lo_pareto(about, worth, 5, 0.02, front);
+    assert_memory_equal(front, best, sizeof(best));
     const double dear[] = {1, 2, 3}, replicate[] = {0, 0, 0, 5, /**/ 1, 1, -1, 1, /**/ 2, 0, 3, 4};
     double share[3];
-    assert_int_equal(lo_pareto_share(dear, replicate, 3, 4, share, NULL), LO_OK);
+    assert_int_equal(lo_pareto_share(dear, replicate, 3, 4, 0, share, NULL), LO_OK);
     assert_true(share[0] == 1 && share[1] == 0.5 && share[2] == 0.5);
 }
 
