@@ -14,7 +14,7 @@ static const lo_setting settings_of[] = {
     LO_SET_BATCH("0"),
     {.name = "damping",
      .type = LO_SETTING_REAL,
-     .fallback = "0.1",
+     .fallback = "0.01",
      .low = 1e-12,
      .high = 1e9,
      .help = "added to the diagonal of the Gauss-Newton matrix"},

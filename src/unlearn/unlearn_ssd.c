@@ -8,10 +8,12 @@
 static const lo_setting settings_of[] = {
     {.name = "alpha",
      .type = LO_SETTING_REAL,
-     .fallback = "10",
+     .fallback = "0",
      .low = 0,
      .high = 1e9,
-     .help = "how much more a weight must matter to the forget set to be dampened"},
+     .help = "how much more a weight must matter to the forget set to be dampened; 0: per_example a fifth of "
+             "what "
+             "is possible, n / n_f, batch 10"},
     {.name = "lambda",
      .type = LO_SETTING_REAL,
      .fallback = "1",
@@ -91,10 +93,19 @@ static lo_status importances_by_batch(lo_pupil *pupil, const lo_request *request
     return status;
 }
 
-static void dampen(const lo_item *settings, const double *forget, const double *all, size_t size,
+/* The mean of squares over all examples is at least that of the forget set times its share: a ratio of n /
+ * n_f is the largest there is. */
+static double threshold(const lo_request *request, const lo_item *settings, bool exact)
+{
+    const double given = lo_item_real(settings, "alpha");
+    const double most =
+        (double)(request->forget_count + request->retain_count) / (double)request->forget_count;
+    return given > 0 ? given : exact ? 0.2 * most : 10;
+}
+
+static void dampen(double alpha, double lambda, const double *forget, const double *all, size_t size,
                    float *weight)
 {
-    const double alpha = lo_item_real(settings, "alpha"), lambda = lo_item_real(settings, "lambda");
     for (size_t i = 0; i < size; i++) {
         if (forget[i] > alpha * all[i]) {
             const double factor = lambda * all[i] / forget[i];
@@ -121,7 +132,7 @@ static lo_status run(lo_pupil *pupil, const lo_request *request, const lo_item *
                       : importances_by_batch(pupil, request, settings, forget, all, err),
                 done);
     lo_pupil_weights(pupil, weight);
-    dampen(settings, forget, all, size, weight);
+    dampen(threshold(request, settings, exact), lo_item_real(settings, "lambda"), forget, all, size, weight);
     lo_pupil_set_weights(pupil, weight);
 
 done:

@@ -856,7 +856,6 @@ static void test_every_method(void **state)
     lo_item *item = NULL;
     for (int m = 0; m < lo_unlearn_method_count(); m++) {
         const char *name = lo_unlearn_method_at(m)->name;
-        name = strcmp(name, "ssd") == 0 ? "{name: ssd, alpha: 1}" : name; /* by default none so much */
         patience left = {0};
         const lo_tick tick = {stop_later, &left};
         unlearn_run(u, name);
