@@ -37,7 +37,7 @@ static lo_status dots(lo_pupil *pupil, const lo_members *members, const float *d
     const lo_status status =
         lo_per_example_dots(of, &list, &output, direction, 1, influence, lo_pupil_tick(pupil), err);
     lo_per_example_destroy(&of);
-    return status;
+    return lo_pupil_agree(pupil, status);
 }
 
 lo_status lo_imu_influence(lo_pupil *pupil, const lo_members *members, double damping, double *influence,
@@ -188,7 +188,7 @@ lo_status lo_imu_head_influence(lo_pupil *pupil, const lo_members *members, doub
     }
     if (status == LO_OK) {
         find_deltas(&h, pupil, members);
-        status = sum_up(&h, lo_pupil_tick(pupil), damping, influence);
+        status = lo_pupil_agree(pupil, sum_up(&h, lo_pupil_tick(pupil), damping, influence));
     }
     free(h.logits);
     free(h.mean);

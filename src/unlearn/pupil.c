@@ -31,6 +31,10 @@ static void reserve(lo_pupil *pupil, lo_memory *memory)
     for (int t = 0; t < LO_TEACHERS; t++) {
         pupil->teacher_logits[t] = lo_memory_floats(memory, pupil->capacity * lo_network_logit_step(network));
     }
+    if (network->slices.total > 1) {
+        pupil->logits = lo_memory_floats(memory, pupil->capacity * lo_network_logit_step(network));
+        pupil->slope = lo_memory_floats(memory, pupil->capacity * lo_network_logit_step(network));
+    }
     pupil->labels = lo_memory_bytes(memory, pupil->capacity, sizeof(int32_t));
     pupil->image = lo_memory_floats(memory, lo_network_input_size(network));
 }
@@ -92,9 +96,48 @@ static lo_status reserve_weights(lo_pupil *pupil, lo_error *err)
 lo_status lo_pupil_create(const lo_model_spec *model, const lo_recipe *recipe, const lo_dataset *dataset,
                           lo_pupil **out, lo_error *err)
 {
+    return lo_pupil_create_team(model, recipe, dataset, NULL, out, err);
+}
+
+static lo_status check_slices(int slices, const lo_team *ranks, lo_error *err)
+{
+    const int members = ranks != NULL ? ranks->members : 1, cut = slices > 1 ? slices : 1;
+    if (cut > LO_MAX_SLICES || (cut & (cut - 1)) != 0 || cut % members != 0) {
+        return lo_fail(err, LO_USAGE,
+                       "unlearning with batches of %d slices by %d ranks; a power of two, 1 to %d, that they "
+                       "divide is allowed",
+                       slices, members, LO_MAX_SLICES);
+    }
+    return LO_OK;
+}
+
+/* In a team nobody leaves in the middle of a batch: the others would wait. */
+static lo_status remember(void *self)
+{
+    lo_pupil *pupil = self;
+    const lo_status status = lo_tick_call(pupil->callers);
+    pupil->pending = pupil->pending != LO_OK ? pupil->pending : status;
+    return LO_OK;
+}
+
+lo_status lo_pupil_agree(lo_pupil *pupil, lo_status status)
+{
+    if (pupil->team != NULL) {
+        int number = (int)(status != LO_OK ? status : pupil->pending);
+        pupil->team->share(pupil->team, &number, sizeof(number), &pupil->quiet);
+        pupil->pending = LO_OK;
+        status = (lo_status)number;
+    }
+    return status;
+}
+
+lo_status lo_pupil_create_team(const lo_model_spec *model, const lo_recipe *recipe, const lo_dataset *dataset,
+                               const lo_team *ranks, lo_pupil **out, lo_error *err)
+{
     lo_status status = LO_OK;
     *out = NULL;
     LO_TRY(lo_recipe_check(recipe, err));
+    LO_TRY(check_slices(recipe->slices, ranks, err));
     LO_TRY(lo_augment_check(&recipe->augment, dataset->shape, err));
     LO_TRY(lo_kernels_check(err));
     lo_pupil *pupil = calloc(1, sizeof(*pupil));
@@ -108,6 +151,13 @@ lo_status lo_pupil_create(const lo_model_spec *model, const lo_recipe *recipe, c
     pupil->permit = LO_READS_FORGET | LO_READS_RETAIN | LO_READS_VALIDATION;
     LO_TRY_GOTO(status, lo_network_build(model, dataset->shape, dataset->classes, &pupil->network, err),
                 done);
+    if (recipe->slices > 1) {
+        const size_t members = ranks != NULL ? (size_t)ranks->members : 1;
+        pupil->network->slices = (lo_slices){
+            .total = (size_t)recipe->slices, .count = (size_t)recipe->slices / members, .team = ranks};
+    }
+    pupil->team = ranks;
+    pupil->quiet = (lo_tick){remember, pupil};
     LO_TRY_GOTO(status, make_room(pupil, recipe->batch, recipe->precision, err), done);
     LO_TRY_GOTO(status, reserve_weights(pupil, err), done);
     pupil->part = calloc(2 * examples + 1, 1);
@@ -260,7 +310,9 @@ static lo_status begin(lo_pupil *pupil, const lo_request *request, int64_t batch
         pupil->diverged = false;
     }
     pupil->request = request;
-    pupil->tick = tick;
+    pupil->callers = tick;
+    pupil->tick = pupil->team != NULL ? &pupil->quiet : tick;
+    pupil->pending = LO_OK;
     pupil->training = pupil->views = true;
     pupil->gathered = 0;
     pupil->network->draw = (lo_draw){.seed = pupil->recipe.seed, .model_seed = request->run};

@@ -8,8 +8,8 @@
  *   lo_pupil_gradients         exact sums over examples, in evaluation mode
  *
  * A loss sees the logits of a whole batch and writes the slopes of all of them, and nothing else decides what
- * flows back: ranks that share the slices of a batch would gather its logits, which are few, run the loss
- * each, and take the slopes of their own slices.
+ * flows back: ranks that share the slices of a batch gather its logits, which are few, run the loss each, and
+ * take the slopes of their own slices.
  *
  * While a pupil computes, denormal numbers are flushed to zero; the caller's setting comes back. */
 #ifndef LEAVEOUT_UNLEARN_PUPIL_H
@@ -19,6 +19,7 @@
 #include "base/tick.h"
 #include "data/dataset.h"
 #include "nn/network.h"
+#include "nn/team.h"
 #include "nn/training.h"
 #include "unlearn/request.h"
 
@@ -36,6 +37,14 @@ typedef struct lo_pupil lo_pupil;
  * outlive it. */
 lo_status lo_pupil_create(const lo_model_spec *model, const lo_recipe *recipe, const lo_dataset *dataset,
                           lo_pupil **out, lo_error *err);
+/* The same for a member of a team of ranks (NULL: this rank alone), which share recipe->slices slices of each
+ * batch (nn/slices.h); their number divides that of the slices. All members make the same calls in the same
+ * order with equal arguments, and get the same bits, those of one rank alone. Batches of steps are shared;
+ * what is taken over all of some examples in evaluation mode each member computes itself. Member 0 leads: its
+ * tick counts, and what it returns comes out on all, between two batches. Errors: also LO_USAGE for slices
+ * that do not fit. */
+lo_status lo_pupil_create_team(const lo_model_spec *model, const lo_recipe *recipe, const lo_dataset *dataset,
+                               const lo_team *ranks, lo_pupil **out, lo_error *err);
 void lo_pupil_destroy(lo_pupil **pupil);
 
 /* Weights and statistics of a file (the original's), which are also what lo_pupil_original gives. Ends what
@@ -245,6 +254,10 @@ lo_status lo_pupil_gradients(lo_pupil *pupil, const lo_members *members, bool sq
 /* For methods that work the network themselves: these examples are now read once. Errors: as
  * lo_pupil_learn. */
 lo_status lo_pupil_read(lo_pupil *pupil, const lo_members *members, lo_error *err);
+
+/* And after that work: what it ended with. In a team the leader's status, or what its tick returned
+ * meanwhile, for all members; alone `status`. */
+lo_status lo_pupil_agree(lo_pupil *pupil, lo_status status);
 
 /* The request's sets. */
 static inline lo_members lo_members_forget(const lo_request *request)

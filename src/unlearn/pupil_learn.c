@@ -23,17 +23,52 @@ double lo_loss_mean(void *self, lo_batch *batch)
 /* ---- passes
  * ----------------------------------------------------------------------------------------------------- */
 
+static bool is_cut(const lo_pupil *pupil)
+{
+    return pupil->network->slices.total > 1;
+}
+
+/* This member's examples of a batch: the first, and how many. */
+typedef struct part {
+    size_t first, count;
+} part;
+
+static part part_of(const lo_pupil *pupil, const lo_batch *batch)
+{
+    const lo_slices *slices = &pupil->network->slices;
+    return is_cut(pupil) ? (part){slices->first, slices->start[slices->count]} : (part){0, batch->count};
+}
+
 static lo_status show_batch(lo_pupil *pupil, const lo_batch *batch, lo_error *err)
 {
     const int32_t *label = batch->stand_in != NULL ? batch->stand_in : pupil->dataset->train.label;
     const lo_look look = {.views = pupil->views, .key = batch->key, .epoch = batch->epoch};
+    const part own = part_of(pupil, batch);
     for (size_t i = 0; i < batch->count; i++) {
         LO_TRY(lo_pupil_read_row(pupil, batch->row[i], err));
-        lo_pupil_show(pupil, &look, batch->row[i], i);
         pupil->labels[i] = label[batch->row[i]];
+    }
+    for (size_t i = 0; i < own.count; i++) {
+        lo_pupil_show(pupil, &look, batch->row[own.first + i], i);
         LO_TRY(i % LO_EXAMPLES_A_TICK == 0 ? lo_tick_call(pupil->tick) : LO_OK);
     }
     return LO_OK;
+}
+
+/* Puts together the logits of a whole batch, `own` being this member's. */
+static void gather(const lo_pupil *pupil, const lo_batch *batch, const float *own, float *whole)
+{
+    const lo_slices *slices = &pupil->network->slices;
+    const size_t row = lo_network_logit_step(pupil->network) * sizeof(float);
+    const part mine = part_of(pupil, batch);
+    memcpy(whole + mine.first * row / sizeof(float), own, mine.count * row);
+    if (pupil->team != NULL) {
+        size_t from[LO_MAX_SLICES + 1];
+        for (int m = 0; m <= pupil->team->members; m++) {
+            from[m] = lo_slice_start(slices->total, (size_t)m * slices->count, batch->count) * row;
+        }
+        pupil->team->gather(pupil->team, whole, from, pupil->tick);
+    }
 }
 
 /* The logits that a teacher gives to the batch that is shown. It looks through the same network with weights
@@ -47,11 +82,10 @@ static lo_status ask_teacher(lo_pupil *pupil, lo_teacher teacher, lo_batch *batc
     }
     network->weights = pupil->teacher[teacher];
     network->statistics = pupil->teacher[teacher] + network->weight_size;
-    const lo_status status = lo_network_forward(network, batch->count, false, pupil->tick);
+    const lo_status status = lo_network_forward(network, part_of(pupil, batch).count, false, pupil->tick);
     network->weights = weights;
     network->statistics = statistics;
-    memcpy(pupil->teacher_logits[teacher], lo_network_logits(network),
-           batch->count * lo_network_logit_step(network) * sizeof(float));
+    gather(pupil, batch, lo_network_logits(network), pupil->teacher_logits[teacher]);
     batch->teacher[teacher] = pupil->teacher_logits[teacher];
     return status;
 }
@@ -59,25 +93,74 @@ static lo_status ask_teacher(lo_pupil *pupil, lo_teacher teacher, lo_batch *batc
 static lo_status forward(lo_pupil *pupil, lo_batch *batch, lo_error *err)
 {
     lo_network *network = pupil->network;
+    if (is_cut(pupil)) {
+        lo_slices_cut(&network->slices, batch->count);
+        network->slices.batch = pupil->training ? batch->count : 0; /* evaluation has no slices of its own */
+    }
+    const part own = part_of(pupil, batch);
     LO_TRY(show_batch(pupil, batch, err));
     for (int t = 0; t < LO_TEACHERS; t++) {
         LO_TRY(pupil->teaches[t] ? ask_teacher(pupil, (lo_teacher)t, batch, err) : LO_OK);
     }
     network->draw.model_seed = batch->key;
-    network->draw.example = batch->row;
-    LO_TRY(lo_network_forward(network, batch->count, pupil->training, pupil->tick));
+    network->draw.example = batch->row + own.first;
+    LO_TRY(lo_network_forward(network, own.count, pupil->training, pupil->tick));
     network->draw.step++;
     batch->label = pupil->labels;
     batch->logits = lo_network_logits(network);
     batch->slope = lo_network_logit_slope(network);
+    if (is_cut(pupil)) {
+        gather(pupil, batch, batch->logits, pupil->logits);
+        batch->logits = pupil->logits;
+        batch->slope = pupil->slope;
+    }
     batch->step = lo_network_logit_step(network);
     batch->classes = network->classes;
     batch->smoothing = pupil->recipe.label_smoothing;
     return LO_OK;
 }
 
+/* Backward in evaluation mode, slice by slice, so that bits do not depend on who has which. One pass destroys
+ * what forward left: where this member has several slices each goes forward again. */
+static lo_status backward_slices(lo_pupil *pupil, const lo_batch *batch)
+{
+    lo_network *network = pupil->network;
+    const lo_slices *slices = &network->slices;
+    const size_t size = lo_network_input_size(network);
+    for (size_t s = 0; s < slices->count; s++) {
+        const size_t from = slices->start[s], count = slices->start[s + 1] - from;
+        if (slices->count > 1 && count > 0) {
+            memmove(lo_network_input(network), lo_network_input(network) + from * size,
+                    count * size * sizeof(float));
+            LO_TRY(lo_network_forward(network, count, false, pupil->tick));
+        }
+        if (count > 0) {
+            memcpy(lo_network_logit_slope(network), pupil->slope + (slices->first + from) * batch->step,
+                   count * batch->step * sizeof(float));
+            LO_TRY(lo_network_backward_fixed(network, count, NULL, pupil->tick));
+        }
+        lo_slices_add_gradient(slices, s, network->gradient, 0, network->weight_size);
+    }
+    return LO_OK;
+}
+
+static lo_status backward_alone(lo_pupil *pupil, const lo_batch *batch)
+{
+    lo_network *network = pupil->network;
+    const part own = part_of(pupil, batch);
+    if (is_cut(pupil) && !pupil->training) {
+        return backward_slices(pupil, batch);
+    }
+    if (is_cut(pupil)) {
+        memcpy(lo_network_logit_slope(network), pupil->slope + own.first * batch->step,
+               own.count * batch->step * sizeof(float));
+    }
+    return pupil->training ? lo_network_backward(network, own.count, pupil->tick)
+                           : lo_network_backward_fixed(network, own.count, NULL, pupil->tick);
+}
+
 /* The gradient that a backward pass leaves is the sum with those before it. */
-static lo_status backward(lo_pupil *pupil, size_t count)
+static lo_status backward(lo_pupil *pupil, const lo_batch *batch)
 {
     lo_network *network = pupil->network;
     if (pupil->gathered > 0) {
@@ -85,8 +168,10 @@ static lo_status backward(lo_pupil *pupil, size_t count)
         network->gradient = pupil->sum;
         pupil->sum = gradient;
     }
-    LO_TRY(pupil->training ? lo_network_backward(network, count, pupil->tick)
-                           : lo_network_backward_fixed(network, count, NULL, pupil->tick));
+    LO_TRY(backward_alone(pupil, batch));
+    if (pupil->team != NULL) {
+        pupil->team->sum_gradient(pupil->team, network->gradient, network->weight_size, pupil->tick);
+    }
     if (pupil->gathered > 0) {
         lo_add_values(network->gradient, pupil->sum, network->weight_size);
     }
@@ -111,8 +196,8 @@ static lo_status learn(lo_pupil *pupil, lo_batch *batch, lo_batch_loss *loss, vo
         diverge(pupil);
         return LO_OK;
     }
-    LO_TRY(batch->flat ? LO_OK : backward(pupil, batch->count));
-    return lo_tick_call(pupil->tick);
+    LO_TRY(batch->flat ? LO_OK : backward(pupil, batch));
+    return lo_pupil_agree(pupil, lo_tick_call(pupil->tick));
 }
 
 lo_status lo_pupil_learn(lo_pupil *pupil, lo_batch *batch, lo_batch_loss *loss, void *self, lo_error *err)
@@ -124,6 +209,7 @@ lo_status lo_pupil_learn(lo_pupil *pupil, lo_batch *batch, lo_batch_loss *loss, 
     const lo_float_mode mode = lo_flush_denormals();
     const lo_status status = learn(pupil, batch, loss, self, err);
     lo_restore_floats(mode);
+    pupil->network->slices.batch = 0;
     return status;
 }
 
@@ -141,10 +227,10 @@ static void clear_if_empty(lo_pupil *pupil)
 void lo_pupil_add_l1(lo_pupil *pupil, double strength)
 {
     const lo_network *network = pupil->network;
-    const float part = (float)strength, *w = network->weights;
+    const float pull = (float)strength, *w = network->weights;
     clear_if_empty(pupil);
     for (size_t i = 0; i < network->weight_size; i++) {
-        network->gradient[i] += w[i] > 0 ? part : w[i] < 0 ? -part : 0;
+        network->gradient[i] += w[i] > 0 ? pull : w[i] < 0 ? -pull : 0;
     }
 }
 

@@ -27,10 +27,18 @@ struct lo_pupil {
     float *gradient_mask;               /* [weight_size]: 1 or 0 */
     float *teacher_logits[LO_TEACHERS]; /* [capacity, logit step] */
     int32_t *labels;                    /* [capacity] */
+    float *logits, *slope;              /* [capacity, logit step]: of a whole batch that is cut into slices */
     float *image;                       /* one example before its view is taken */
 
     const lo_request *request;
-    const lo_tick *tick;
+    const lo_tick *tick; /* what loops call: the caller's, or in a team `quiet` */
+
+    /* In a team: the caller's tick, whose errors wait until all members can be told. */
+    const lo_team *team;
+    lo_tick quiet;
+    const lo_tick *callers;
+    lo_status pending;
+
     bool training, views, masks_gradients, diverged;
     int gathered;    /* gradients since the last step */
     unsigned permit; /* LO_READS_... */

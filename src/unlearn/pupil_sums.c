@@ -43,7 +43,7 @@ static lo_status go_through(lo_pupil *pupil, const lo_members *members, const lo
     const lo_float_mode mode = lo_flush_denormals();
     const lo_status status = each_batch(pupil, members, look, sink, self);
     lo_restore_floats(mode);
-    return status;
+    return lo_pupil_agree(pupil, status);
 }
 
 static void add_measure(void *self, lo_pupil *pupil, int64_t first, size_t count)
@@ -149,5 +149,5 @@ lo_status lo_pupil_gradients(lo_pupil *pupil, const lo_members *members, bool sq
 done:
     lo_pairwise_destroy(&pairwise);
     lo_per_example_destroy(&of);
-    return status;
+    return lo_pupil_agree(pupil, status);
 }

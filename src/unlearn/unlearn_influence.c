@@ -73,7 +73,8 @@ static lo_status multiply(solver *s, lo_error *err)
                                 .mean = true,
                                 .damping = s->damping};
     LO_TRY(lo_pupil_read(s->pupil, &members, err));
-    return lo_product_apply(s->product, &s->set, &vectors, lo_pupil_tick(s->pupil), s->image, err);
+    return lo_pupil_agree(
+        s->pupil, lo_product_apply(s->product, &s->set, &vectors, lo_pupil_tick(s->pupil), s->image, err));
 }
 
 /* Conjugate gradients (Hestenes and Stiefel, 1952) from x = 0; residual is the right-hand side at first. */
