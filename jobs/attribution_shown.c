@@ -46,6 +46,11 @@ static lo_status read_methods(const lo_h5_reader *reader, lo_report_attribution 
         LO_TRY(lo_h5_get_real(reader, path, "penalty", &m->penalty, err));
         LO_TRY(lo_h5_get_real(reader, path, "cost_core_seconds", &m->core_seconds, err));
         LO_TRY(lo_h5_get_real(reader, path, "fit_gradient_norm", &m->fit_gradient, err));
+        LO_TRY(lo_h5_get_real(reader, path, "damping", &m->damping, err));
+        if (type->direct != NULL) {
+            LO_TRY(lo_h5_get_text(reader, path, "form", m->form, sizeof(m->form), err));
+            LO_TRY(lo_h5_get_int(reader, path, "matrix_rows", &m->rows, err));
+        }
         if (type->certificate) {
             LO_TRY(lo_h5_get_real(reader, path, "largest_gradient_norm", &m->largest_gradient, err));
         }
@@ -194,6 +199,33 @@ static lo_status read_own(const lo_h5_reader *reader, const lo_study *study, con
     return status;
 }
 
+/* Of the last method that has one. */
+static lo_status read_spectrum(const lo_h5_reader *reader, lo_report_attribution *out, lo_error *err)
+{
+    char path[128];
+    for (int i = out->methods - 1; i >= 0; i--) {
+        (void)snprintf(path, sizeof(path), "/%s/spectrum", out->method[i].name);
+        if (lo_h5_has(reader, path)) {
+            (void)snprintf(out->spectrum_of, sizeof(out->spectrum_of), "%s", out->method[i].name);
+            out->damping = out->method[i].damping;
+            return lo_h5_read_all(reader, path, LO_H5_F64, (void **)&out->eigenvalue, &out->eigenvalues, NULL,
+                                  err);
+        }
+    }
+    return LO_OK;
+}
+
+static lo_status read_model(const lo_h5_reader *reader, lo_report_attribution *out, lo_error *err)
+{
+    LO_TRY(lo_h5_get_text(reader, "/", "model", out->model, sizeof(out->model), err));
+    if (strcmp(out->model, "linear") != 0) {
+        LO_TRY(lo_h5_get_int(reader, "/", "original", &out->original, err));
+    }
+    return strcmp(out->model, "features") == 0
+               ? lo_h5_get_text(reader, "/", "features", out->features, sizeof(out->features), err)
+               : LO_OK;
+}
+
 lo_status lo_attribution_show(const lo_study *study, lo_report_attribution *out, lo_error *err)
 {
     char path[PATH_MAX];
@@ -211,12 +243,11 @@ lo_status lo_attribution_show(const lo_study *study, lo_report_attribution *out,
     }
     out->targets = strcmp(text, "train") == 0 ? &study->data.train : &study->data.test;
     out->targets_are = strcmp(text, "train") == 0 ? "training" : "test";
-    if (status == LO_OK && lo_h5_has(&reader, "/ggn/spectrum")) {
-        status = lo_h5_read_all(&reader, "/ggn/spectrum", LO_H5_F64, (void **)&out->eigenvalue,
-                                &out->eigenvalues, NULL, err);
-        if (status == LO_OK) {
-            status = lo_h5_get_real(&reader, "/ggn", "damping", &out->damping, err);
-        }
+    if (status == LO_OK && out->methods > 0) {
+        status = read_model(&reader, out, err);
+    }
+    if (status == LO_OK) {
+        status = read_spectrum(&reader, out, err);
     }
     if (status == LO_OK && out->methods > 0) {
         const char *method = out->method[out->methods - 1].name;

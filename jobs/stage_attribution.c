@@ -1,6 +1,7 @@
 /* Stage attribution: what every training example, and every group, does to models that can be had without it.
  * Ranks leave out the examples of their slab and say what that does to all targets; the file has a row a
  * target, so rows are exchanged at the end. */
+#include "attribute/linear.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "jobs/attribution.h"
@@ -576,15 +577,6 @@ static lo_status add_rows(stage *s, lo_h5 *h5, const char *method, const char *n
     return lo_h5_add(h5, path, type, s->a.target.count, columns, first, count, number, err);
 }
 
-static int64_t negative_eigenvalues(const lo_attribution_direct *direct)
-{
-    int64_t count = 0;
-    while (count < direct->spectrum && direct->eigenvalue[count] < 0) {
-        count++;
-    }
-    return count;
-}
-
 static lo_status add_method(stage *s, result *r, lo_h5 *h5, lo_error *err)
 {
     const char *name = r->type->name;
@@ -634,7 +626,8 @@ static lo_status add_method(stage *s, result *r, lo_h5 *h5, lo_error *err)
         LO_TRY(lo_h5_int(h5, path, "matrix_rows", r->direct.size, err));
     }
     if (r->direct.spectrum > 0) {
-        LO_TRY(lo_h5_int(h5, path, "negative_eigenvalues", negative_eigenvalues(&r->direct), err));
+        LO_TRY(lo_h5_int(h5, path, "negative_eigenvalues",
+                         lo_negative_eigenvalues(r->direct.eigenvalue, r->direct.spectrum), err));
     }
     LO_TRY(lo_h5_int(h5, path, "parameters", r->notes.parameters, err));
     LO_TRY(lo_h5_real(h5, path, "fit_gradient_norm", r->notes.fit_gradient, err));

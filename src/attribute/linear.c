@@ -104,6 +104,16 @@ void lo_cholesky_invert(double *factor, int64_t d)
     lo_symmetrize(factor, d);
 }
 
+int64_t lo_negative_eigenvalues(const double *value, int64_t count)
+{
+    const double largest = count > 0 ? fmax(fabs(value[0]), fabs(value[count - 1])) : 0;
+    int64_t negative = 0;
+    while (negative < count && value[negative] < -(double)count * 2.3e-16 * largest) {
+        negative++;
+    }
+    return negative;
+}
+
 bool lo_solve(double *a, int64_t d, double *b, int32_t *pivot)
 {
     const int n = (int)d;

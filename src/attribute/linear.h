@@ -45,6 +45,9 @@ void lo_cholesky_solve(const double *factor, int64_t d, double *b, int64_t count
 /* The inverse of A, both triangles, in the factor's place. */
 void lo_cholesky_invert(double *factor, int64_t d);
 
+/* How many of a symmetric matrix's eigenvalues [count], ascending, are below 0 by more than rounding. */
+int64_t lo_negative_eigenvalues(const double *value, int64_t count);
+
 /* Solves a x = b for a general a [d, d], lost, and one right-hand side, in place. pivot [d]. False where a is
  * singular. */
 bool lo_solve(double *a, int64_t d, double *b, int32_t *pivot);

@@ -1,5 +1,6 @@
 #include "report/report.h"
 
+#include "attribute/linear.h"
 #include "base/file.h"
 #include "report/figure.h"
 #include "report/html.h"
@@ -367,23 +368,42 @@ static void write_warnings(struct page *page)
     }
 }
 
+/* Is there, or will there be, an ensemble, so that memorization has a meaning here? */
+static bool is_of_ensemble(const struct page *page)
+{
+    return page->report->models_planned > 0 || page->memorization != NULL;
+}
+
 static void write_headline(struct page *page)
 {
     const lo_report *report = page->report;
     FILE *out = page->out;
-    (void)fputs("<header>\n<h1>What the models memorized: ", out);
+    const bool ensemble = is_of_ensemble(page);
+    (void)fputs(ensemble                          ? "<header>\n<h1>What the models memorized: "
+                : report->attribution.methods > 0 ? "<header>\n<h1>What the training examples do: "
+                                                  : "<header>\n<h1>The study: ",
+                out);
     lo_html_text(out, report->study);
-    (void)fputs("</h1>\n<p class=\"byline\">Leave-out scores by leaveout ", out);
+    (void)fputs("</h1>\n<p class=\"byline\">By leaveout ", out);
     lo_html_text(out, report->version);
     if (report->attempt_count > 0 && report->attempt[0].start != NULL) {
         (void)fputs(", begun ", out);
         lo_html_text(out, report->attempt[0].start);
     }
-    (void)fprintf(
-        out,
-        "</p>\n<p class=\"lead\">The question: how much does each of %s training examples owe to having been "
-        "trained on?</p>\n",
-        lo_number_count(report->data->train.count).text);
+    (void)fputs("</p>\n", out);
+    if (ensemble) {
+        (void)fprintf(
+            out,
+            "<p class=\"lead\">The question: how much does each of %s training examples owe to having "
+            "been trained on?</p>\n",
+            lo_number_count(report->data->train.count).text);
+    } else if (report->attribution.methods > 0) {
+        (void)fprintf(
+            out,
+            "<p class=\"lead\">The question: what does each of %s training examples do to a model's "
+            "answers, its own and those to others?</p>\n",
+            lo_number_count(report->data->train.count).text);
+    }
     write_what_was_trained(page);
     write_what_is_memorized(page);
     write_tiles(page);
@@ -1251,17 +1271,22 @@ static void write_attribution_methods(const struct page *page)
     const lo_report_attribution *a = &page->report->attribution;
     FILE *out = page->out;
     (void)fputs(
-        "<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Method</th><th scope=\"col\"></th><th "
-        "scope=\"col\">Parameters</th><th scope=\"col\">Penalty</th><th scope=\"col\">Gradient of the "
-        "fit</th><th "
-        "scope=\"col\">Largest gradient without one</th><th scope=\"col\">Core "
+        "<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Method</th><th "
+        "scope=\"col\">Parameters</th><th scope=\"col\">Rows of the matrix</th><th "
+        "scope=\"col\">Penalty</th><th scope=\"col\">Damping</th><th scope=\"col\">Gradient of<br/>the "
+        "fit</th><th scope=\"col\">Largest gradient<br/>without one</th><th scope=\"col\">Core "
         "seconds</th></tr></thead>\n<tbody>\n",
         out);
     for (int i = 0; i < a->methods; i++) {
         const lo_report_method *m = &a->method[i];
-        (void)fprintf(out, "<tr><td><code>%s</code></td><td>", m->name);
-        lo_html_text(out, m->description);
-        (void)fprintf(out, "</td><td>%s</td><td>%g</td>", lo_number_count(m->parameters).text, m->penalty);
+        (void)fprintf(out, "<tr><td><code>%s</code></td><td>%s</td>", m->name,
+                      lo_number_count(m->parameters).text);
+        if (m->form[0] != '\0') {
+            (void)fprintf(out, "<td>%s (%s)</td><td>%g</td><td>%.3g</td>", lo_number_count(m->rows).text,
+                          m->form, m->penalty, m->damping);
+        } else {
+            (void)fprintf(out, "<td></td><td>%g</td><td></td>", m->penalty);
+        }
         const double norms[2] = {m->fit_gradient, m->largest_gradient};
         for (int k = 0; k < 2; k++) {
             if (isnan(norms[k])) {
@@ -1272,39 +1297,90 @@ static void write_attribution_methods(const struct page *page)
         }
         (void)fprintf(out, "<td>%.1f</td></tr>\n", m->core_seconds);
     }
-    (void)fputs("</tbody></table></div>\n", out);
+    (void)fputs("</tbody></table></div>\n<ul class=\"soft\">\n", out);
+    for (int i = 0; i < a->methods; i++) {
+        (void)fprintf(out, "<li><code>%s</code>: ", a->method[i].name);
+        lo_html_text(out, a->method[i].description);
+        (void)fputs("</li>\n", out);
+    }
+    (void)fputs("</ul>\n", out);
 }
 
-/* Eigenvalues of the curvature, the largest first, both axes logarithmic; of many a choice. */
-static void draw_spectrum(const struct page *page)
+/* Points of one sign: eigenvalues by size, the largest first; of many a choice. */
+static void write_eigenvalues(const lo_report_attribution *a, int sign, FILE *script)
 {
     enum { POINTS = 400 };
+    const int64_t count = a->eigenvalues;
+    for (int64_t i = 1, last = 0; i <= POINTS; i++) {
+        const int64_t rank = (int64_t)(pow((double)count, (double)i / POINTS) + 0.5);
+        const double value = sign * a->eigenvalue[sign > 0 ? count - rank : rank - 1];
+        if (rank > last && value > 0) {
+            (void)fprintf(script, "%" PRId64 " %.6g\n", rank, value);
+        }
+        last = rank;
+    }
+}
+
+/* Eigenvalues of the curvature, both axes logarithmic; the negative ones by their size. */
+static void draw_spectrum(const struct page *page)
+{
     const lo_report_attribution *a = &page->report->attribution;
     const int64_t count = a->eigenvalues;
+    const int64_t negative = lo_negative_eigenvalues(a->eigenvalue, count);
     lo_figure figure = lo_figure_begin();
     axis(&figure, "x", "eigenvalue's rank");
     axis(&figure, "y", "eigenvalue");
     if (figure.script != NULL) {
         (void)fputs("set logscale xy\n$spectrum << EOD\n", figure.script);
-        for (int64_t i = 1, last = 0; i <= POINTS; i++) {
-            const int64_t rank = (int64_t)(pow((double)count, (double)i / POINTS) + 0.5);
-            const double value = a->eigenvalue[count - rank];
-            if (rank > last && value > 0) {
-                (void)fprintf(figure.script, "%" PRId64 " %.6g\n", rank, value);
-            }
-            last = rank;
-        }
+        write_eigenvalues(a, 1, figure.script);
+        (void)fputs("EOD\n$negative << EOD\n", figure.script);
+        write_eigenvalues(a, -1, figure.script);
         (void)fputs("EOD\nplot $spectrum using 1:2 with linespoints pointtype 7 pointsize 0.2 linecolor rgb "
-                    "'" LO_FIGURE_FIRST "'\n",
+                    "'" LO_FIGURE_FIRST "'",
+                    figure.script);
+        (void)fputs(negative > 0
+                        ? ", $negative using 1:2 with linespoints pointtype 7 pointsize 0.2 linecolor rgb "
+                          "'" LO_FIGURE_SECOND "'\n"
+                        : "\n",
                     figure.script);
     }
     begin_plot(page, "Spectrum of the curvature", "");
     end_plot(page, &figure);
-    (void)fprintf(page->out,
-                  "The %s eigenvalues of <code>ggn</code>'s curvature, penalty included, from %.3g down to "
-                  "%.3g; a damping of "
-                  "%.3g was added to each.</figcaption></figure>\n",
-                  lo_number_count(count).text, a->eigenvalue[count - 1], a->eigenvalue[0], a->damping);
+    (void)fprintf(
+        page->out,
+        "The %s eigenvalues of <code>%s</code>'s curvature, penalty included, from %.3g down to %.3g; a "
+        "damping of %.3g was added to each.",
+        lo_number_count(count).text, a->spectrum_of, a->eigenvalue[count - 1], a->eigenvalue[0], a->damping);
+    if (negative > 0) {
+        (void)fprintf(page->out,
+                      " %s %s negative: these by their size, the largest first, in the second colour.",
+                      lo_number_count(negative).text, plural(negative, "is", "are"));
+    }
+    (void)fputs("</figcaption></figure>\n", page->out);
+}
+
+static void write_attribution_lead(const lo_report_attribution *a, FILE *out)
+{
+    (void)fputs("<section>\n<h2>Models without one example</h2>\n<p>", out);
+    if (strcmp(a->model, "network") == 0) {
+        (void)fprintf(out,
+                      "What the network of original %" PRId64
+                      " owes to a training example, to first order, by the "
+                      "curvature of all its parameters: ",
+                      a->original);
+    } else if (strcmp(a->model, "features") == 0) {
+        (void)fprintf(
+            out, "What linear and kernel models of the features of original %" PRId64 ", its value <code>",
+            a->original);
+        lo_html_text(out, a->features);
+        (void)fputs("</code>, would be without a training example, by formula or refit: ", out);
+    } else {
+        (void)fputs(
+            "What linear and kernel models of the inputs would be without a training example, by formula or "
+            "refit: ",
+            out);
+    }
+    (void)fputs("the change of an output that keeping the example makes. Nothing here is random.</p>\n", out);
 }
 
 static lo_status write_attribution(const struct page *page, lo_error *err)
@@ -1314,12 +1390,7 @@ static lo_status write_attribution(const struct page *page, lo_error *err)
     if (a->methods == 0) {
         return LO_OK;
     }
-    (void)fputs("<section>\n<h2>Models without one example</h2>\n<p>What linear and kernel models of the "
-                "inputs would be "
-                "without a training example, by formula or refit: the change of an output that keeping the "
-                "example makes. "
-                "Nothing here is random.</p>\n",
-                out);
+    write_attribution_lead(a, out);
     write_attribution_methods(page);
     if (a->eigenvalues > 0) {
         draw_spectrum(page);
@@ -1572,9 +1643,12 @@ static lo_status write_page(struct page *page, lo_error *err)
                 "<meta name=\"color-scheme\" content=\"light dark\"/>\n<title>",
                 page->out);
     lo_html_text(page->out, page->report->study);
-    (void)fprintf(page->out, ": memorization</title>\n<style>\n%s</style>\n</head>\n<body>\n", style);
+    (void)fputs(is_of_ensemble(page) ? ": memorization" : "", page->out);
+    (void)fprintf(page->out, "</title>\n<style>\n%s</style>\n</head>\n<body>\n", style);
     write_headline(page);
-    write_meaning(page);
+    if (is_of_ensemble(page)) {
+        write_meaning(page);
+    }
     write_accuracy(page);
     LO_TRY(write_scores(page, err));
     lo_report_write_scaling(page->out, &page->report->scaling);

@@ -49,6 +49,9 @@ typedef struct lo_report_method {
     const char *name, *description;
     int64_t parameters;
     double penalty, core_seconds;
+    double damping;
+    char form[16];           /* of the matrix: "primal", "dual"; "": there is none */
+    int64_t rows;            /* of the matrix */
     double fit_gradient;     /* norm of the gradient of the fit to all examples; NaN: a closed form */
     double largest_gradient; /* of the models without one; NaN: no certificates */
 } lo_report_method;
@@ -59,16 +62,20 @@ typedef struct lo_report_attribution {
     int methods; /* 0: none */
     lo_report_method *method;
     char output[32];            /* "margin" */
+    char model[16];             /* "linear", "features", "network" */
+    char features[80];          /* of which layer, with features */
+    int64_t original;           /* its seed, but for linear */
     int64_t own, *own_index;    /* [own]: position in data->train, -1 for none; the largest first */
     float *own_value;           /* [own] */
     const lo_examples *targets; /* whose positions target has */
     const char *targets_are;    /* "test" */
     int64_t rows, *target;      /* [rows] */
-    int64_t k, *index;   /* [rows, 2, k]: those that raise the output most, then those that lower it most */
-    float *value;        /* [rows, 2, k] */
-    int64_t eigenvalues; /* of the curvature; 0: not stored */
-    double *eigenvalue;  /* [eigenvalues], ascending */
-    double damping;      /* what ggn added to them */
+    int64_t k, *index;    /* [rows, 2, k]: those that raise the output most, then those that lower it most */
+    float *value;         /* [rows, 2, k] */
+    int64_t eigenvalues;  /* of the curvature; 0: not stored */
+    double *eigenvalue;   /* [eigenvalues], ascending */
+    double damping;       /* what was added to them */
+    char spectrum_of[32]; /* the method whose they are */
 } lo_report_attribution;
 
 typedef struct lo_report {

@@ -26,6 +26,10 @@ done
 expect_text "$work/out" 'event=sized method=ggn form=primal sums=local parameters=298 matrix=298 '
 check equal "$work/s1" "$work/s2" "$work/s3" "$work/s4"
 check network "$work/s1" "$work/data" 5e-4 0
+expect_text "$work/s1/report.html" 'the network of original 0'
+expect_text "$work/s1/report.html" 'are negative: these by their size'
+expect_text "$work/s1/report.html" 'most helpful and the most harmful'
+expect_no_text "$work/s1/report.html" 'What memorization means'
 for ranks in 1 3; do
     expect_code 0 study "$ranks" "$work/dual$ranks" --set attribution.form=dual --set attribution.spectrum=false \
         --set 'attribution.methods=[ggn]'

@@ -609,8 +609,20 @@ static void test_attribution(void **state)
     struct study s;
     fill(&s, (lo_shape){1, 4, 4});
     lo_report_method methods[2] = {
-        {"ridge_loo", "least <squares>", 850, 1e-3, 2.5, NAN, NAN},
-        {"certified_loo", "refits", 765, 1e-3, 70, 2e-13, 9e-10},
+        {.name = "ridge_loo",
+         .description = "least <squares>",
+         .parameters = 850,
+         .penalty = 1e-3,
+         .core_seconds = 2.5,
+         .fit_gradient = NAN,
+         .largest_gradient = NAN},
+        {.name = "certified_loo",
+         .description = "refits",
+         .parameters = 765,
+         .penalty = 1e-3,
+         .core_seconds = 70,
+         .fit_gradient = 2e-13,
+         .largest_gradient = 9e-10},
     };
     int64_t own_index[2] = {3, -1};
     float own_value[2] = {1.25F, NAN};
@@ -644,10 +656,33 @@ static void test_attribution(void **state)
     double eigenvalue[9] = {-1e-18, 1e-3, 1e-3, 1e-3, 0.5, 1, 2, 3, 40};
     s.report.attribution.eigenvalues = 9;
     s.report.attribution.eigenvalue = eigenvalue;
+    (void)snprintf(s.report.attribution.spectrum_of, sizeof(s.report.attribution.spectrum_of), "ggn");
     text = write_and_read(&s);
     assert_has(text,
                "The 9 eigenvalues of <code>ggn</code>'s curvature, penalty included, from 40 down to -1e-18");
+    assert_lacks(text, "by their size"); /* what is rounding is not negative */
     free(text);
+    eigenvalue[0] = -0.25;
+    (void)snprintf(s.report.attribution.model, sizeof(s.report.attribution.model), "network");
+    (void)snprintf(methods[1].form, sizeof(methods[1].form), "dual");
+    methods[1].rows = 1170;
+    s.report.attribution.original = 4;
+    text = write_and_read(&s);
+    assert_has(text, "1 is negative: these by their size");
+    assert_has(text, "the network of original 4");
+    assert_has(text, "<td>1,170 (dual)</td>");
+    assert_has(text, "What memorization means");
+    free(text);
+    /* Without an ensemble nothing is said of memorization. */
+    s.report.models_planned = 0;
+    s.report.models_done = 0;
+    s.report.score_count = 0;
+    text = write_and_read(&s);
+    assert_lacks(text, "What memorization means");
+    assert_lacks(text, "What the models memorized");
+    assert_has(text, "What the training examples do");
+    free(text);
+    s.report.models_planned = 6;
     s.report.attribution.methods = 0;
     text = write_and_read(&s);
     assert_lacks(text, "Models without one example");
