@@ -213,8 +213,9 @@ static lo_status plan_unlearning(const lo_job *job, const lo_dataset *data, int6
     const double models = (double)(e->oracles + e->runs), record = (double)lo_unlearned_size(&model);
     const double examples = (double)(data->train.count + data->validation.count + data->test.count);
     const double kept = lo_job_bool(job, "unlearning.keep_models") ? models : 0;
-    out->core = (e->oracle_examples + e->run_examples) / p->train_rate +
-                (models + (double)e->originals) * examples / p->evaluate_rate;
+    /* Here ranks are alone, in one thread. */
+    out->core = (double)cores_of(job) * ((e->oracle_examples + e->run_examples) / p->train_rate +
+                                         (models + (double)e->originals) * examples / p->evaluate_rate);
     out->wall = out->core / fmin((double)ranks, models);
     out->disk = 2 * (models + (double)e->originals) * record + kept * (double)p->parameters * sizeof(float);
     out->memory = record + (double)p->trainer_bytes;

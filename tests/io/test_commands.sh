@@ -96,3 +96,10 @@ say "memory per rank: planned $memory MB, $peak MB used; disk: planned $disk MB,
 awk -v a="$memory" -v b="$peak" -v c="$disk" -v d="$used" '
     function far(x, y) { return x > 1.3 * y || y > 1.3 * x }
     BEGIN { exit far(a, b) || far(c, d) }' || fail "the plan is off by more than 30 %"
+
+# Teams: models are trained by fewer, and threads are asked for.
+teams=(--set train.slices=4 --set train.team=2 --set train.threads=2)
+expect_code 0 "$LEAVEOUT" plan "$job" --ranks 6 "${teams[@]}"
+expect_text "$work/out" '^hint: 20 models on 3 teams leave 1 teams idle in the last round'
+expect_code 0 "$LEAVEOUT" submit "$job" --study "$work/submitted" --dry-run --ntasks-per-node 6 "${teams[@]}"
+expect_text "$work/out" '^# sbatch .*--ntasks-per-node=6 --cpus-per-task=2 '
