@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "jobs/attribution_shown.h"
+#include "jobs/audit_shown.h"
 #include "jobs/ensemble_file.h"
 #include "jobs/outcome.h"
 #include "jobs/scaling_shown.h"
@@ -50,6 +51,7 @@ static void material_free(material *m)
     lo_attribution_shown_free(&m->report.attribution);
     free(m->unlearned);
     lo_scaling_shown_free(&m->report.scaling);
+    free(m->report.audit.row);
     lo_ledger_destroy(&m->ledger);
     lo_ledger_destroy(&m->originals);
     free(m->original);
@@ -639,6 +641,8 @@ static lo_status gather(material *m, lo_error *err)
         LO_TRY(gather_ensemble(m, err));
         LO_TRY(gather_influence(m, err));
     }
+    LO_TRY(lo_privacy_show(s->run.study, &r->privacy, err));
+    LO_TRY(lo_audit_show(s->run.study, &r->audit, err));
     LO_TRY(gather_scores(m, err));
     LO_TRY(lo_scaling_show(s, &r->scaling, err));
     LO_TRY(lo_attribution_show(s, &r->attribution, err));

@@ -1657,6 +1657,8 @@ static lo_status write_page(struct page *page, lo_error *err)
     LO_TRY(write_influence(page, err));
     LO_TRY(write_attribution(page, err));
     lo_report_unlearning(page->out, page->report->unlearned, page->report->unlearned_count);
+    lo_report_write_audit(page->out, &page->report->audit);
+    lo_report_write_privacy(page->out, &page->report->privacy);
     write_originals(page);
     LO_TRY(write_cost(page, err));
     write_methods(page);

@@ -7,6 +7,7 @@
 #include "data/dataset.h"
 #include "report/scaling.h"
 #include "report/unlearning.h"
+#include "report/audit.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -113,6 +114,9 @@ typedef struct lo_report {
 
     int64_t unlearned_count; /* 0: none */
     const lo_report_unlearned *unlearned;
+
+    lo_report_privacy privacy;
+    lo_report_audit audit;
 
     int64_t originals_planned; /* 0: the job has none */
     int64_t original_count, epochs;

@@ -24,6 +24,9 @@ EOF
 expect_code 0 study 1 "$work/one"
 expect_text "$work/out" 'event=published file=audit.h5 rows=36'
 "$python" "$here/check_audit.py" "$work/one" || fail "audit.h5"
+"$python" -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$work/one/report.html" || fail "report.html is not well-formed"
+grep -q '<h2>Audit of unlearning' "$work/one/report.html" || fail "the report has no audit"
+grep -q "<h2>Privacy of the ensemble" "$work/one/report.html" || fail "the report has no privacy"
 expect_code 0 study 3 "$work/three"
 "$python" - "$work/one/audit.h5" "$work/three/audit.h5" <<'EOF' || fail "the number of ranks shows"
 import sys, h5py

@@ -1,0 +1,241 @@
+#include "report/audit.h"
+
+#include "report/figure.h"
+#include "report/html.h"
+
+#include <math.h>
+#include <string.h>
+
+static void axis(const lo_figure *figure, const char *commands)
+{
+    if (figure->script != NULL) {
+        (void)fputs(commands, figure->script);
+    }
+}
+
+static void begin_figure(FILE *out, const char *about)
+{
+    (void)fputs("<figure><div role=\"img\" aria-label=\"", out);
+    lo_html_text(out, about);
+    (void)fputs("\">\n", out);
+}
+
+/* "0.534" over a smaller "0.520 to 0.548". */
+static void write_bounded(FILE *out, const lo_bounded *b, int decimals)
+{
+    (void)fputs(lo_number_real(b->value, decimals).text, out);
+    if (!isnan(b->low) && !isnan(b->high)) {
+        (void)fprintf(out, "<br/><span class=\"soft\">%s to %s</span>", lo_number_real(b->low, decimals).text,
+                      lo_number_real(b->high, decimals).text);
+    }
+}
+
+/* ---- privacy
+ * ----------------------------------------------------------------------------------------------------------------
+ */
+
+static void draw_roc(FILE *out, const lo_report_privacy *p)
+{
+    static const char *const look[LO_REPORT_ATTACKS] = {"linecolor rgb '" LO_FIGURE_FIRST "'",
+                                                        "linecolor rgb '" LO_FIGURE_FIRST "' dashtype 2",
+                                                        "linecolor rgb '" LO_FIGURE_SECOND "'"};
+    lo_figure figure = lo_figure_begin();
+    axis(&figure, "set logscale xy\nset xrange [1e-5:1]\nset yrange [1e-5:1]\nset format xy '%g'\nset key "
+                  "bottom right\n"
+                  "set xlabel 'false positive rate'\nset ylabel 'true positive rate'\n");
+    for (int a = 0; a < p->attacks && figure.script != NULL; a++) {
+        (void)fprintf(figure.script, "$roc%d << EOD\n", a);
+        for (int i = 0; i < LO_REPORT_ROC; i++) {
+            if (p->attack[a].roc[i] > 0) {
+                (void)fprintf(figure.script, "%.6g %.6g\n", p->rate[i], p->attack[a].roc[i]);
+            }
+        }
+        (void)fputs("1 1\nEOD\n", figure.script);
+    }
+    if (figure.script != NULL) {
+        (void)fputs("plot x with lines linecolor rgb '" LO_FIGURE_INK "' dashtype 3 title 'guessing'",
+                    figure.script);
+    }
+    for (int a = 0; a < p->attacks && figure.script != NULL; a++) {
+        (void)fprintf(figure.script, ", $roc%d using 1:2 with lines linewidth 2 %s title ", a, look[a]);
+        lo_figure_text(&figure, p->attack[a].name);
+    }
+    axis(&figure, "\n");
+    begin_figure(out, "ROC curves of membership attacks on logarithmic axes");
+    (void)lo_figure_end(&figure, out);
+    (void)fputs("</div>\n<figcaption>All scores together. What matters is on the left: how many members are "
+                "found while "
+                "next to nobody is accused wrongly.</figcaption></figure>\n",
+                out);
+}
+
+void lo_report_write_privacy(FILE *out, const lo_report_privacy *p)
+{
+    if (p->attacks == 0) {
+        return;
+    }
+    (void)fputs(
+        "<section>\n<h2>Privacy of the ensemble's models</h2>\n<p>How well can an attacker who has the other "
+        "models tell what a model was trained on? Every model is the target of all the others. AUC 0.5 is "
+        "guessing. An example's vulnerability is the AUC over pairs of a model trained with it and one "
+        "trained "
+        "without; who is memorized is told.</p>\n<div class=\"wide\"><table>\n<thead><tr><th "
+        "scope=\"col\">Attack</th><th scope=\"col\">AUC</th><th scope=\"col\">found at 1 %</th><th "
+        "scope=\"col\">at 0.1 %</th><th scope=\"col\">Accuracy</th><th scope=\"col\">vulnerable: above "
+        "0.6</th><th scope=\"col\">above 0.9</th><th scope=\"col\">Agreement with memorization</th><th "
+        "scope=\"col\">Models</th></tr></thead>\n<tbody>\n",
+        out);
+    for (int a = 0; a < p->attacks; a++) {
+        const lo_report_attack *k = &p->attack[a];
+        (void)fputs("<tr><td><code>", out);
+        lo_html_text(out, k->name);
+        (void)fputs("</code></td><td>", out);
+        write_bounded(out, &k->auc, 3);
+        for (int r = 0; r < LO_REPORT_RATES; r++) {
+            (void)fputs("</td><td>", out);
+            write_bounded(out, &k->rate[r], 4);
+        }
+        (void)fprintf(out, "</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td></tr>\n",
+                      lo_number_percent(k->accuracy, 1).text, lo_number_percent(k->above[0], 1).text,
+                      lo_number_percent(k->above[1], 1).text, lo_number_signed(k->agreement, 3).text,
+                      lo_number_count(k->targets).text);
+    }
+    (void)fputs(
+        "</tbody></table></div>\n<p class=\"soft\">Means over the models as targets, with Student's 95 % "
+        "intervals; &#8211;: fewer than 100 (1000) examples that a target has not seen cannot support the "
+        "rate.</p>\n<div class=\"figures\">\n",
+        out);
+    draw_roc(out, p);
+    (void)fputs("</div>\n</section>\n", out);
+}
+
+/* ---- unlearned models
+ * ------------------------------------------------------------------------------------------------------- */
+
+static void write_cell(FILE *out, const lo_report_audited *row, int n)
+{
+    const lo_bounded *b = &row->value[n];
+    (void)fputs(!row->oracle && row->noise[n] && !isnan(b->value) ? "<td>&#8776; " : "<td>", out);
+    write_bounded(out, b, 3);
+    (void)fputs("</td>", out);
+}
+
+static bool is_placed(const lo_report_audited *row)
+{
+    return !isnan(row->utility.value) && !isnan(row->forgetting.value);
+}
+
+/* Forgetting against utility; a circle the larger the longer it took. Figures have no symbols: circles are
+ * drawn as such, their radius in units of the horizontal axis. */
+static void draw_trade_off(FILE *out, const lo_report_audited *rows, int64_t count)
+{
+    lo_figure figure = lo_figure_begin();
+    double low = 100, high = 0;
+    for (int64_t r = 0; r < count; r++) {
+        low = is_placed(&rows[r]) ? fmin(low, 100 * (1 - rows[r].forgetting.value)) : low;
+        high = is_placed(&rows[r]) ? fmax(high, 100 * (1 - rows[r].forgetting.value)) : high;
+    }
+    const double span = fmax(high - low, 1);
+    axis(&figure, "set xlabel 'accuracy on the forget set (%)'\nset ylabel 'test accuracy (%)'\nset key off\n"
+                  "set offsets graph 0.1, graph 0.25, graph 0.1, graph 0.1\n");
+    for (int64_t r = 0; r < count && figure.script != NULL; r++) {
+        if (is_placed(&rows[r])) {
+            (void)fputs("set label ", figure.script);
+            lo_figure_text(&figure, rows[r].method);
+            (void)fprintf(figure.script, " at %.6g, %.6g offset 1.5, 0 noenhanced\n",
+                          100 * (1 - rows[r].forgetting.value), 100 * rows[r].utility.value);
+        }
+    }
+    axis(&figure, "$runs << EOD\n");
+    for (int64_t r = 0; r < count && figure.script != NULL; r++) {
+        if (is_placed(&rows[r])) {
+            const double time = isnan(rows[r].time) ? 0.1 : fmin(rows[r].time, 4);
+            (void)fprintf(figure.script, "%.6g %.6g %.4g %d\n", 100 * (1 - rows[r].forgetting.value),
+                          100 * rows[r].utility.value, span * (0.008 + 0.015 * sqrt(time)),
+                          rows[r].oracle ? 1 : 0);
+        }
+    }
+    axis(&figure,
+         "EOD\nplot $runs using 1:($4 == 0 ? $2 : 1/0):3 with circles linecolor rgb '" LO_FIGURE_FIRST
+         "', $runs using 1:($4 == 1 ? $2 : 1/0):3 with circles fillstyle solid linecolor rgb "
+         "'" LO_FIGURE_SECOND "'\n");
+    begin_figure(out, "Forgetting against utility");
+    (void)lo_figure_end(&figure, out);
+    (void)fputs("</div>\n<figcaption>Forgetting against utility: the aim is the filled circle, the oracles. "
+                "The larger a "
+                "circle, the longer it took.</figcaption></figure>\n",
+                out);
+}
+
+static void write_set(FILE *out, const lo_report_audit *a, const lo_report_audited *rows, int64_t count)
+{
+    (void)fputs("<h3>Forget set <code>", out);
+    lo_html_text(out, rows->forget_set);
+    (void)fputs("</code></h3>\n<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Method</th><th "
+                "scope=\"col\" "
+                "class=\"left\">Settings</th>",
+                out);
+    for (int n = 0; n < a->numbers; n++) {
+        (void)fputs("<th scope=\"col\"><code>", out);
+        lo_html_text(out, a->number[n].name);
+        (void)fputs("</code></th>", out);
+    }
+    (void)fputs("<th scope=\"col\">Seeds</th></tr></thead>\n<tbody>\n", out);
+    for (int64_t r = 0; r < count; r++) {
+        (void)fputs("<tr><td><code>", out);
+        lo_html_text(out, rows[r].method);
+        (void)fputs("</code></td><td class=\"left long\">", out);
+        lo_html_text(out, rows[r].setting);
+        (void)fputs("</td>", out);
+        for (int n = 0; n < a->numbers; n++) {
+            write_cell(out, &rows[r], n);
+        }
+        (void)fprintf(out, "<td>%s</td></tr>\n", lo_number_count(rows[r].seeds).text);
+    }
+    (void)fputs("</tbody></table></div>\n<div class=\"figures\">\n", out);
+    draw_trade_off(out, rows, count);
+    (void)fputs("</div>\n", out);
+}
+
+static void write_legend(FILE *out, const lo_report_audit *a)
+{
+    (void)fputs("<details><summary>What the numbers are</summary>\n<dl>\n", out);
+    for (int n = 0; n < a->numbers; n++) {
+        const lo_report_number *k = &a->number[n];
+        (void)fputs("<dt><code>", out);
+        lo_html_text(out, k->name);
+        (void)fputs("</code></dt><dd>", out);
+        lo_html_text(out, k->description);
+        (void)fputs(". Best: ", out);
+        lo_html_text(out, k->best);
+        if (k->refused[0] != '\0') {
+            (void)fputs(". Where it is missing: ", out);
+            lo_html_text(out, k->refused);
+        }
+        (void)fputs(".</dd>\n", out);
+    }
+    (void)fputs("</dl></details>\n", out);
+}
+
+void lo_report_write_audit(FILE *out, const lo_report_audit *a)
+{
+    if (a->rows == 0) {
+        return;
+    }
+    (void)fputs(
+        "<section>\n<h2>Audit of unlearning</h2>\n<p>How far are models that were made to forget from models "
+        "that "
+        "never saw the forget set? The row <b>oracle</b> is the ceiling: the same numbers of each oracle "
+        "against "
+        "the others, which is what perfect looks like, seed noise included. &#8776;: the difference from the "
+        "oracles, seeds paired, is inside the noise (its 95 % interval has 0 in it), so nothing can be said. "
+        "Means over seeds with Student's 95 % intervals.</p>\n",
+        out);
+    write_legend(out, a);
+    for (int64_t r = 0, next; r < a->rows; r = next) {
+        for (next = r; next < a->rows && strcmp(a->row[next].forget_set, a->row[r].forget_set) == 0; next++) {
+        }
+        write_set(out, a, a->row + r, next - r);
+    }
+    (void)fputs("</section>\n", out);
+}

@@ -1,0 +1,59 @@
+/* The report's sections on the audit: the privacy of the ensemble's models, and unlearned models beside
+ * oracles. */
+#ifndef LEAVEOUT_REPORT_AUDIT_H
+#define LEAVEOUT_REPORT_AUDIT_H
+
+#include "audit/interval.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum { LO_REPORT_RATES = 2, LO_REPORT_ATTACKS = 3, LO_REPORT_ROC = 101, LO_REPORT_NUMBERS = 24 };
+
+/* A membership attack on the ensemble's models. */
+typedef struct lo_report_attack {
+    char name[32], description[128];
+    int64_t targets;
+    lo_bounded auc,
+        rate[LO_REPORT_RATES]; /* means over targets; found at 1 % and 0.1 % false positives, NaN: too few */
+    double accuracy;           /* best balanced one, of all scores */
+    double agreement;          /* Spearman's, of vulnerability and memorization */
+    double roc[LO_REPORT_ROC];
+    double above[2]; /* share of the examples whose vulnerability, an AUC, is above 0.6 and 0.9 */
+} lo_report_attack;
+
+typedef struct lo_report_privacy {
+    int attacks; /* 0: none */
+    lo_report_attack attack[LO_REPORT_ATTACKS];
+    double rate[LO_REPORT_ROC]; /* false positives of the curves */
+} lo_report_privacy;
+
+/* A number of the audit: a column. */
+typedef struct lo_report_number {
+    char name[32], description[256], best[64], refused[128];
+} lo_report_number;
+
+/* The models of one method on one forget set. */
+typedef struct lo_report_audited {
+    char forget_set[128], method[128], setting[128];
+    bool oracle;
+    int64_t seeds;
+    lo_bounded value[LO_REPORT_NUMBERS]; /* means over seeds, Student's intervals */
+    bool noise[LO_REPORT_NUMBERS];  /* the difference from oracles, seeds paired, has 0 in its interval */
+    lo_bounded forgetting, utility; /* UA and test accuracy */
+    double time;                    /* as a share of an oracle's training; NaN */
+} lo_report_audited;
+
+typedef struct lo_report_audit {
+    int numbers; /* columns */
+    lo_report_number number[LO_REPORT_NUMBERS];
+    int64_t rows; /* 0: none; those of one forget set stand together */
+    lo_report_audited *row;
+} lo_report_audit;
+
+/* Write the sections; nothing where there is nothing. */
+void lo_report_write_privacy(FILE *out, const lo_report_privacy *privacy);
+void lo_report_write_audit(FILE *out, const lo_report_audit *audit);
+
+#endif

@@ -1,0 +1,128 @@
+/* The report's sections on the audit: what they say, of whole and of empty ones; names are escaped. */
+#include "report/audit.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char *written(const lo_report_privacy *privacy, const lo_report_audit *audit)
+{
+    enum { MOST = 1 << 20 };
+    FILE *out = tmpfile();
+    char *text = calloc(MOST, 1);
+    assert_true(out != NULL && text != NULL);
+    lo_report_write_privacy(out, privacy);
+    lo_report_write_audit(out, audit);
+    rewind(out);
+    assert_true(fread(text, 1, MOST - 1, out) < MOST - 1);
+    assert_int_equal(fclose(out), 0);
+    return text;
+}
+
+static void test_nothing_says_nothing(void **state)
+{
+    (void)state;
+    const lo_report_privacy privacy = {0};
+    const lo_report_audit audit = {0};
+    char *text = written(&privacy, &audit);
+    assert_string_equal(text, "");
+    free(text);
+}
+
+static void test_privacy(void **state)
+{
+    (void)state;
+    lo_report_privacy privacy = {.attacks = 1};
+    privacy.attack[0] = (lo_report_attack){.name = "lira",
+                                           .targets = 1200,
+                                           .auc = {0.6234, 0.61, 0.64},
+                                           .rate = {{0.0521, 0.05, 0.055}, {NAN, NAN, NAN}},
+                                           .accuracy = 0.583,
+                                           .agreement = 0.7777,
+                                           .above = {0.25, 0.125}};
+    for (int i = 0; i < LO_REPORT_ROC; i++) {
+        privacy.rate[i] = pow(10, -5 * (1 - i / 100.0));
+        privacy.attack[0].roc[i] = sqrt(privacy.rate[i]);
+    }
+    const lo_report_audit audit = {0};
+    char *text = written(&privacy, &audit);
+    assert_non_null(strstr(text, "0.623<br/><span class=\"soft\">0.610 to 0.640</span>"));
+    assert_non_null(strstr(text, "0.0521<br/>"));
+    assert_non_null(strstr(text, "<td>–</td><td>58.3\u00a0%</td><td>25.0\u00a0%</td><td>12.5\u00a0%</"
+                                 "td><td>+0.778</td><td>1,200</td>"));
+    assert_null(strstr(text, "nan"));
+    free(text);
+}
+
+static void test_methods_beside_oracles(void **state)
+{
+    (void)state;
+    lo_report_audited rows[] = {
+        {.forget_set = "a<b",
+         .method = "oracle",
+         .oracle = true,
+         .seeds = 5,
+         .value = {{0.03, 0.02, 0.04}},
+         .noise = {true},
+         .forgetting = {0.1, NAN, NAN},
+         .utility = {0.9, NAN, NAN},
+         .time = 1},
+        {.forget_set = "a<b",
+         .method = "finetune",
+         .setting = "epochs: 2",
+         .seeds = 3,
+         .value = {{0.05, 0.01, 0.09}},
+         .noise = {true},
+         .forgetting = {0.05, NAN, NAN},
+         .utility = {0.91, NAN, NAN},
+         .time = 0.1},
+        {.forget_set = "a<b",
+         .method = "neggrad",
+         .seeds = 3,
+         .value = {{0.25, 0.2, 0.3}},
+         .forgetting = {0.9, NAN, NAN},
+         .utility = {0.4, NAN, NAN},
+         .time = NAN},
+        {.forget_set = "c",
+         .method = "neggrad",
+         .seeds = 1,
+         .value = {{NAN, NAN, NAN}},
+         .noise = {true},
+         .forgetting = {NAN, NAN, NAN},
+         .utility = {NAN, NAN, NAN},
+         .time = NAN},
+    };
+    const lo_report_privacy privacy = {0};
+    const lo_report_audit audit = {
+        .numbers = 1, .number = {{"avg_gap", "the gap", "0", "needs an oracle"}}, .rows = 4, .row = rows};
+    char *text = written(&privacy, &audit);
+    assert_non_null(strstr(text, "Forget set <code>a&lt;b</code>"));
+    assert_null(strstr(text, "a<b"));
+    const char *oracle = strstr(text, "<code>oracle</code>"), *mark = strstr(oracle, "<td>&#8776; 0.050");
+    assert_non_null(mark); /* of finetune; the oracles' row is what is compared with */
+    assert_null(
+        strstr(mark + 10, "&#8776;")); /* neggrad is far from the oracles, and what is missing has no mark */
+    assert_non_null(strstr(text, "Where it is missing: needs an oracle"));
+    int sets = 0;
+    for (const char *at = text; (at = strstr(at, "<h3>")) != NULL; at++) {
+        sets++;
+    }
+    assert_int_equal(sets, 2);
+    assert_null(strstr(text, "nan"));
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nothing_says_nothing),
+        cmocka_unit_test(test_privacy),
+        cmocka_unit_test(test_methods_beside_oracles),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
