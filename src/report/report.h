@@ -5,9 +5,9 @@
 
 #include "base/status.h"
 #include "data/dataset.h"
+#include "report/audit.h"
 #include "report/scaling.h"
 #include "report/unlearning.h"
-#include "report/audit.h"
 
 #include <stdbool.h>
 #include <stdint.h>
