@@ -35,6 +35,8 @@ typedef struct lo_scaling_row {
     lo_interval difference;  /* of Spearman's correlations, this row's less the curve's, 95 % */
     double difference_value; /* of the sample */
     double worth;            /* trainings at which the curve reaches this row; NaN: not within it */
+    /* screening: of the examples whose reference is above 0.25, and 0.5, the share that is no candidate */
+    double missed_quarter, missed_half;
 } lo_scaling_row;
 
 /* The best that a budget buys. */

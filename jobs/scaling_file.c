@@ -77,6 +77,8 @@ enum {
     DIFFERENCE_LOW,
     DIFFERENCE_HIGH,
     WORTH,
+    MISSED_QUARTER,
+    MISSED_HALF,
     COLUMNS
 };
 
@@ -100,6 +102,8 @@ static const struct {
     [DIFFERENCE_LOW] = {"/equal_cost/low", LO_H5_F64},
     [DIFFERENCE_HIGH] = {"/equal_cost/high", LO_H5_F64},
     [WORTH] = {"/equal_cost/worth_trainings", LO_H5_F64},
+    [MISSED_QUARTER] = {"/screening/missed_025", LO_H5_F64},
+    [MISSED_HALF] = {"/screening/missed_050", LO_H5_F64},
 };
 
 static double real_of(const lo_scaling *s, int r, int column)
@@ -124,8 +128,10 @@ static double real_of(const lo_scaling *s, int r, int column)
         return row->difference.low;
     case DIFFERENCE_HIGH:
         return row->difference.high;
-    default:
+    case WORTH:
         return row->worth;
+    default:
+        return column == MISSED_HALF ? row->missed_half : row->missed_quarter;
     }
 }
 

@@ -25,6 +25,8 @@ static const struct {
     {"/equal_cost/low", LO_H5_F64},
     {"/equal_cost/high", LO_H5_F64},
     {"/equal_cost/worth_trainings", LO_H5_F64},
+    {"/screening/missed_025", LO_H5_F64},
+    {"/screening/missed_050", LO_H5_F64},
 };
 
 static const char *const statistics[] = {

@@ -80,18 +80,41 @@ static lo_status take_item(lo_score_list *list, lo_item *item, lo_error *err)
     return l->settings != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory for the list of scores");
 }
 
-/* Scores that use others come after the rest, else the order stays. */
-static void put_users_last(lo_score_list *list)
+/* Does a score wait for one that stands at `from` or later? */
+static bool waits(const lo_score_list *list, int at, int from)
 {
-    for (int i = 1; i < list->count; i++) {
-        for (int k = i; k > 0 && (list->listed[k].score->needs & LO_FROM_SCORES) == 0 &&
-                        (list->listed[k - 1].score->needs & LO_FROM_SCORES) != 0;
-             k--) {
-            const lo_listed_score swap = list->listed[k];
-            list->listed[k] = list->listed[k - 1];
-            list->listed[k - 1] = swap;
+    const lo_listed_score *l = &list->listed[at];
+    for (int u = 0; l->score->uses != NULL && l->score->uses(l->item, u) != NULL; u++) {
+        const char *name = l->score->uses(l->item, u);
+        for (int i = from; i < list->count; i++) {
+            if (strcmp(list->listed[i].name, name) == 0) {
+                return true;
+            }
         }
     }
+    return false;
+}
+
+/* Scores that are made of others come after the rest and after those; else the order stays. */
+static lo_status put_users_last(lo_score_list *list, lo_error *err)
+{
+    for (int place = 0; place < list->count; place++) {
+        int next = -1;
+        for (int later = 0; later < 2 && next < 0; later++) {
+            for (int i = place; i < list->count && next < 0; i++) {
+                const bool user = (list->listed[i].score->needs & LO_FROM_SCORES) != 0;
+                next = user == (later != 0) && !waits(list, i, place) ? i : -1;
+            }
+        }
+        if (next < 0) {
+            return lo_item_fail(list->listed[place].item, err,
+                                "it is made of scores that are made of it, or of itself");
+        }
+        const lo_listed_score moved = list->listed[next];
+        memmove(&list->listed[place + 1], &list->listed[place], (size_t)(next - place) * sizeof(moved));
+        list->listed[place] = moved;
+    }
+    return LO_OK;
 }
 
 /* What the report wants of an ensemble without being asked. */
@@ -113,8 +136,7 @@ lo_status lo_score_list_read(const lo_job *job, lo_score_list *out, lo_error *er
     for (int64_t i = 0; i < lo_items_count(out->items); i++) {
         LO_TRY(take_item(out, lo_items_at(out->items, i), err));
     }
-    put_users_last(out);
-    return LO_OK;
+    return put_users_last(out, err);
 }
 
 void lo_score_list_destroy(lo_score_list *list)

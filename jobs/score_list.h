@@ -20,7 +20,8 @@ typedef struct lo_listed_score {
     lo_setting *table; /* what settings it can have */
 } lo_listed_score;
 
-/* In the order in which they can be computed: scores that use others come after all the rest. */
+/* In the order in which they can be computed: scores that use others come after all the rest, and after
+ * those that they use. */
 typedef struct lo_score_list {
     int count;
     lo_listed_score *listed; /* [count] */

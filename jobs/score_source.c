@@ -140,6 +140,7 @@ void lo_score_source_close(lo_score_source *s)
         lo_h5_close(&s->training);
     }
     lo_trainer_destroy(&s->trainer);
+    free(s->published);
     free(s->counts);
     free(s->pairs);
     free(s->row);

@@ -45,6 +45,7 @@ typedef struct lo_score_source {
     float *log[LO_LOG_QUANTITIES]; /* [epochs, count], NULL: not read yet; as the next two */
     uint8_t *log_correct;
     double *weight_norm;
+    float *published; /* [n]: a score of scores.h5, for trainings that look at one */
     lo_trainer *trainer;
     int64_t *checkpoint;
     int checkpoints;

@@ -5,6 +5,8 @@
 #include "jobs/recipe.h"
 #include "mpi/agree.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +29,34 @@ typedef struct farm {
     lo_checkpoint saving;
 } farm;
 
+/* input->score within a task: of scores.h5, valid until the next call. */
+static lo_status published(void *self, const char *name, const float **value, int *orientation, lo_error *err)
+{
+    lo_score_source *source = self;
+    char path[PATH_MAX];
+    char group[96];
+    int64_t found = 0;
+    lo_h5_reader reader;
+    if (source->published == NULL) {
+        source->published = calloc((size_t)source->n + 1, sizeof(*source->published));
+    }
+    if (source->published == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for score %s", name);
+    }
+    (void)snprintf(path, sizeof(path), "%s/scores.h5", source->study->run.study);
+    LO_TRY(lo_h5_open(path, &reader, err));
+    (void)snprintf(group, sizeof(group), "/%s", name);
+    lo_status status = lo_h5_get_int(&reader, group, "orientation", &found, err);
+    (void)snprintf(group, sizeof(group), "/%s/value", name);
+    if (status == LO_OK) {
+        status = lo_h5_read(&reader, group, LO_H5_F32, 0, source->n, source->published, err);
+    }
+    lo_h5_close(&reader);
+    *value = source->published;
+    *orientation = (int)found;
+    return status;
+}
+
 /* All examples are one rank's. */
 static lo_score_input task_input(farm *f)
 {
@@ -35,6 +65,7 @@ static lo_score_input task_input(farm *f)
     input.first = 0;
     input.count = input.n;
     input.gather = NULL;
+    input.score = published;
     input.item = f->listed->item;
     input.saving = f->listed->score->saves ? &f->saving : NULL;
     return input;

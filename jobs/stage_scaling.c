@@ -8,6 +8,7 @@
 #include "jobs/stages.h"
 #include "mpi/agree.h"
 #include "score/pairs.h"
+#include "score/screening.h"
 
 #include <limits.h>
 #include <math.h>
@@ -258,6 +259,43 @@ static lo_status fill_values(lo_scaling *s, double *values, const double **score
     return memorization(s, s->use, values + s->rows * s->n, err);
 }
 
+/* Of the examples above a threshold, the share that was not chosen. */
+static double missed(const lo_scaling *s, const double *reference, const uint8_t *chosen, double threshold)
+{
+    double above = 0;
+    double lost = 0;
+    for (int64_t i = 0; i < s->n; i++) {
+        above += reference[i] > threshold;
+        lost += reference[i] > threshold && !chosen[i];
+    }
+    return above > 0 ? lost / above : (double)NAN;
+}
+
+/* What screening never looks at cannot be found by it. */
+static lo_status find_missed(lo_scaling *s, const double *reference, float *room, uint8_t *chosen,
+                             lo_error *err)
+{
+    for (int r = 0; r < s->rows; r++) {
+        lo_scaling_row *row = &s->row[r];
+        const lo_item *item = row->listed->item;
+        row->missed_quarter = row->missed_half = NAN;
+        if (strcmp(row->listed->score->name, "screening") != 0) {
+            continue;
+        }
+        char path[128];
+        int64_t orientation = 1;
+        (void)snprintf(path, sizeof(path), "/%s", lo_item_text(item, "by"));
+        LO_TRY(lo_h5_get_int(&s->scores, path, "orientation", &orientation, err));
+        (void)snprintf(path, sizeof(path), "/%s/value", lo_item_text(item, "by"));
+        LO_TRY(lo_h5_read(&s->scores, path, LO_H5_F32, 0, s->n, room, err));
+        LO_TRY(
+            lo_screening_choose(room, (int)orientation, s->n, lo_screening_count(item, s->n), chosen, err));
+        row->missed_quarter = missed(s, reference, chosen, 0.25);
+        row->missed_half = missed(s, reference, chosen, 0.5);
+    }
+    return LO_OK;
+}
+
 static lo_status prepare(lo_scaling *s, lo_error *err)
 {
     const lo_ensemble_file *e = &s->source.ensemble;
@@ -279,6 +317,9 @@ static lo_status prepare(lo_scaling *s, lo_error *err)
     if (status == LO_OK) {
         status = lo_comparison_create(score, s->rows, values + s->rows * s->n, noisy, s->n, s->group,
                                       &s->source.tick, &s->comparison, err);
+    }
+    if (status == LO_OK) {
+        status = find_missed(s, values + s->rows * s->n, room, noisy, err); /* noisy has been copied */
     }
     free(values);
     free(score);

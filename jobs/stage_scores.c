@@ -562,12 +562,30 @@ static lo_status farm_all(stage *s, lo_error *err)
     return LO_OK;
 }
 
-static lo_status run(stage *s, bool computing, lo_error *err)
+/* Trainings that look at other scores look at published ones: what they use comes first. */
+static bool leave_out_waiting(stage *s)
+{
+    bool any = false;
+    for (int i = 0; i < s->list.count; i++) {
+        result *r = &s->result[i];
+        const lo_score *score = r->listed->score;
+        for (int u = 0; score->uses != NULL && score->uses(r->listed->item, u) != NULL; u++) {
+            const result *used = find_result(s, score->uses(r->listed->item, u));
+            const bool waits = score->tasks != NULL && r->possible && !r->reused && !used->reused;
+            any = any || waits;
+            r->possible = r->possible && used->possible && !waits;
+        }
+    }
+    return any;
+}
+
+static lo_status run(stage *s, bool computing, bool *waiting, lo_error *err)
 {
     describe(s);
     if (!computing) {
         leave_out_dear(s);
     }
+    *waiting = leave_out_waiting(s);
     if (!is_anything_possible(s) || is_up_to_date(s)) {
         return LO_OK;
     }
@@ -582,19 +600,28 @@ static lo_status run(stage *s, bool computing, lo_error *err)
     if (!computing) {
         leave_out_dear(s);
     }
+    (void)leave_out_waiting(s);
     const lo_status status = is_up_to_date(s) ? LO_OK : publish(s, err);
     lo_study_unlock(s->study);
     return status;
 }
 
-static void stage_free(stage *s)
+static void forget_results(stage *s)
 {
     for (int i = 0; i < s->list.count && s->result != NULL; i++) {
         free(s->result[i].estimate);
         free(s->result[i].all);
+        s->result[i].estimate = NULL;
+        s->result[i].all = NULL;
     }
-    free(s->result);
     free(s->field);
+    s->field = NULL;
+}
+
+static void stage_free(stage *s)
+{
+    forget_results(s);
+    free(s->result);
     lo_h5_close(&s->old);
     lo_score_source_close(&s->source);
     lo_score_list_destroy(&s->list);
@@ -614,7 +641,12 @@ static lo_status make_scores(lo_study *study, bool computing, lo_error *err)
     }
     status = lo_agree(study->run.comm, status, err);
     if (status == LO_OK && s.list.count > 0) {
-        status = run(&s, computing, err);
+        bool waiting = false;
+        status = run(&s, computing, &waiting, err);
+        if (status == LO_OK && waiting && !study->left_to_others) {
+            forget_results(&s);
+            status = run(&s, computing, &waiting, err);
+        }
     }
     stage_free(&s);
     return status;

@@ -31,7 +31,8 @@
     X(ssft)                                                                                                  \
     X(ensemble_disagreement)                                                                                 \
     X(few_models)                                                                                            \
-    X(hybrid)
+    X(hybrid)                                                                                                \
+    X(screening)
 
 #define DECLARE(name) extern const lo_score lo_score_##name;
 SCORES(DECLARE)

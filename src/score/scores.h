@@ -102,7 +102,7 @@ typedef struct lo_score_input {
                         lo_error *err);
 
     /* LO_FROM_SCORES: a score that lo_score.uses names; value [n] and its orientation. Valid until the stage
-     * ends. */
+     * ends; within a task, where it is read from what is published, until the next call. */
     lo_status (*score)(void *self, const char *name, const float **value, int *orientation, lo_error *err);
 
     /* Scores with tasks: how many of them there are, and what one has given, [n, columns], valid until the

@@ -24,6 +24,8 @@ scores:
   - {name: few_models, models: 4, by: probability, as: few_4}
   - {name: hybrid, of: [knn_input, few_4], as: ranks}
   - {name: hybrid, of: [knn_input, final_loss, ssft], combine: regression, target: few_4, as: fitted}
+  - {name: hybrid, of: [screening, few_4], as: mixed}
+  - {name: screening, by: knn_input, share: 0.2, models: 2}
 END
 
 # scores_of RANKS STUDY
@@ -43,7 +45,7 @@ for file in "$work"/s1.npy/*.npy; do
         cmp "$file" "$work/s$ranks.npy/$(basename "$file")" || fail "$ranks ranks differ in $(basename "$file")"
     done
 done
-[ $names -ge 13 ] || fail "only $names arrays"
+[ $names -ge 15 ] || fail "only $names arrays"
 
 say "what is missing is said before anything is trained"
 expect_code 2 "$LEAVEOUT" check "$job" --set data.validation=0
@@ -54,4 +56,8 @@ expect_code 2 "$LEAVEOUT" check "$job" --set 'scores=[{name: hybrid, of: [memori
 expect_text "$work/err" 'set target'
 expect_code 2 "$LEAVEOUT" check "$job" --set 'scores=[{name: few_models, models: 13}]'
 expect_text "$work/err" 'ensemble.models'
+expect_code 2 "$LEAVEOUT" check "$job" --set 'scores=[memorization, {name: screening, by: memorization, models: 3}]'
+expect_text "$work/err" 'even number'
+expect_code 2 "$LEAVEOUT" check "$job" --set 'scores=[{name: hybrid, of: [b], as: a}, {name: hybrid, of: [a], as: b}]'
+expect_text "$work/err" 'made of it'
 say "done"

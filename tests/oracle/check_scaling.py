@@ -133,7 +133,8 @@ def check_costs(study, scores, seconds, originals):
     """Own work and shared training: of originals, of the last models, of both for what is made of several."""
     names = texts(study["score"])
     own = {n: scores[n].attrs["cost_core_seconds"] for n in names}
-    parts = {"ranks": ["ranks", "confidence", "few_4"], "fitted": ["fitted", "confidence", "knn_input", "few_4"]}
+    parts = {"ranks": ["ranks", "confidence", "few_4"], "fitted": ["fitted", "confidence", "knn_input", "few_4"],
+             "screening": ["screening", "confidence"]}
     models = {"few_2": 2, "few_4": 4, "few_8": 8, "few_2p": 2, "few_8p": 8, "ranks": 4, "fitted": 4}
     trained = {"ssft", "few_2", "few_4", "few_8", "few_2p", "few_8p", "cscore", "ensemble_disagreement"}
     near("a training", study.attrs["training_core_seconds"], originals.mean(), 1e-9)
@@ -144,6 +145,15 @@ def check_costs(study, scores, seconds, originals):
         near(name + " costs", study["cost/trainings"][i], expected / originals.mean(), 1e-6)
         near(name + " models", study["cost/ensemble_models"][i], last)
         near(name + " in reference", study["in_reference"][i], last > 8)
+
+
+def check_screening(study, scores, reference):
+    at, low = texts(study["score"]).index("screening"), scores["confidence"]["value"][:]
+    picked = np.zeros(len(low), bool)
+    picked[np.argsort(low, kind="stable")[: round(0.1 * len(low))]] = True
+    for name, threshold in (("missed_025", 0.25), ("missed_050", 0.5)):
+        near(name, study["screening/" + name][at], (~picked)[reference > threshold].mean())
+        near(name, study["screening/" + name][0], np.nan)
 
 
 def check_front(study):
@@ -195,6 +205,7 @@ def main():
         check_reliability(study, mask[:-8], correct[:-8])
         check_costs(study, scores, ensemble["seconds"][:], training["seconds"][:])
         check_front(study)
+        check_screening(study, scores, reference)
     print("equal")
 
 

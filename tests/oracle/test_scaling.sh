@@ -26,11 +26,12 @@ scores:
   - {name: few_models, models: 8, by: probability, as: few_8p}
   - {name: hybrid, of: [confidence, few_4], as: ranks}
   - {name: hybrid, of: [confidence, knn_input], combine: regression, target: few_4, as: fitted}
+  - {name: screening, by: confidence, share: 0.1, models: 2}
 scaling: {resamples: 400, budgets: [0.5, 1, 2, 4]}
 END
 expect_code 0 "$LEAVEOUT" run "$job" --study "$work/one"
 expect_silence
-expect_text "$work/out" 'event=published file=scaling.h5 scores=12'
+expect_text "$work/out" 'event=published file=scaling.h5 scores=13'
 
 say "against numpy and scipy"
 /usr/bin/python3 "$LEAVEOUT_SOURCE/tests/oracle/check_scaling.py" "$work/one" >"$work/out" 2>&1 || fail "check_scaling.py"

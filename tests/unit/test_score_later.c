@@ -6,6 +6,7 @@
 #include "nn/trainer.h"
 #include "score/rank.h"
 #include "score/scores.h"
+#include "score/screening.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,7 +39,8 @@ static struct {
     lo_trainer *trainer;
     uint8_t in[MODELS][TRAIN], correct[MODELS][TRAIN];
     float margin[MODELS][TRAIN];
-    float *result; /* [tasks, TRAIN] */
+    float *result; /* [tasks, TRAIN, columns] */
+    int columns;
     const char *gathered_by;
     float *gathered;
     const float *score[3];
@@ -94,7 +96,7 @@ static lo_status result(void *self, int64_t task, const float **values, lo_error
 {
     (void)self;
     (void)err;
-    *values = s.result + task * TRAIN;
+    *values = s.result + task * TRAIN * s.columns;
     return LO_OK;
 }
 
@@ -252,11 +254,12 @@ static void run_tasks(const list *l)
     lo_error err;
     lo_score_input input = input_of(l->item, 0, TRAIN);
     const int64_t tasks = l->score->tasks(&input);
+    s.columns = l->score->columns;
     free(s.result);
-    s.result = calloc((size_t)(tasks * TRAIN), sizeof(float));
+    s.result = calloc((size_t)(tasks * TRAIN * s.columns), sizeof(float));
     input.self = &input;
     for (int64_t t = 0; t < tasks; t++) {
-        ok(l->score->task(&input, t, s.result + t * TRAIN, &err), &err);
+        ok(l->score->task(&input, t, s.result + t * TRAIN * s.columns, &err), &err);
     }
 }
 
@@ -578,6 +581,78 @@ static void test_ssft(void **state)
     lo_items_destroy(&l.items);
 }
 
+/* Candidates by counting who is above; each pair of models trained here, with and without them. */
+static void test_screening(void **state)
+{
+    (void)state;
+    enum { COUNT = 45, PAIRS = 4 };
+    lo_error err;
+    float loss[TRAIN], value[TRAIN];
+    double direct[TRAIN] = {0};
+    uint8_t chosen[TRAIN], expected[TRAIN], bits[TRAIN / 8 + 1];
+    list f = listed("[final_loss]");
+    compute(&f, loss);
+    for (int i = 0; i < TRAIN; i++) {
+        loss[i] = -loss[i];
+    }
+    loss[8] = loss[9];
+    loss[17] = NAN;
+    for (int i = 0; i < TRAIN; i++) {
+        int above = 0;
+        for (int k = 0; k < TRAIN; k++) {
+            above += loss[k] < loss[i] || (loss[k] == loss[i] && k < i);
+        }
+        expected[i] = !isnan(loss[i]) && above < COUNT;
+    }
+    ok(lo_screening_choose(loss, -1, TRAIN, COUNT, chosen, &err), &err);
+    assert_memory_equal(chosen, expected, TRAIN);
+
+    s.score[0] = loss;
+    s.orientation[0] = -1;
+    list l = listed("[{name: screening, by: a, share: 0.25, models: 8}]");
+    assert_int_equal(lo_screening_count(l.item, TRAIN), COUNT);
+    compute(&l, value);
+    lo_trainer *trainer = NULL;
+    ok(lo_trainer_create(&model, &recipe, &s.set, &trainer, &err), &err);
+    for (uint64_t m = 0; m < 2 * PAIRS; m++) {
+        const uint64_t pair = (UINT64_C(1) << 41) + m / 2;
+        const lo_permutation order =
+            lo_permutation_make(lo_random_make(recipe.seed, LO_FOR_SPLIT), pair, COUNT);
+        uint32_t members[TRAIN];
+        uint64_t candidate = 0;
+        int64_t count = 0;
+        bool in[TRAIN];
+        for (uint32_t i = 0; i < TRAIN; i++) {
+            const bool low = chosen[i] && lo_permutation_at(&order, candidate) < COUNT / 2;
+            candidate += chosen[i];
+            in[i] = !chosen[i] || low == (m % 2 == 0);
+            members[count] = i;
+            count += in[i];
+        }
+        assert_true(count == TRAIN - COUNT / 2 || count == TRAIN - COUNT + COUNT / 2);
+        lo_training training;
+        ok(lo_trainer_run(trainer, pair, members, count, NULL, &training, &err), &err);
+        ok(lo_trainer_evaluate(trainer, &s.set.train, NULL, bits, NULL, &err), &err);
+        for (int i = 0; i < TRAIN; i++) {
+            const double right = bits[i / 8] >> (i % 8) & 1;
+            direct[i] += (in[i] ? right : -right) / PAIRS;
+        }
+    }
+    lo_trainer_destroy(&trainer);
+    for (int i = 0; i < TRAIN; i++) {
+        if (chosen[i]) {
+            assert_true(fabs((double)value[i] - direct[i]) < 1e-6);
+        } else {
+            assert_true(i == 17 ? isnan(value[i]) : value[i] < 0 && value[i] > -0.0011F);
+        }
+    }
+    assert_string_equal(l.score->uses(l.item, 0), "a");
+    assert_null(l.score->uses(l.item, 1));
+    check_orientation(&l, value, 0.9);
+    lo_items_destroy(&f.items);
+    lo_items_destroy(&l.items);
+}
+
 /* ---- from the ensemble
  * ----------------------------------------------------------------------------------------------------- */
 
@@ -762,6 +837,7 @@ int main(void)
         cmocka_unit_test(test_ensemble_disagreement),
         cmocka_unit_test(test_few_models),
         cmocka_unit_test(test_hybrid),
+        cmocka_unit_test(test_screening),
         cmocka_unit_test(test_hybrid_refuses),
         cmocka_unit_test(test_ssft),
     };
