@@ -436,6 +436,7 @@ lo_score_input lo_score_source_input(lo_score_source *s, unsigned needs)
     if ((needs & LO_FROM_COUNTS) != 0) {
         input.counts = s->counts;
         input.pairs = s->pairs;
+        input.block = s->study->design.kind == LO_DESIGN_BALANCED ? s->study->design.block : 0;
     }
     if ((needs & LO_FROM_OUTCOMES) != 0) {
         input.models = s->models;

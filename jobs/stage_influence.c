@@ -140,6 +140,15 @@ static void paired_contrast(const lo_design *design, const lo_ensemble_file *fil
     }
 }
 
+/* Errors of models that were drawn in balanced blocks. */
+static void widen(const lo_design *design, slab *s, int64_t rows)
+{
+    const double factor = design->kind == LO_DESIGN_BALANCED ? lo_block_factor(design->block) : 1;
+    for (int64_t i = 0; s->errors && factor > 1 && i < rows * s->n; i++) {
+        s->error[i] = (float)(factor * (double)s->error[i]);
+    }
+}
+
 /* Fills value and error, or the strongest of them, for `now` test examples from `from` on. */
 static lo_status compute_block(const lo_study *study, const lo_ensemble_file *file, slab *s, int64_t from,
                                int64_t now, lo_error *err)
@@ -156,6 +165,7 @@ static lo_status compute_block(const lo_study *study, const lo_ensemble_file *fi
         status = lo_pairs_contrast(&s->mask, &correct, file->use, s->value, s->error, NULL);
     } else {
         status = lo_contrast(&s->mask, &correct, file->use, s->value, s->error, NULL);
+        widen(&study->design, s, now);
     }
     lo_columns_destroy(&correct);
     if (status == LO_OK && s->top > 0) {

@@ -210,12 +210,13 @@ static lo_status count_models(lo_until *u, lo_study *study, const lo_ledger *led
 
 static lo_status error_now(lo_until *u, bool paired, double *out, lo_error *err)
 {
+    const double factor = u->design.kind == LO_DESIGN_BALANCED ? lo_block_factor(u->design.block) : 1;
     for (int64_t i = 0; i < u->n; i++) {
         const lo_counts *c = &u->counts[i];
         const lo_pairs *p = &u->pairs[i];
         const lo_estimate e = paired ? lo_paired_difference(p->plus, p->minus, p->pairs)
                                      : lo_difference(c->in_hit, c->in, c->out_hit, c->out);
-        u->error[i] = e.standard_error;
+        u->error[i] = (float)(factor * (double)e.standard_error);
     }
     return lo_stopping_error(u->error, u->n, u->rule.over, out, err);
 }

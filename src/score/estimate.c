@@ -74,6 +74,25 @@ lo_estimate lo_difference(int64_t in_hit, int64_t in, int64_t out_hit, int64_t o
     return clipped(value, error, wider, -1);
 }
 
+double lo_block_factor(int64_t block)
+{
+    return block > 1 ? sqrt((double)block / (double)(block - 1)) : 1;
+}
+
+lo_estimate lo_widened(lo_estimate estimate, double factor, double most)
+{
+    if (isnan(estimate.value) || factor == 1) {
+        return estimate;
+    }
+    const double value = (double)estimate.value;
+    const interval wider = {.low = value - factor * (value - (double)estimate.low),
+                            .high = value + factor * ((double)estimate.high - value)};
+    return (lo_estimate){.value = estimate.value,
+                         .standard_error = (float)(factor * (double)estimate.standard_error),
+                         .low = (float)fmax(wider.low, -most),
+                         .high = (float)fmin(wider.high, most)};
+}
+
 lo_estimate lo_proportion(int64_t hit, int64_t count)
 {
     if (count <= 0) {

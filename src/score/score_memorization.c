@@ -14,13 +14,14 @@ static const lo_setting settings[] = {
 
 static void from_counts(const lo_score_input *input, lo_estimate *out)
 {
+    const double factor = lo_block_factor(input->block);
     for (int64_t i = 0; i < input->count; i++) {
         if (input->pairs != NULL) {
             const lo_pairs *p = &input->pairs[i];
             out[i] = lo_paired_difference(p->plus, p->minus, p->pairs);
         } else {
             const lo_counts *c = &input->counts[i];
-            out[i] = lo_difference(c->in_hit, c->in, c->out_hit, c->out);
+            out[i] = lo_widened(lo_difference(c->in_hit, c->in, c->out_hit, c->out), factor, 1);
         }
     }
 }
@@ -36,6 +37,8 @@ static lo_status from_arms(const lo_score_input *input, lo_measure measure, lo_e
                        (long long)input->count);
     }
     lo_moments *without = in + room;
+    const double factor = lo_block_factor(input->block);
+    const double most = measure == LO_MEASURE_PROBABILITY ? 1 : INFINITY;
     for (int64_t m = 0; m < input->models; m++) {
         lo_model_outcome o;
         LO_TRY_GOTO(status, input->outcome(input->self, m, &o, err), done);
@@ -43,7 +46,7 @@ static lo_status from_arms(const lo_score_input *input, lo_measure measure, lo_e
         LO_TRY_GOTO(status, lo_tick_call(input->tick), done);
     }
     for (int64_t i = 0; i < input->count; i++) {
-        out[i] = lo_moments_difference(measure, &in[i], &without[i]);
+        out[i] = lo_widened(lo_moments_difference(measure, &in[i], &without[i]), factor, most);
     }
 done:
     free(in);

@@ -71,6 +71,7 @@ typedef struct lo_score_input {
     /* LO_FROM_COUNTS */
     const lo_counts *counts; /* [count] of lo_count */
     const lo_pairs *pairs;   /* [count] of lo_pairs_count for designs with pairs, else NULL */
+    int64_t block;           /* models of a balanced block (lo_block_factor); 0: they are independent */
 
     /* LO_FROM_OUTCOMES: row 0 .. models - 1, those that diverged left out, in ascending order of their
      * numbers. The result is valid until the next call. */

@@ -95,7 +95,8 @@ static double worst_error(const lo_design *design, int64_t models)
     }
     const double in = design->kind == LO_DESIGN_BALANCED ? (double)(models / design->block * design->block_in)
                                                          : (double)models * design->ratio;
-    return 0.5 * sqrt(1 / (in + 2) + 1 / ((double)models - in + 2));
+    const double factor = design->kind == LO_DESIGN_BALANCED ? lo_block_factor(design->block) : 1;
+    return factor * 0.5 * sqrt(1 / (in + 2) + 1 / ((double)models - in + 2));
 }
 
 int64_t lo_stopping_bound(const lo_design *design, int64_t first, double target)

@@ -44,6 +44,16 @@ typedef struct lo_estimate {
  * of (0, .05, .5, .95, 1) x the same and 4 to 400 models out at ratio 0.7, 96.5 % on average where both arms vary. */
 lo_estimate lo_difference(int64_t in_hit, int64_t in, int64_t out_hit, int64_t out);
 
+/* How much larger the error of a difference can be than that of two independent samples when models were drawn in
+ * balanced blocks: sqrt(block / (block - 1)); 1 for a block below 2. Models of a block share all examples out among
+ * them, so outcomes that are sums of what each example does add up to the same in every block: their correlation is
+ * -1 / (block - 1), the least there is among so many, and the arms' means part by as much. */
+double lo_block_factor(int64_t block);
+
+/* The estimate with its error, and its interval on both sides of the value, this many times as wide; clipped to
+ * [-most, most]. */
+lo_estimate lo_widened(lo_estimate estimate, double factor, double most);
+
 /* One proportion hit/count: Wilson's interval; standard_error = sqrt(p'(1 - p')/(count + 2)), p' = (hit + 1) /
  * (count + 2). */
 lo_estimate lo_proportion(int64_t hit, int64_t count);

@@ -44,7 +44,7 @@ expect_silence
 import sys
 import h5py, numpy as np
 work = sys.argv[1]
-for name, sets in ("scores.h5", ["memorization/value", "memorization/standard_error", "cscore/value"]), \
+for name, sets in ("scores.h5", ["memorization/value", "cscore/value", "cscore/standard_error"]), \
         ("influence.h5", ["contrast"]), ("ensemble.h5", ["mask", "train/correct", "test/correct", "train/logit", "test_accuracy"]):
     with h5py.File(f"{work}/made/{name}") as a, h5py.File(f"{work}/brought/{name}") as b:
         for path in sets:

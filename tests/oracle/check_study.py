@@ -66,6 +66,19 @@ def difference(in_hit, models_in, out_hit, models_out):
     return p - q + undefined, error + undefined, np.maximum(low, -1) + undefined, np.minimum(high, 1) + undefined
 
 
+def widened(estimate, design, ratio):
+    """Errors of a balanced design: sqrt(B / (B - 1)) times those of two samples, B the models of a block."""
+    if design != "balanced":
+        return estimate
+    block = next(b for b in range(2, 101) if abs(ratio * b - round(ratio * b)) < 1e-9)
+    factor = np.sqrt(block / (block - 1))
+    value, error = estimate[0], factor * estimate[1]
+    if len(estimate) == 2:
+        return value, error
+    low, high = value - factor * (value - estimate[2]), value + factor * (estimate[3] - value)
+    return value, error, np.maximum(low, -1), np.minimum(high, 1)
+
+
 def proportion(hit, count):
     low, high = wilson(hit, count)
     undefined = np.where(count == 0, np.nan, 0)
@@ -336,12 +349,12 @@ def main():
     for name, expected in zip(("in", "in_correct", "out", "out_correct"), counts):
         require_close(scores[f"models/{name}"][:], expected, f"/models/{name}", 0)
     memorization = (paired_memorization(mask, right, ensemble["seed"][:]) if design == "leave_one_out" else
-                    difference(in_hit, models_in, out_hit, models_out))
+                    widened(difference(in_hit, models_in, out_hit, models_out), design, ensemble.attrs["ratio"]))
     check_scores(scores, {"memorization": memorization, "cscore": proportion(out_hit, models_out)})
     told = "no influence"
     if influence is not None:
         expected = (paired_influence(mask, test_right, ensemble["seed"][:]) if design == "leave_one_out" else
-                    influence_of(mask, test_right))
+                    widened(influence_of(mask, test_right), design, ensemble.attrs["ratio"]))
         told = check_influence(influence, *expected, options.get("sums"))
 
     relabelled = ensemble["train/label"][:] != ensemble["train/label_true"][:]

@@ -140,6 +140,58 @@ static void test_estimates_are_unbiased_and_errors_honest(void **state)
     check(240, 2);
 }
 
+/* ---- balanced blocks ---- */
+
+/* Masks of the balanced design, whose models depend on each other within a block: the same truth, since each
+ * alone is any subset alike, and errors of two samples that are honest. */
+static void test_balanced_blocks(void **state)
+{
+    (void)state;
+    enum { MODELS = 60 };
+    truth t;
+    enumerate(&t);
+    static unsigned outcome[SUBSETS];
+    for (int k = 0; k < 495; k++) {
+        outcome[t.subset[k]] = t.outcome[k];
+    }
+    moments m[POINTS] = {{0}};
+    for (uint64_t e = 0; e < ENSEMBLES; e++) {
+        lo_design design;
+        lo_counts n[POINTS] = {{0}};
+        assert_int_equal(lo_design_subsets("balanced", POINTS, MODELS, 2.0 / 3.0, e, &design, NULL), LO_OK);
+        for (int64_t k = 0; k < MODELS; k++) {
+            uint8_t mask[2];
+            lo_design_mask(&design, k, mask);
+            const unsigned subset = mask[0] | (unsigned)mask[1] << 8;
+            assert_int_equal(__builtin_popcount(subset), SIZE);
+            for (int i = 0; i < POINTS; i++) {
+                const int hit = outcome[subset] >> i & 1;
+                n[i].in_hit += (int)(subset >> i & 1) * hit;
+                n[i].out_hit += (int)(~subset >> i & 1) * hit;
+            }
+        }
+        for (int i = 0; i < POINTS; i++) {
+            const lo_estimate s = lo_widened(
+                lo_difference(n[i].in_hit, MODELS / 3 * 2, n[i].out_hit, MODELS / 3), lo_block_factor(3), 1);
+            const double exact = t.in[i] - t.out[i];
+            m[i].sum += s.value;
+            m[i].squares += ((double)s.value - exact) * ((double)s.value - exact);
+            m[i].errors += (double)s.standard_error * s.standard_error;
+            m[i].covered += s.low <= exact + 1e-6 && exact - 1e-6 <= s.high;
+        }
+    }
+    for (int i = 0; i < POINTS; i++) {
+        const double spread = sqrt(m[i].squares / ENSEMBLES), error = sqrt(m[i].errors / ENSEMBLES);
+        printf(
+            "balanced, point %2d: memorization %+.4f, mean %+.4f, spread %.4f, reported %.4f, covered %.3f\n",
+            i, t.in[i] - t.out[i], m[i].sum / ENSEMBLES, spread, error, m[i].covered / ENSEMBLES);
+        assert_true(fabs(m[i].sum / ENSEMBLES - (t.in[i] - t.out[i])) <=
+                    4.5 * spread / sqrt(ENSEMBLES) + 1e-6);
+        assert_true(error >= 0.9 * spread && error <= 1.5 * spread);
+        assert_true(m[i].covered / ENSEMBLES >= 0.93);
+    }
+}
+
 /* ---- pairs of halves ---- */
 
 typedef struct pair_truth {
@@ -285,6 +337,7 @@ static void test_independent_members(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_balanced_blocks),
         cmocka_unit_test(test_pairs_of_halves),
         cmocka_unit_test(test_independent_members),
         cmocka_unit_test(test_estimates_are_unbiased_and_errors_honest),

@@ -312,6 +312,24 @@ static void test_coverage_of_paired_differences(void **state)
     assert_true(sum / cells >= 0.95 && sum / cells <= 0.99);
 }
 
+/* Blocks: wider by the factor on both sides, clipped; what is undefined stays so, and a factor of 1 changes
+ * no bit. */
+static void test_widened(void **state)
+{
+    (void)state;
+    assert_true(lo_block_factor(0) == 1 && lo_block_factor(1) == 1);
+    assert_true(fabs(lo_block_factor(2) - sqrt(2)) < 1e-15 &&
+                fabs(lo_block_factor(10) - 1.0540925533894598) < 1e-15);
+    const lo_estimate e = {0.5F, 0.125F, 0.25F, 0.875F};
+    const lo_estimate w = lo_widened(e, 2, 1);
+    assert_true(w.value == 0.5F && w.standard_error == 0.25F && w.low == 0.0F && w.high == 1.0F);
+    assert_true(lo_widened(e, 2, (double)INFINITY).high == 1.25F);
+    const lo_estimate same = lo_widened(e, 1, 1);
+    assert_memory_equal(&same, &e, sizeof(e));
+    const lo_estimate none = lo_widened(lo_difference(0, 0, 1, 2), 2, 1);
+    assert_true(isnan(none.value) && isnan(none.standard_error) && isnan(none.low) && isnan(none.high));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +341,7 @@ int main(void)
         cmocka_unit_test(test_coverage_of_differences),
         cmocka_unit_test(test_coverage_on_a_fine_grid),
         cmocka_unit_test(test_coverage_of_paired_differences),
+        cmocka_unit_test(test_widened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
