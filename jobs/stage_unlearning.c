@@ -135,7 +135,7 @@ static lo_status run_method(worker *w, const lo_unlearning_task *t, const lo_req
     const lo_unlearner *l = &w->u.unlearner[t->unlearner];
     const unsigned lacking = lo_job_bool(w->study->job, "unlearning.retain") ? 0 : LO_READS_RETAIN;
     char why[LO_REASON] = "";
-    lo_pupil_permit(w->pupil, l->method->reads & ~lacking);
+    lo_pupil_permit(w->pupil, lo_unlearn_reads(l->method, l->item) & ~lacking);
     const char *reason = l->method->inapplicable != NULL
                              ? l->method->inapplicable(request, w->pupil, l->item, why, sizeof(why))
                              : NULL;

@@ -225,7 +225,8 @@ static lo_status read_unlearner(lo_unlearning *u, lo_unlearner *l, const char *s
         return unknown_method(l->item, err);
     }
     LO_TRY(lo_item_accept(l->item, l->method->settings, l->method->setting_count, err));
-    if ((l->method->reads & LO_READS_RETAIN) != 0 && !lo_job_bool(u->job, "unlearning.retain")) {
+    if ((lo_unlearn_reads(l->method, l->item) & LO_READS_RETAIN) != 0 &&
+        !lo_job_bool(u->job, "unlearning.retain")) {
         return lo_item_fail(l->item, err,
                             "reads the retain set, and the job declares that there is none "
                             "(unlearning.retain: false)");
@@ -333,7 +334,8 @@ static double expected(const lo_unlearning *u, const lo_unlearner *l, double for
     if (l->method->afresh && epochs < 1) {
         epochs = recipe;
     }
-    return fmax(epochs, 1) * (forget + ((l->method->reads & LO_READS_RETAIN) != 0 ? retain : 0));
+    return fmax(epochs, 1) *
+           (forget + ((lo_unlearn_reads(l->method, l->item) & LO_READS_RETAIN) != 0 ? retain : 0));
 }
 
 typedef struct turn {

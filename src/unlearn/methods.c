@@ -50,6 +50,11 @@ const lo_unlearn_method *lo_unlearn_method_find(const char *name)
     return NULL;
 }
 
+unsigned lo_unlearn_reads(const lo_unlearn_method *method, const lo_item *settings)
+{
+    return method->reads_with != NULL ? method->reads_with(settings) : method->reads;
+}
+
 /* Positions that ascend and are below `known`. */
 static lo_status check_positions(const lo_request *request, const char *set, const uint32_t *position,
                                  int64_t count, lo_error *err)
@@ -100,7 +105,7 @@ static lo_status check_score(const lo_request *request, const lo_unlearn_method 
 lo_status lo_request_check(const lo_request *request, const lo_unlearn_method *method,
                            const lo_item *settings, lo_error *err)
 {
-    const bool reads_retain = (method->reads & LO_READS_RETAIN) != 0;
+    const bool reads_retain = (lo_unlearn_reads(method, settings) & LO_READS_RETAIN) != 0;
     if (request->forget_count < 1) {
         return lo_fail(err, LO_USAGE, "forget set %s is empty", request->name);
     }

@@ -19,8 +19,9 @@ struct lo_unlearn_method {
     const char *description; /* one line */
     const char *source;      /* publication */
     unsigned reads;          /* LO_READS_...; a run that reads another set is refused by the pupil */
-    bool afresh;             /* starts from fresh weights, not from the original (retrain) */
-    bool needs_score;        /* request->score */
+    unsigned (*reads_with)(const lo_item *settings); /* NULL: reads; else which of them with these settings */
+    bool afresh;      /* starts from fresh weights, not from the original (retrain) */
+    bool needs_score; /* request->score */
     const lo_setting *settings;
     int setting_count;
     /* NULL, or what lo_request_check says beside its own: LO_USAGE for what is wrong whatever the network. */
@@ -40,6 +41,9 @@ int lo_unlearn_method_count(void);
 const lo_unlearn_method *lo_unlearn_method_at(int i);
 /* NULL for a name that no method has. */
 const lo_unlearn_method *lo_unlearn_method_find(const char *name);
+
+/* Which sets it reads with these settings, which were accepted. */
+unsigned lo_unlearn_reads(const lo_unlearn_method *method, const lo_item *settings);
 
 /* Says whether a method may run: LO_USAGE, before anything is trained, for an empty forget set, one larger
  * than the retain set where the method reads that, positions out of range or twice, a score that is needed

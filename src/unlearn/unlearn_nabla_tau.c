@@ -205,11 +205,17 @@ static const char *inapplicable(const lo_request *request, const lo_pupil *pupil
     return NULL;
 }
 
+static unsigned reads_with(const lo_item *settings)
+{
+    return LO_READS_FORGET | LO_READS_RETAIN | (lo_item_real(settings, "tau") > 0 ? 0 : LO_READS_VALIDATION);
+}
+
 const lo_unlearn_method lo_unlearn_nabla_tau = {
     .name = "nabla_tau",
     .description = "ascent on the forget set up to the loss of unseen data, with descent on the retain set",
     .source = "Trippa et al., 2024, arXiv 2403.14339",
     .reads = LO_READS_FORGET | LO_READS_RETAIN | LO_READS_VALIDATION,
+    .reads_with = reads_with,
     .settings = settings_of,
     .setting_count = LO_COUNT(settings_of),
     .inapplicable = inapplicable,

@@ -30,11 +30,17 @@ static lo_status run(lo_pupil *pupil, const lo_request *request, const lo_item *
     return lo_relabel_train(pupil, request, settings, &relabel, err);
 }
 
+static unsigned reads_with(const lo_item *settings)
+{
+    return LO_READS_FORGET | (lo_item_bool(settings, "retain") ? LO_READS_RETAIN : 0);
+}
+
 const lo_unlearn_method lo_unlearn_random_label = {
     .name = "random_label",
     .description = "trains on the forget set with labels drawn by chance, and on the retain set",
     .source = "Golatkar et al., CVPR 2020; as in Fan et al., ICLR 2024, arXiv 2310.12508",
     .reads = LO_READS_FORGET | LO_READS_RETAIN,
+    .reads_with = reads_with,
     .settings = settings_of,
     .setting_count = LO_COUNT(settings_of),
     .inapplicable = lo_relabel_inapplicable,

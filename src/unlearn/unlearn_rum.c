@@ -181,7 +181,7 @@ static lo_status forget_group(course *c, int group, int64_t inner, int step, con
     LO_TRY(inner_of(c->settings, inner, &method, &item, err));
     const lo_request part = part_of(c, group, step);
     if (method != NULL && part.forget_count > 0) {
-        lo_pupil_permit(c->pupil, permit & method->reads);
+        lo_pupil_permit(c->pupil, permit & lo_unlearn_reads(method, item));
         const lo_status status = method->run(c->pupil, &part, item, tick, err);
         lo_pupil_permit(c->pupil, permit);
         LO_TRY(status);
@@ -227,12 +227,28 @@ done:
     return status;
 }
 
+/* What its methods read; the forget set is there to be split. */
+static unsigned reads_with(const lo_item *settings)
+{
+    unsigned reads = LO_READS_FORGET;
+    for (int64_t g = 0; g < lo_item_length(settings, "inner"); g++) {
+        const lo_unlearn_method *method;
+        lo_item *item;
+        lo_error unheard = {{0}}; /* what is wrong is check's to say */
+        if (inner_of(settings, g, &method, &item, &unheard) == LO_OK && method != NULL) {
+            reads |= lo_unlearn_reads(method, item);
+        }
+    }
+    return reads;
+}
+
 const lo_unlearn_method lo_unlearn_rum = {
     .name = "rum",
     .description = "forgets groups of rising memorization one after the other, each by a method of its own",
     .source = "Zhao et al., NeurIPS 2024, arXiv 2406.01257",
     .reads = LO_READS_FORGET | LO_READS_RETAIN | LO_READS_VALIDATION,
     .needs_score = true,
+    .reads_with = reads_with,
     .settings = settings_of,
     .setting_count = LO_COUNT(settings_of),
     .check = check,

@@ -233,11 +233,17 @@ static const char *inapplicable(const lo_request *request, const lo_pupil *pupil
     return NULL;
 }
 
+static unsigned reads_with(const lo_item *settings)
+{
+    return LO_READS_FORGET | LO_READS_RETAIN | (lo_item_bool(settings, "rewind") ? LO_READS_VALIDATION : 0);
+}
+
 const lo_unlearn_method lo_unlearn_scrub = {
     .name = "scrub",
     .description = "away from the original's outputs on the forget set, towards them on the retain set",
     .source = "Kurmanji et al., NeurIPS 2023, arXiv 2302.09880",
     .reads = LO_READS_FORGET | LO_READS_RETAIN | LO_READS_VALIDATION,
+    .reads_with = reads_with,
     .settings = settings_of,
     .setting_count = LO_COUNT(settings_of),
     .inapplicable = inapplicable,

@@ -128,7 +128,7 @@ static void run_method(fixture *f, const char *text)
         assert_non_null(method);
         status = lo_item_accept(item, method->settings, method->setting_count, &err);
         status = status == LO_OK ? lo_request_check(&f->request, method, item, &err) : status;
-        lo_pupil_permit(f->pupil, method->reads);
+        lo_pupil_permit(f->pupil, lo_unlearn_reads(method, item));
         status = status == LO_OK ? method->run(f->pupil, &f->request, item, NULL, &err) : status;
     }
     if (status != LO_OK) {

@@ -518,6 +518,43 @@ static void test_nabla_tau_needs_validation(void **state)
     unlearn_close(u);
 }
 
+/* Of a whole class: tau is that of the other classes' validation examples, and at least that of a guess. */
+static void test_nabla_tau_class(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    lo_error err = {""};
+    lo_measure measure;
+    uint32_t forget[UNLEARN_TRAIN], retain[UNLEARN_TRAIN];
+    const int32_t *label = u->data->dataset.train.label, *unseen = u->data->dataset.validation.label;
+    lo_request request = u->request;
+    int64_t others = 0;
+    request.forget = forget;
+    request.retain = retain;
+    request.forget_count = request.retain_count = 0;
+    request.whole_class = true;
+    for (uint32_t i = 0; i < UNLEARN_TRAIN; i++) {
+        if (label[i] == 2) {
+            forget[request.forget_count++] = i;
+        } else {
+            retain[request.retain_count++] = i;
+        }
+    }
+    for (int i = 0; i < UNLEARN_VALIDATION; i++) {
+        others += unseen[i] != 2;
+    }
+    assert_true(others > 0 && others < UNLEARN_VALIDATION);
+    unlearn_reload(u);
+    unlearn_run_on(u, &request, "{name: nabla_tau, epochs: 12, lr: 3.0e-3, alpha: 0.5}");
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_VALIDATION), 3 * others);
+    const lo_members gone = lo_members_forget(&request), kept = lo_members_retain(&request);
+    unlearn_check(lo_pupil_measure(u->pupil, &gone, false, 0, 0, &measure, &err), &err);
+    assert_true(measure.correct < request.forget_count / 2);
+    unlearn_check(lo_pupil_measure(u->pupil, &kept, false, 0, 0, &measure, &err), &err);
+    assert_true(measure.correct > request.retain_count * 9 / 10);
+    unlearn_close(u);
+}
+
 /* ---- RUM
  * ---------------------------------------------------------------------------------------------------------
  */
@@ -831,6 +868,84 @@ static void test_scrub_rewinds(void **state)
 /* ---- all of them
  * ------------------------------------------------------------------------------------------------- */
 
+/* Settings decide what is read: who retains nothing can run what needs nothing. */
+static void test_reads(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        unsigned reads;
+    } cases[] = {{"random_label", LO_READS_FORGET | LO_READS_RETAIN},
+                 {"{name: random_label, retain: false}", LO_READS_FORGET},
+                 {"imu", LO_READS_FORGET},
+                 {"scrub", LO_READS_FORGET | LO_READS_RETAIN},
+                 {"{name: scrub, rewind: true}", LO_READS_FORGET | LO_READS_RETAIN | LO_READS_VALIDATION},
+                 {"nabla_tau", LO_READS_FORGET | LO_READS_RETAIN | LO_READS_VALIDATION},
+                 {"{name: nabla_tau, tau: 1}", LO_READS_FORGET | LO_READS_RETAIN},
+                 {"rum", LO_READS_FORGET | LO_READS_RETAIN},
+                 {"{name: rum, inner: [none, neggrad, {name: imu, epochs: 1}]}", LO_READS_FORGET}};
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    lo_request alone = u->request;
+    alone.retain_count = 0;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        lo_item *item = NULL;
+        const lo_unlearn_method *method = unlearn_method(u, cases[i].text, &item);
+        assert_int_equal(lo_unlearn_reads(method, item), cases[i].reads);
+        if (cases[i].reads == LO_READS_FORGET) {
+            unlearn_reload(u);
+            unlearn_run_on(u, &alone, cases[i].text);
+        } else {
+            unlearn_run(u, cases[i].text);
+        }
+    }
+    unlearn_close(u);
+}
+
+static char *read_docs(void)
+{
+    const char *source = getenv("LEAVEOUT_SOURCE");
+    char path[1024];
+    (void)snprintf(path, sizeof(path), "%s/docs/methods.md", source != NULL ? source : "");
+    FILE *file = source != NULL ? fopen(path, "rb") : NULL;
+    char *text = calloc(1 << 20, 1);
+    assert_non_null(text);
+    if (file != NULL) {
+        assert_true(fread(text, 1, (1 << 20) - 1, file) > 0);
+        (void)fclose(file);
+    }
+    return text;
+}
+
+/* Every setting is in the documents: under its method's heading, or in the section's first part, which says
+ * what holds for all. */
+static void test_documents(void **state)
+{
+    (void)state;
+    char *text = read_docs(), *section = strstr(text, "\n## Unlearning\n");
+    if (section == NULL) {
+        free(text);
+        skip(); /* LEAVEOUT_SOURCE is not there */
+    }
+    char *end = strstr(section + 4, "\n## ");
+    *end = '\0';
+    char *common = strstr(section, "\n### ");
+    for (int m = 0; m < lo_unlearn_method_count(); m++) {
+        const lo_unlearn_method *method = lo_unlearn_method_at(m);
+        char heading[96], name[96];
+        (void)snprintf(heading, sizeof(heading), "\n### `%s`\n", method->name);
+        char *own = strstr(section, heading), *next = own != NULL ? strstr(own + 4, "\n### ") : NULL;
+        assert_non_null(own);
+        for (int i = 0; i < method->setting_count; i++) {
+            (void)snprintf(name, sizeof(name), "`%s", method->settings[i].name);
+            const char *here = strstr(own, name), *there = strstr(section, name);
+            if (!((here != NULL && (next == NULL || here < next)) || (there != NULL && there < common))) {
+                fail_msg("docs/methods.md: %s: no word of %s", method->name, method->settings[i].name);
+            }
+        }
+    }
+    free(text);
+}
+
 typedef struct patience {
     int64_t calls, most;
 } patience;
@@ -867,7 +982,7 @@ static void test_every_method(void **state)
         unlearn_run(u, "{name: neggrad, batch: 100, optimizer: adamw}");
         unlearn_reload(u);
         const lo_unlearn_method *method = unlearn_method(u, name, &item);
-        lo_pupil_permit(u->pupil, method->reads);
+        lo_pupil_permit(u->pupil, lo_unlearn_reads(method, item));
         unlearn_check(method->run(u->pupil, &u->request, item, &tick, &err), &err);
         float *second = unlearn_weights(u);
         if (memcmp(first, second, unlearn_weights_size(u)) != 0) {
@@ -913,6 +1028,9 @@ int main(void)
         cmocka_unit_test(test_bad_teacher),
         cmocka_unit_test(test_scrub_rewinds),
         cmocka_unit_test(test_every_method),
+        cmocka_unit_test(test_reads),
+        cmocka_unit_test(test_documents),
+        cmocka_unit_test(test_nabla_tau_class),
         cmocka_unit_test(test_rum_refuses),
         cmocka_unit_test(test_relabel),
     };

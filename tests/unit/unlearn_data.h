@@ -140,7 +140,7 @@ static inline void unlearn_run_on(unlearn_data *u, const lo_request *request, co
     char why[512];
     const lo_unlearn_method *method = unlearn_method(u, text, &item);
     unlearn_check(lo_request_check(request, method, item, &err), &err);
-    lo_pupil_permit(u->pupil, method->reads);
+    lo_pupil_permit(u->pupil, lo_unlearn_reads(method, item));
     if (method->inapplicable != NULL) {
         const char *reason = method->inapplicable(request, u->pupil, item, why, sizeof(why));
         if (reason != NULL) {
