@@ -337,6 +337,18 @@ static lo_status read_old(stage *s, result *r, lo_error *err)
     return lo_h5_get_real(&s->old, path, "cost_core_seconds", &r->seconds, err);
 }
 
+/* What a score needs, by way of the scores that it uses too: those come before it. */
+static unsigned needs_of(const stage *s, const result *r)
+{
+    const lo_score *score = r->listed->score;
+    unsigned needs = score->needs;
+    for (int u = 0; score->uses != NULL && score->uses(r->listed->item, u) != NULL; u++) {
+        const result *used = find_result(s, score->uses(r->listed->item, u));
+        needs |= used != NULL ? used->listed->score->needs : 0;
+    }
+    return needs;
+}
+
 static void settle(const stage *s, result *r)
 {
     const lo_score *score = r->listed->score;
@@ -345,10 +357,11 @@ static void settle(const stage *s, result *r)
         (score->gives & LO_GIVES_ERROR) != 0 || (is_per_original(score) && s->source.originals > 1);
     r->has[LOW] = r->has[HIGH] = (score->gives & LO_GIVES_INTERVAL) != 0;
     r->shared_seconds = 0;
-    if ((score->needs & (LO_FROM_COUNTS | LO_FROM_OUTCOMES)) != 0) {
+    const unsigned needs = needs_of(s, r);
+    if ((needs & (LO_FROM_COUNTS | LO_FROM_OUTCOMES)) != 0) {
         r->shared_seconds += s->source.ensemble.seconds;
     }
-    if ((score->needs & LO_FROM_ORIGINALS) != 0) {
+    if ((needs & LO_FROM_ORIGINALS) != 0) {
         r->shared_seconds += s->source.originals_seconds;
     }
 }

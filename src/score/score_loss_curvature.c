@@ -132,7 +132,7 @@ static const lo_setting settings[] = {
      "At which weights: the mean over originals.checkpoints and the end, or the end alone."},
     {"direction", LO_SETTING_CHOICE, "random", 0, 0, "random sign",
      "Where inputs are moved to: random signs, or the sign of the gradient."},
-    {"directions", LO_SETTING_INT, "10", 1, 1000, NULL, "How many random directions."},
+    {"directions", LO_SETTING_INT, "5", 1, 1000, NULL, "How many random directions."},
     {"step", LO_SETTING_REAL, "0", 0, 1e6, NULL,
      "How far: of each value for random signs (0: 0.001), of the whole input for sign (0: 0.01)."},
 };

@@ -1,4 +1,4 @@
-/* bench_log [PAIRS [SECONDS]]: what a log of all six quantities of every example adds to a training. For mlp
+/* bench_log [PAIRS [SECONDS]]: what a log of every example's outputs adds to a training. For mlp
  * [512] and cnn (width 32) on 1x28x28 and both precisions, trainings of about so many seconds without and
  * with the log, in interleaved pairs of processor time; prints the median of the ratios, their quartiles, and
  * what the log's own code takes of an example when it is timed alone. Exit code 1: a median above 1.03. One
@@ -103,7 +103,7 @@ static double measure(const char *preset, lo_precision precision, int pairs, dou
         die("no memory");
     }
     lo_training_log log = {.loss = series, .accuracy = series + epochs, .correct = correct};
-    for (size_t q = 0; q < LO_LOG_QUANTITIES; q++) {
+    for (size_t q = 0; q < LO_LOG_INPUT_SQUARE; q++) { /* which takes more than reading, and says so */
         log.example[q] = matrix + q * values;
     }
     const lo_observer observer = {.log = &log};

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Scores from originals: every one against numpy, from the log and the weights that the study keeps (check_proxies.py); that
 # planted wrong labels stand out in their orientation; the same bits from 1 to 4 ranks, and from a study that gets its
-# scores one after the other; what a job lacks is said before anything is trained. About 25 seconds.
+# scores one after the other; what a job lacks is said before anything is trained; trainings of a score's own outlive
+# a kill. About 30 seconds.
 . "$(dirname "$0")/../lib.sh"
 python=${LEAVEOUT_NUMPY_PYTHON:-/usr/bin/python3}
 "$python" -c 'import numpy, h5py' 2>/dev/null || skip "$python has no numpy and h5py (Debian: python3-numpy, python3-h5py)"
@@ -101,3 +102,19 @@ PYTHON
 expect_code 65 study 1 "$work/refused" --set "scores=[{name: mine, file: $work/short.npy}]"
 expect_text "$work/err" 'short\.npy: found 539 numbers; needed are 540, .* at least [56][0-9]*'
 say "scores of files"
+
+# Trainings of a score's own outlive a kill of all ranks: none is done twice, and the bits are those of an undisturbed run.
+own=(--set originals=null --set 'scores=[{name: grand, epoch: 40, seeds: 16}]')
+expect_code 0 study 1 "$work/undisturbed" "${own[@]}"
+study 2 "$work/killed" "${own[@]}" >"$work/victim.out" 2>"$work/victim.err" &
+victim=$!
+some_done() { [ "$(records "$work/killed" DONE 2>/dev/null)" -ge 3 ] || ! kill -0 $victim 2>/dev/null; }
+wait_for 60 some_done
+launcher=$(children $victim | head -n 1)
+# shellcheck disable=SC2046  # one word a process
+kill -9 $launcher $(children "${launcher:-$victim}") 2>/dev/null
+wait $victim 2>/dev/null
+expect_code 0 study 1 "$work/killed" "${own[@]}"
+expect_trained_once "$work/killed" 16
+expect_equal "$work/undisturbed" "$work/killed"
+say "a score's own trainings are resumed"
