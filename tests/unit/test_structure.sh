@@ -51,7 +51,7 @@ else
 fi
 
 # The examples are jobs. Those whose data no package brings find made-up images instead.
-"$LEAVEOUT_TOOLS/make_images" "$work/cifar10" 2 3 3 32 || fail "make_images"
+"$LEAVEOUT_TOOLS/make_images" "$work/cifar10" 10 20 3 32 || fail "make_images"
 [ -d /usr/share/datasets/fashion-mnist ] || skip "the examples need /usr/share/datasets/fashion-mnist (Debian: dataset-fashion-mnist)"
 for example in jobs/examples/*.yaml; do
     example=$PWD/$example
