@@ -19,6 +19,7 @@ static const struct {
     [LO_EVAL_TOW] = {"tow", "ToW: product over forget, retain and test set of 1 - |accuracy - an oracle's|"},
     [LO_EVAL_TIME_RATIO] = {"time_ratio", "seconds, as a share of an oracle's training"},
     [LO_EVAL_RUN_TIME_EFFICIENCY] = {"run_time_efficiency", "RTE: an oracle's training over its seconds"},
+    [LO_EVAL_CRITERION] = {"criterion", "what a search chooses settings by, see unlearning.criterion"},
 };
 
 const char *lo_eval_name(lo_eval_metric metric)
@@ -127,6 +128,66 @@ static lo_bounded original_of(const view *v, const lo_unlearning_task *t)
     return lo_share(sum.right, sum.examples);
 }
 
+/* unlearning.criterion: oracle_gap. */
+static double oracle_gap(const view *v, int64_t task)
+{
+    const int held = v->u->data->validation.count > 0 ? LO_ON_VALIDATION : LO_ON_TEST;
+    const int on[3] = {LO_ON_FORGET, LO_ON_RETAIN, held};
+    double sum = 0;
+    for (int i = 0; i < 3; i++) {
+        sum += fabs(lo_accuracy(hits_of(v, task, on[i])) - mean_of_oracles(v, task, on[i]));
+    }
+    return sum / 3;
+}
+
+/* unlearning.criterion: validation_loss. Of an oracle, which has no original, NaN. */
+static double loss_match(const view *v, int64_t task)
+{
+    const lo_unlearning_task *t = &v->u->task[task];
+    const int64_t original = lo_unlearning_find(v->u, LO_MODEL_ORIGINAL, -1, -1, t->seed);
+    if (t->kind == LO_MODEL_ORACLE || original < 0 || v->measured[original].done == 0) {
+        return (double)NAN;
+    }
+    const double *own = v->measured[task].loss + v->forgotten * LO_LOSSES;
+    const double *before = v->measured[original].loss + v->forgotten * LO_LOSSES;
+    const double first = v->u->forgotten[v->forgotten].set.whole_class
+                             ? lo_accuracy(hits_of(v, task, LO_ON_FORGET))
+                             : fabs(own[LO_LOSS_FORGET] - own[LO_LOSS_UNSEEN]);
+    return first + fabs(own[LO_LOSS_UNSEEN] - before[LO_LOSS_UNSEEN]);
+}
+
+/* Mean over seeds of the criterion of one method's settings, among `count` rows; NaN where there is none. */
+static double mean_criterion(const lo_eval_row *rows, int64_t count, int unlearner)
+{
+    double sum = 0;
+    int64_t found = 0;
+    for (int64_t r = 0; r < count; r++) {
+        if (rows[r].task->unlearner == unlearner && rows[r].measured->applies != 0) {
+            sum += rows[r].value[LO_EVAL_CRITERION].value;
+            found++;
+        }
+    }
+    return found > 0 ? sum / (double)found : (double)NAN;
+}
+
+/* Marks what a search finds best, among the rows of one forget set. */
+static void choose(const lo_unlearning *u, lo_eval_row *rows, int64_t count)
+{
+    for (int64_t r = 0; r < count; r++) {
+        const int own = rows[r].task->unlearner;
+        const int rivals = own >= 0 ? u->unlearner[own].rivals : -1;
+        const double mine = mean_criterion(rows, count, own);
+        rows[r].chosen = rivals < 0 || !isnan(mine);
+        for (int m = 0; rivals >= 0 && m < u->unlearner_count; m++) {
+            if (u->unlearner[m].rivals == rivals && m != own) {
+                const double other = mean_criterion(rows, count, m);
+                /* Of equal ones the first. */
+                rows[r].chosen = rows[r].chosen && !(other < mine || (other == mine && m < own));
+            }
+        }
+    }
+}
+
 static void evaluate_row(const view *v, int64_t task, lo_eval_row *row)
 {
     static const struct {
@@ -160,6 +221,8 @@ static void evaluate_row(const view *v, int64_t task, lo_eval_row *row)
     const lo_bounded forget = row->value[LO_EVAL_FORGET_ACCURACY];
     row->value[LO_EVAL_UNLEARNING_ACCURACY] = (lo_bounded){1 - forget.value, 1 - forget.high, 1 - forget.low};
     row->value[LO_EVAL_TOW] = tow_of(v, task);
+    const bool by_gap = strcmp(lo_job_text(v->u->job, "unlearning.criterion"), "oracle_gap") == 0;
+    row->value[LO_EVAL_CRITERION].value = by_gap ? oracle_gap(v, task) : loss_match(v, task);
     if (row->task->kind != LO_MODEL_ORIGINAL) {
         row->value[LO_EVAL_TIME_RATIO].value = row->measured->seconds / retraining;
         row->value[LO_EVAL_RUN_TIME_EFFICIENCY].value =
@@ -205,11 +268,13 @@ lo_status lo_evaluate(const lo_unlearning *u, const lo_measured *measured, lo_ev
                 v.oracle[v.oracles++] = task;
             }
         }
+        const int64_t first = *count;
         add_rows(&v, LO_MODEL_ORIGINAL, -1, u->seeds, *rows, count);
         add_rows(&v, LO_MODEL_ORACLE, -1, u->oracles, *rows, count);
         for (int m = 0; m < u->unlearner_count; m++) {
             add_rows(&v, LO_MODEL_UNLEARNED, m, u->seeds, *rows, count);
         }
+        choose(u, *rows + first, *count - first);
     }
     free(v.oracle);
     free(v.scratch);

@@ -7,10 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUN_TEXTS = 6, RUN_COUNTS = 4, MOST_METRICS = 64, METRIC_FIELDS = 4, METRIC_NAMES = 1024 };
+enum {
+    RUN_TEXTS = 6,
+    RUN_COUNTS = 4,
+    RUN_FLAGS = 3,
+    MOST_METRICS = 64,
+    METRIC_FIELDS = 4,
+    METRIC_NAMES = 1024
+};
 static const char *const run_texts[RUN_TEXTS] = {"method", "forget_set", "setting",
                                                  "kind",   "model",      "reason"};
 static const char *const run_counts[RUN_COUNTS] = {"seed", "read_forget", "read_retain", "read_validation"};
+static const char *const run_flags[RUN_FLAGS] = {"applies", "diverged", "chosen"};
 static const char *const metric_fields[METRIC_FIELDS] = {"value", "low", "high", "ceiling"};
 
 /* evaluation.h5 in memory: one row a run. */
@@ -20,7 +28,7 @@ typedef struct evaluation {
     int metrics;
     char (*text[RUN_TEXTS])[LO_H5_TEXT_SIZE];
     int64_t *count[RUN_COUNTS];
-    uint8_t *flag[2]; /* applies, diverged */
+    uint8_t *flag[RUN_FLAGS];
     double *seconds, *value[MOST_METRICS][METRIC_FIELDS];
     int64_t rows;
 } evaluation;
@@ -38,8 +46,9 @@ static void evaluation_free(evaluation *e)
             free(e->value[m][f]);
         }
     }
-    free(e->flag[0]);
-    free(e->flag[1]);
+    for (int i = 0; i < RUN_FLAGS; i++) {
+        free(e->flag[i]);
+    }
     free(e->seconds);
 }
 
@@ -80,8 +89,9 @@ static lo_status read_evaluation(const lo_h5_reader *reader, evaluation *e, lo_e
     for (int i = 0; i < RUN_COUNTS; i++) {
         LO_TRY(read_run(reader, "run", run_counts[i], LO_H5_I64, (void **)&e->count[i], &e->rows, err));
     }
-    LO_TRY(read_run(reader, "run", "applies", LO_H5_U8, (void **)&e->flag[0], &e->rows, err));
-    LO_TRY(read_run(reader, "run", "diverged", LO_H5_U8, (void **)&e->flag[1], &e->rows, err));
+    for (int i = 0; i < RUN_FLAGS; i++) {
+        LO_TRY(read_run(reader, "run", run_flags[i], LO_H5_U8, (void **)&e->flag[i], &e->rows, err));
+    }
     LO_TRY(read_run(reader, "run", "seconds", LO_H5_F64, (void **)&e->seconds, &e->rows, err));
     for (int m = 0; m < e->metrics; m++) {
         for (int f = 0; f < METRIC_FIELDS; f++) {
@@ -112,8 +122,9 @@ static void write_evaluation_row(const evaluation *e, int64_t r, lo_csv *csv)
     for (int i = 0; i < RUN_COUNTS; i++) {
         lo_csv_int(csv, e->count[i][r]);
     }
-    lo_csv_int(csv, e->flag[0][r]);
-    lo_csv_int(csv, e->flag[1][r]);
+    for (int i = 0; i < RUN_FLAGS; i++) {
+        lo_csv_int(csv, e->flag[i][r]);
+    }
     lo_csv_double(csv, e->seconds[r]);
     for (int m = 0; m < e->metrics; m++) {
         for (int f = 0; f < METRIC_FIELDS; f++) {
@@ -142,8 +153,9 @@ lo_status lo_export_evaluation_csv(const lo_export *x, lo_error *err)
         for (int i = 0; i < RUN_COUNTS; i++) {
             lo_csv_text(&csv, run_counts[i]);
         }
-        lo_csv_text(&csv, "applies");
-        lo_csv_text(&csv, "diverged");
+        for (int i = 0; i < RUN_FLAGS; i++) {
+            lo_csv_text(&csv, run_flags[i]);
+        }
         lo_csv_text(&csv, "seconds");
         write_evaluation_head(&e, &csv);
         for (int64_t r = 0; r < e.rows; r++) {

@@ -218,13 +218,17 @@ static lo_status read_score(lo_unlearning *u, lo_unlearner *l, const char *study
     return LO_OK;
 }
 
-static lo_status read_unlearner(lo_unlearning *u, lo_unlearner *l, const char *study, lo_error *err)
+static lo_status read_unlearner(lo_unlearning *u, lo_unlearner *l, bool accepted, const char *study,
+                                lo_error *err)
 {
+    l->rivals = -1;
     l->method = lo_unlearn_method_find(lo_item_name(l->item));
     if (l->method == NULL) {
         return unknown_method(l->item, err);
     }
-    LO_TRY(lo_item_accept(l->item, l->method->settings, l->method->setting_count, err));
+    if (!accepted) {
+        LO_TRY(lo_item_accept(l->item, l->method->settings, l->method->setting_count, err));
+    }
     if ((lo_unlearn_reads(l->method, l->item) & LO_READS_RETAIN) != 0 &&
         !lo_job_bool(u->job, "unlearning.retain")) {
         return lo_item_fail(l->item, err,
@@ -257,7 +261,77 @@ static lo_status read_unlearners(lo_unlearning *u, const char *study, lo_error *
     for (int i = 0; i < count; i++) {
         u->unlearner[i].item = lo_items_at(u->method_items, i);
         u->unlearner_count++;
-        LO_TRY(read_unlearner(u, &u->unlearner[i], study, err));
+        LO_TRY(read_unlearner(u, &u->unlearner[i], false, study, err));
+    }
+    return LO_OK;
+}
+
+static bool is_there(const lo_unlearning *u, const lo_unlearn_method *method, const char *canonical)
+{
+    for (int i = 0; i < u->unlearner_count; i++) {
+        if (u->unlearner[i].method == method && strcmp(u->unlearner[i].canonical, canonical) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Adds the variants of a method that are not there yet. */
+static lo_status add_variants(lo_unlearning *u, const lo_variants *v, const char *study, lo_error *err)
+{
+    lo_unlearner *larger =
+        realloc(u->unlearner, (size_t)(u->unlearner_count + v->count) * sizeof(*u->unlearner));
+    if (larger == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for the settings of a search");
+    }
+    u->unlearner = larger;
+    for (int64_t i = 0; i < v->count; i++) {
+        char *canonical = lo_item_canonical(v->item[i]);
+        const lo_unlearn_method *method = lo_unlearn_method_find(lo_item_name(v->item[i]));
+        const bool known = canonical != NULL && is_there(u, method, canonical);
+        free(canonical);
+        if (canonical == NULL) {
+            return lo_fail(err, LO_INTERNAL, "no memory for the settings of a search");
+        }
+        if (!known) {
+            lo_unlearner *l = &u->unlearner[u->unlearner_count++];
+            *l = (lo_unlearner){.item = v->item[i]};
+            LO_TRY(read_unlearner(u, l, true, study, err));
+        }
+    }
+    return LO_OK;
+}
+
+static lo_status read_search(lo_unlearning *u, const char *study, lo_error *err)
+{
+    const int64_t count = lo_items_count(u->search_items);
+    const bool by_loss = strcmp(lo_job_text(u->job, "unlearning.criterion"), "validation_loss") == 0;
+    if (by_loss && u->data->validation.count == 0) {
+        return lo_fail(err, LO_USAGE,
+                       "unlearning.criterion: validation_loss needs a validation set (data.validation)");
+    }
+    u->search = calloc((size_t)count + 1, sizeof(*u->search));
+    if (u->search == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for a search");
+    }
+    for (int64_t i = 0; i < count; i++) {
+        lo_item *spec = lo_items_at(u->search_items, i);
+        int base = 0;
+        while (base < u->unlearner_count &&
+               strcmp(u->unlearner[base].method->name, lo_item_name(spec)) != 0) {
+            base++;
+        }
+        if (base == u->unlearner_count) {
+            return lo_item_fail(spec, err, "is none of the job's methods (unlearning.methods)");
+        }
+        lo_variants *v = &u->search[u->searches++];
+        LO_TRY(lo_variants_make(u->job, spec, u->unlearner[base].method, u->unlearner[base].item, v, err));
+        LO_TRY(add_variants(u, v, study, err));
+        for (int m = 0; m < u->unlearner_count; m++) {
+            if (u->unlearner[m].method == u->unlearner[base].method) {
+                u->unlearner[m].rivals = base;
+            }
+        }
     }
     return LO_OK;
 }
@@ -473,7 +547,9 @@ static lo_status read_all(lo_unlearning *u, const char *study, lo_error *err)
     }
     LO_TRY(lo_items_read(u->job, "unlearning.forget", &u->forget_items, err));
     LO_TRY(lo_items_read(u->job, "unlearning.methods", &u->method_items, err));
+    LO_TRY(lo_items_read(u->job, "unlearning.search", &u->search_items, err));
     LO_TRY(read_unlearners(u, study, err));
+    LO_TRY(read_search(u, study, err));
     LO_TRY(read_listed(u, study, err));
     LO_TRY(read_sequence(u, err));
     return check_requests(u, err);
@@ -548,6 +624,11 @@ void lo_unlearning_close(lo_unlearning *u)
     free(u->unlearner);
     free(u->task);
     free(u->digest);
+    for (int i = 0; i < u->searches; i++) {
+        lo_variants_close(&u->search[i]);
+    }
+    free(u->search);
+    lo_items_destroy(&u->search_items);
     lo_items_destroy(&u->forget_items);
     lo_items_destroy(&u->method_items);
     *u = (lo_unlearning){0};

@@ -6,6 +6,7 @@
 #include "base/items.h"
 #include "base/status.h"
 #include "jobs/study.h"
+#include "jobs/unlearning_search.h"
 #include "unlearn/forget.h"
 #include "unlearn/methods.h"
 
@@ -36,6 +37,7 @@ typedef struct lo_unlearner {
         suffix[LO_SUFFIX]; /* "" with no setting that is not at its default; else "-" and the text's digest */
     double *score;         /* [train.count] what it splits by; NULL: nothing; owned */
     uint64_t score_digest;
+    int rivals; /* the first of those of its method among which a search chooses; -1: it has none */
 } lo_unlearner;
 
 typedef enum lo_model_kind { LO_MODEL_ORIGINAL, LO_MODEL_ORACLE, LO_MODEL_UNLEARNED } lo_model_kind;
@@ -54,7 +56,9 @@ typedef struct lo_unlearning_task {
 typedef struct lo_unlearning {
     const lo_job *job;
     const lo_dataset *data;
-    lo_items *forget_items, *method_items;
+    lo_items *forget_items, *method_items, *search_items;
+    lo_variants *search; /* [searches] */
+    int searches;
     lo_forgotten *listed; /* [listed_count]: the sets of the job */
     int listed_count;
     lo_forgotten *forgotten; /* [forgotten_count]: those that are forgotten, a sequence step by step */

@@ -1,5 +1,6 @@
 #include "jobs/unlearning_files.h"
 
+#include "audit/feature.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "jobs/evaluation.h"
@@ -240,6 +241,8 @@ typedef struct publication {
     lo_unlearning u;
     lo_measured *measured; /* [u.tasks] */
     lo_hits *hits;         /* [u.tasks, u.forgotten_count, LO_ON] */
+    double *loss;          /* [u.tasks, u.forgotten_count, LO_LOSSES] */
+    double *scratch;       /* [training or validation examples] */
     int64_t *model;        /* [models]: finished tasks that have one */
     int64_t models;
     int64_t first, count; /* those that this rank reads */
@@ -252,15 +255,18 @@ static lo_status prepare(publication *p, lo_error *err)
     const size_t tasks = (size_t)u->tasks + 1, row = (size_t)u->forgotten_count * LO_ON;
     p->measured = calloc(tasks, sizeof(*p->measured));
     p->hits = calloc(tasks * row + 1, sizeof(*p->hits));
+    p->loss = calloc(tasks * (size_t)u->forgotten_count * LO_LOSSES + 1, sizeof(*p->loss));
+    p->scratch = calloc((size_t)(u->data->train.count + u->data->validation.count) + 1, sizeof(*p->scratch));
     p->model = calloc(tasks, sizeof(*p->model));
-    if (p->measured == NULL || p->hits == NULL || p->model == NULL) {
+    if (p->measured == NULL || p->hits == NULL || p->loss == NULL || p->scratch == NULL || p->model == NULL) {
         return lo_fail(err, LO_INTERNAL, "no memory for the evaluation of %lld models", (long long)u->tasks);
     }
-    p->state = state_of_sets(u);
+    p->state = lo_digest(state_of_sets(u), lo_job_text(u->job, "unlearning.criterion"));
     for (int64_t t = 0; t < u->tasks; t++) {
         const lo_entry *e = &p->ledger->entry[t];
         char text[32];
         p->measured[t].hits = p->hits + (size_t)t * row;
+        p->measured[t].loss = p->loss + (size_t)t * (size_t)u->forgotten_count * LO_LOSSES;
         if (e->file < 0) {
             continue;
         }
@@ -278,6 +284,8 @@ static void publication_free(publication *p)
 {
     free(p->measured);
     free(p->hits);
+    free(p->loss);
+    free(p->scratch);
     free(p->model);
     lo_unlearning_close(&p->u);
 }
@@ -304,6 +312,44 @@ static lo_status count_hits(const publication *p, const lo_unlearned *model, int
     return LO_OK;
 }
 
+/* The mean loss on the rows [count] of a part (NULL: all) whose label is not `left` out; NaN without any. */
+static double mean_loss(const publication *p, const lo_logits *logits, const uint32_t *rows, int64_t count,
+                        const uint8_t *left)
+{
+    double sum = 0;
+    int64_t used = 0;
+    const int64_t n = rows != NULL ? count : logits->n;
+    lo_features(logits, rows, count, LO_FEATURE_LOSS, p->scratch);
+    for (int64_t i = 0; i < n; i++) {
+        if (left == NULL || left[lo_logits_label(logits, rows, i)] == 0) {
+            sum += p->scratch[i];
+            used++;
+        }
+    }
+    return used > 0 ? sum / (double)used : (double)NAN;
+}
+
+/* The losses that criterion validation_loss compares. */
+static lo_status measure_losses(const publication *p, const lo_unlearned *model, int forgotten, double *loss,
+                                lo_error *err)
+{
+    const lo_dataset *data = p->u.data;
+    const lo_forget_set *set = &p->u.forgotten[forgotten].set;
+    const lo_logits train = {model->logits[0], data->train.label, data->train.count, data->classes};
+    const lo_logits held = {model->logits[1], data->validation.label, data->validation.count, data->classes};
+    uint8_t *left = calloc((size_t)data->classes + 1, 1);
+    if (left == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for the classes");
+    }
+    for (int64_t i = 0; set->whole_class && i < set->count; i++) {
+        left[data->train.label[set->position[i]]] = 1;
+    }
+    loss[LO_LOSS_FORGET] = mean_loss(p, &train, set->position, set->count, NULL);
+    loss[LO_LOSS_UNSEEN] = mean_loss(p, &held, NULL, 0, left);
+    free(left);
+    return LO_OK;
+}
+
 static lo_status measure(publication *p, int64_t task, const lo_unlearned *model, lo_error *err)
 {
     lo_measured *m = &p->measured[task];
@@ -318,6 +364,7 @@ static lo_status measure(publication *p, int64_t task, const lo_unlearned *model
     for (int f = 0; f < p->u.forgotten_count && model->applies != 0; f++) {
         if (about < 0 || about == f) {
             LO_TRY(count_hits(p, model, f, m->hits + (size_t)f * LO_ON, err));
+            LO_TRY(measure_losses(p, model, f, m->loss + (size_t)f * LO_LOSSES, err));
         }
     }
     return LO_OK;
@@ -380,6 +427,7 @@ static void share_measured(publication *p)
         MPI_Allreduce(MPI_IN_PLACE, &m->seconds, 1, MPI_DOUBLE, MPI_SUM, comm);
         MPI_Allreduce(MPI_IN_PLACE, m->reason, LO_REASON, MPI_CHAR, MPI_MAX, comm);
         MPI_Allreduce(MPI_IN_PLACE, m->processor, LO_MAX_PROCESSOR, MPI_CHAR, MPI_MAX, comm);
+        MPI_Allreduce(MPI_IN_PLACE, m->loss, p->u.forgotten_count * LO_LOSSES, MPI_DOUBLE, MPI_SUM, comm);
         MPI_Allreduce(MPI_IN_PLACE, m->hits, p->u.forgotten_count * LO_ON * 2, MPI_INT64_T, MPI_SUM, comm);
     }
 }
@@ -618,8 +666,9 @@ static bool fill_numbers(const lo_eval_row *rows, table *t)
     double *seconds = (double *)(void *)add_column(t, LO_H5_F64, "run", "seconds");
     uint8_t *diverged = (uint8_t *)add_column(t, LO_H5_U8, "run", "diverged");
     uint8_t *applies = (uint8_t *)add_column(t, LO_H5_U8, "run", "applies");
+    uint8_t *chosen = (uint8_t *)add_column(t, LO_H5_U8, "run", "chosen");
     int64_t *read[LO_SETS];
-    bool all = seed != NULL && seconds != NULL && diverged != NULL && applies != NULL;
+    bool all = seed != NULL && seconds != NULL && diverged != NULL && applies != NULL && chosen != NULL;
     for (int s = 0; s < LO_SETS; s++) {
         read[s] = (int64_t *)(void *)add_column(t, LO_H5_I64, "run", shown[s]);
         all = all && read[s] != NULL;
@@ -630,6 +679,7 @@ static bool fill_numbers(const lo_eval_row *rows, table *t)
         seconds[r] = m->seconds;
         diverged[r] = m->diverged != 0;
         applies[r] = m->applies != 0;
+        chosen[r] = rows[r].chosen;
         for (int s = 0; s < LO_SETS; s++) {
             read[s][r] = m->shown[s];
         }
@@ -714,17 +764,20 @@ static void say_table(publication *p, const lo_eval_row *rows, int64_t count)
                        first->measured->reason);
             continue;
         }
+        const bool searched =
+            first->task->unlearner >= 0 && p->u.unlearner[first->task->unlearner].rivals >= 0;
+        const char *choice = !searched ? "" : first->chosen ? " chosen=yes" : " chosen=no";
         char time[32] = "";
         if (first->task->kind != LO_MODEL_ORIGINAL) {
             (void)snprintf(time, sizeof(time), " time_ratio=%.4f", mean[5] / (double)seeds);
         }
         lo_run_say(&p->study->run,
                    "event=evaluation forget_set=%s method=%s%s seeds=%lld UA=%.4f RA=%.4f TA=%.4f tow=%.4f "
-                   "tow_ceiling=%.4f original_forget_accuracy=%.4f%s",
+                   "tow_ceiling=%.4f original_forget_accuracy=%.4f%s%s",
                    p->u.forgotten[first->forgotten].name, lo_eval_method(&p->u, first), suffix,
                    (long long)seeds, mean[0] / (double)seeds, mean[1] / (double)seeds,
                    mean[2] / (double)seeds, mean[3] / (double)seeds, first->ceiling[LO_EVAL_TOW],
-                   mean[4] / (double)seeds, time);
+                   mean[4] / (double)seeds, time, choice);
     }
 }
 

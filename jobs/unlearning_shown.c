@@ -23,7 +23,7 @@ typedef struct file {
     lo_h5_reader reader;
     char (*text[TEXTS])[LO_H5_TEXT_SIZE];
     double *value[SHOWN], *ceiling, *seconds;
-    uint8_t *diverged, *applies;
+    uint8_t *diverged, *applies, *chosen;
     int64_t rows;
 } file;
 
@@ -40,6 +40,7 @@ static void file_free(file *f)
     free(f->seconds);
     free(f->diverged);
     free(f->applies);
+    free(f->chosen);
 }
 
 static lo_status read_column(file *f, const char *path, lo_h5_type type, void **data, lo_error *err)
@@ -64,12 +65,25 @@ static lo_status read_file(file *f, lo_error *err)
     LO_TRY(read_column(f, "/run/seconds", LO_H5_F64, (void **)&f->seconds, err));
     LO_TRY(read_column(f, "/run/diverged", LO_H5_U8, (void **)&f->diverged, err));
     LO_TRY(read_column(f, "/run/applies", LO_H5_U8, (void **)&f->applies, err));
+    LO_TRY(read_column(f, "/run/chosen", LO_H5_U8, (void **)&f->chosen, err));
     for (int m = 0; m < SHOWN; m++) {
         (void)snprintf(path, sizeof(path), "/%s/value", lo_eval_name(shown[m]));
         LO_TRY(read_column(f, path, LO_H5_F64, (void **)&f->value[m], err));
     }
     (void)snprintf(path, sizeof(path), "/%s/ceiling", lo_eval_name(LO_EVAL_TOW));
     return read_column(f, path, LO_H5_F64, (void **)&f->ceiling, err);
+}
+
+/* Were other settings of this method tried on this set, one of which is worse? */
+static bool has_rivals(const file *f, int64_t row)
+{
+    for (int64_t r = 0; r < f->rows; r++) {
+        if (strcmp(f->text[METHOD][r], f->text[METHOD][row]) == 0 &&
+            strcmp(f->text[FORGET_SET][r], f->text[FORGET_SET][row]) == 0 && f->chosen[r] == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Rows that are of one method on one forget set stand together. */
@@ -96,6 +110,7 @@ static void condense(const file *f, int64_t from, int64_t to, lo_report_unlearne
     memcpy(out->forget_set, f->text[FORGET_SET][from], sizeof(out->forget_set));
     memcpy(out->setting, f->text[SETTING][from], sizeof(out->setting));
     memcpy(out->reason, f->text[REASON][from], sizeof(out->reason));
+    out->chosen = f->chosen[from] != 0;
     out->seeds = to - from;
     for (int64_t r = from; r < to; r++) {
         out->diverged += f->diverged[r] != 0;
@@ -145,7 +160,8 @@ lo_status lo_unlearning_show(const char *study, lo_report_unlearned **rows, int6
     for (int64_t r = 0, next; status == LO_OK && r < f.rows; r = next) {
         for (next = r + 1; next < f.rows && same(&f, r, next); next++) {
         }
-        condense(&f, r, next, &(*rows)[(*count)++]);
+        condense(&f, r, next, &(*rows)[*count]);
+        (*rows)[(*count)++].searched = has_rivals(&f, r);
     }
     file_free(&f);
     if (status == LO_OK) {

@@ -335,6 +335,16 @@ static const lo_key table[] = {
     OTHER(LO_KEY_BOOL, "unlearning.keep_models", "true", LO_KEYS_NONE,
           .help =
               "Keep the weights of oracles and of models that have forgotten; false: their outputs alone."),
+    OTHER(LO_KEY_ITEMS, "unlearning.search", "[]", LO_KEYS_UNLEARNING, .grows = true,
+          .help =
+              "Settings to be tried: for methods of the job lists of values, {name: NAME, SETTING: [VALUE, "
+              "...], ...}; all combinations, each a method of its own."),
+    INT("unlearning.trials", "0", 0, 10000, "combinations", LO_KEYS_NONE,
+        .help = "Try so many combinations for each method, by chance; 0: all. More are the same and more."),
+    CHOICE("unlearning.criterion", "oracle_gap", "oracle_gap validation_loss", LO_KEYS_NONE,
+           .help =
+               "What the best settings are chosen by: the mean gap to the oracles' accuracies, or, without "
+               "oracles, the gap between the losses on the forget set and on unseen examples."),
 
     SECTION("audit", OPTIONAL,
             .help = "Stage: how far unlearned models are from ones that never saw the forget set, and how "

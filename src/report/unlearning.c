@@ -32,7 +32,7 @@ static void write_row(FILE *out, const lo_report_unlearned *row)
     lo_html_text(out, row->method);
     (void)fputs("</code></td><td class=\"left long\">", out);
     lo_html_text(out, row->setting);
-    (void)fputs("</td>", out);
+    (void)fputs(row->searched && row->chosen ? " <b>best</b></td>" : "</td>", out);
     if (!row->applies) {
         (void)fputs("<td class=\"left long\" colspan=\"7\">not applicable: ", out);
         lo_html_text(out, row->reason);

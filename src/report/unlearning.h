@@ -17,8 +17,9 @@ typedef struct lo_report_unlearned {
         setting[128];     /* method: "original" and "oracle" too; setting "": defaults */
     int64_t forget_count; /* examples of the forget set */
     int64_t seeds, diverged;
-    bool applies;     /* to this forget set and network; else: */
-    char reason[128]; /* why not */
+    bool searched, chosen; /* other settings were tried; these are the best */
+    bool applies;          /* to this forget set and network; else: */
+    char reason[128];      /* why not */
     lo_report_mean unlearning, retain, test, tow;
     double tow_ceiling; /* of oracles against each other */
     double original;    /* accuracy of the originals on the forget set */

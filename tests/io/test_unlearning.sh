@@ -59,6 +59,19 @@ expect_code 0 "$LEAVEOUT" report "$work/grown"
 expect_same "$work/one" "$work/grown"
 say "a study grows by tasks"
 
+# A search is more methods, and a choice among them; what is known already is not tried again.
+searched=(--set 'unlearning.methods=[finetune, {name: neggrad_plus, alpha: 0.9}]'
+    --set 'unlearning.search=[{name: neggrad_plus, alpha: [0.9, 0.5], lr: [0.01, 0.03]}]')
+expect_code 0 study 2 "$work/search" "${searched[@]}" --set unlearning.trials=2
+expect_text "$work/out" 'event=resume stage=unlearning done=0 total=(29|35)'
+expect_code 0 study 1 "$work/search" "${searched[@]}"
+expect_text "$work/out" 'event=resume stage=unlearning done=(29|35) total=41'
+[ "$(grep -c 'chosen=yes' "$work/out")" -eq 3 ] || fail "not one choice for each forget set"
+expect_text "$work/search/report.html" '<b>best</b>'
+expect_code 0 "$LEAVEOUT" export "$work/search" evaluation --out "$work/evaluation.csv"
+[ "$(wc -l <"$work/evaluation.csv")" -eq $((1 + 3 * (2 + 3 + 5 * 2))) ] || fail "evaluation.csv: $(wc -l <"$work/evaluation.csv") lines"
+say "a search"
+
 # Requests one after the other; the weights that a step begins with are made again where they are lost.
 expect_code 0 study 2 "$work/sequence" --set 'unlearning.sequence=[three, random]' --set 'unlearning.methods=[finetune]' \
     --set 'unlearning.forget=[{name: random, select: labels, classes: [1, 2], size: 20}, {name: three, select: class, classes: 3}]'
@@ -74,11 +87,11 @@ for python in /usr/bin/python3 python3; do
     python=
 done
 [ -n "$python" ] || skip "numpy and h5py are not there"
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$LEAVEOUT_SOURCE/tests/tools "$python" - "$work/one" "$work/sequence" "$work/data" <<'PYTHON' || fail "numpy"
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$LEAVEOUT_SOURCE/tests/tools "$python" - "$work/one" "$work/sequence" "$work/data" "$work/search" <<'PYTHON' || fail "numpy"
 import glob, gzip, sys
 import h5py, numpy as np
 from safetensors_numpy import read
-one, sequence, data = sys.argv[1:]
+one, sequence, data, search = sys.argv[1:]
 text = lambda d: [x.decode() for x in d[:]]
 with h5py.File(one + "/forget.h5") as f:
     sets = {k: f[k + "/index"][:] for k in f}
@@ -160,6 +173,20 @@ second, _ = read(one + "/unlearned/finetune-mix-1.safetensors")
 original, _ = read(one + "/originals/0.safetensors")
 assert notes["seed"] == "0" and not any(np.array_equal(first[k], second[k]) for k in first if "weight" in k)
 assert not any(np.array_equal(first[k], original[k]) for k in first if "weight" in k)
+with h5py.File(search + "/evaluation.h5") as f:
+    run = {k: text(f["run"][k]) for k in ("method", "forget_set", "setting")}
+    chosen, criterion = f["/run/chosen"][:], f["/criterion/value"][:]
+    gaps = [np.abs(f[m + "/value"][:] - f[m + "/ceiling"][:]) for m in ("forget_accuracy", "retain_accuracy", "validation_accuracy")]
+assert near(np.mean(gaps, 0), criterion)
+for s in set(run["forget_set"]):
+    tried = {}
+    for r in range(len(chosen)):
+        if run["forget_set"][r] == s and run["method"][r] == "neggrad_plus":
+            tried.setdefault(run["setting"][r], []).append(r)
+    means = {k: criterion[v].mean() for k, v in tried.items()}
+    assert len(means) == 4 and all(len(v) == 2 for v in tried.values())
+    assert [k for k, v in tried.items() if chosen[v].all()] == [min(means, key=means.get)]
+    assert all(chosen[r] for r in range(len(chosen)) if run["method"][r] != "neggrad_plus")
 with h5py.File(sequence + "/forget.h5") as f:
     assert sorted(f) == ["three", "three+random"] and f["three+random"].attrs["after"] == b"three"
     assert len(f["three+random/index"]) == len(f["three/index"]) + 20

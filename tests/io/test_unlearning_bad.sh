@@ -66,6 +66,15 @@ more=(--set originals=null)
 refused "$good" 'the job needs the section originals'
 more=()
 refused '{forget: [{name: a, select: random, size: 30}], methods: [finetune], seeds: 3}' 'unlearning.seeds: found 3; allowed: up to originals.seeds, 2'
+search() { refused "{forget: [{name: a, select: random, size: 30}], methods: [finetune], seeds: 1, search: [$1]}" "${@:2}"; }
+search '{name: del, lr: [0.1, 0.2]}' 'del: is none of the job.s methods'
+search '{name: finetune, lr: 0.1}' 'nothing to be searched'
+search '{name: finetune, rl: [0.1, 0.2]}' 'rl' 'lr'
+search '{name: finetune, lr: [0.1, -1]}' 'lr: found .-1.'
+search '{name: finetune, schedule: [cosine, cosines]}' 'cosines'
+more=(--set unlearning.criterion=validation_loss)
+refused "$good" 'validation_loss needs a validation set'
+more=()
 
 # ---- before anything is trained
 expect_code 2 "$LEAVEOUT" run "$job" --study "$work/study" --set 'unlearning={forget: [{name: a, select: class, classes: 77}], seeds: 1}'

@@ -622,8 +622,8 @@ static void the_effective_job_reads_back(void **state)
 static void the_effective_job_writes_everything_out(void **state)
 {
     (void)state;
-    static const char *const sections[] = {"originals={}", "attribution={}", "ensemble.until={}",
-                                           "unlearning={}", "audit={}", "scaling={}"};
+    static const char *const sections[] = {"originals={}",  "attribution={}", "ensemble.until={}",
+                                           "unlearning={}", "audit={}",       "scaling={}"};
     lo_job *job = parse_with(base, sections, 6);
     char *text = lo_job_effective(job);
     lo_node root = {0};
@@ -746,6 +746,9 @@ static const struct {
     {"unlearning.seeds", "5", "", "unlearning={}"},
     {"unlearning.retain", "false", "", "unlearning={}"},
     {"unlearning.keep_models", "false", "", "unlearning={}"},
+    {"unlearning.search", "[{name: finetune, epochs: [1, 2]}]", "", "unlearning={}"},
+    {"unlearning.trials", "5", "", "unlearning={}"},
+    {"unlearning.criterion", "validation_loss", "", "unlearning={}"},
     {"audit.metrics", "[lira]", "", "audit={}"},
     {"scaling.scores", "[cscore]", "", "scaling={}"},
     {"scaling.budgets", "[3]", "", "scaling={}"},

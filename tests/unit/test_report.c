@@ -549,40 +549,47 @@ static void test_unlearning(void **state)
     struct study s;
     fill(&s, (lo_shape){1, 4, 4});
     const lo_report_mean none = {NAN, NAN, NAN};
-    lo_report_unlearned rows[3] = {
-        {"random10",
-         "oracle",
-         "",
-         5,
-         3,
-         0,
-         true,
-         "",
-         {0.052, 0.04, 0.064},
-         {1, NAN, NAN},
-         {0.94, 0.9, 0.98},
-         {0.97, 0.96, 0.98},
-         0.97,
-         0.998,
-         20,
-         1},
-        {"random10",
-         "scrub",
-         "{name: scrub, epochs: <3>}",
-         5,
-         3,
-         1,
-         true,
-         "",
-         {0.01, NAN, NAN},
-         {0.999, NAN, NAN},
-         {0.93, NAN, NAN},
-         {0.95, NAN, NAN},
-         0.97,
-         0.998,
-         1.5,
-         0.075},
-        {"three", "imu", "", 4, 3, 0, false, "no <head>", none, none, none, none, NAN, 1, 0, NAN}};
+    lo_report_unlearned rows[3] = {{.forget_set = "random10",
+                                    .method = "oracle",
+                                    .forget_count = 5,
+                                    .seeds = 3,
+                                    .applies = true,
+                                    .unlearning = {0.052, 0.04, 0.064},
+                                    .retain = {1, NAN, NAN},
+                                    .test = {0.94, 0.9, 0.98},
+                                    .tow = {0.97, 0.96, 0.98},
+                                    .tow_ceiling = 0.97,
+                                    .original = 0.998,
+                                    .seconds = 20,
+                                    .time_ratio = 1},
+                                   {.forget_set = "random10",
+                                    .method = "scrub",
+                                    .setting = "{name: scrub, epochs: <3>}",
+                                    .forget_count = 5,
+                                    .seeds = 3,
+                                    .diverged = 1,
+                                    .searched = true,
+                                    .chosen = true,
+                                    .applies = true,
+                                    .unlearning = {0.01, NAN, NAN},
+                                    .retain = {0.999, NAN, NAN},
+                                    .test = {0.93, NAN, NAN},
+                                    .tow = {0.95, NAN, NAN},
+                                    .tow_ceiling = 0.97,
+                                    .original = 0.998,
+                                    .seconds = 1.5,
+                                    .time_ratio = 0.075},
+                                   {.forget_set = "three",
+                                    .method = "imu",
+                                    .forget_count = 4,
+                                    .seeds = 3,
+                                    .reason = "no <head>",
+                                    .unlearning = none,
+                                    .retain = none,
+                                    .test = none,
+                                    .tow = none,
+                                    .tow_ceiling = NAN,
+                                    .original = 1}};
     s.report.unlearned = rows;
     s.report.unlearned_count = 3;
     char *text = write_and_read(&s);
@@ -591,7 +598,7 @@ static void test_unlearning(void **state)
     assert_has(text, "<p>5 training examples, on which originals are right 99.8");
     assert_has(text, "ToW of one oracle against another is 0.970");
     assert_has(text, "<span class=\"soft\">4.0 to 6.4</span></td><td>100.0");
-    assert_has(text, "{name: scrub, epochs: &lt;3&gt;}");
+    assert_has(text, "{name: scrub, epochs: &lt;3&gt;} <b>best</b>");
     assert_has(text, "0.075");
     assert_has(text, "(1 diverged)");
     assert_has(text, "not applicable: no &lt;head&gt;");
