@@ -37,6 +37,8 @@ void pdtrsm_(const char *side, const char *triangle, const char *transposed, con
 void pdgeadd_(const char *transposed, const int *m, const int *n, const double *alpha, const double *a,
               const int *ia, const int *ja, const int *desca, const double *beta, double *c, const int *ic,
               const int *jc, const int *descc);
+void dsyevd_(const char *job, const char *triangle, const int *n, double *a, const int *stride, double *w,
+             double *work, const int *lwork, int *iwork, const int *liwork, int *info);
 void pdsyevd_(const char *job, const char *triangle, const int *n, double *a, const int *ia, const int *ja,
               const int *desca, double *w, double *z, const int *iz, const int *jz, const int *descz,
               double *work, const int *lwork, int *iwork, const int *liwork, int *info);
@@ -490,8 +492,59 @@ lo_status lo_grid_invert(lo_grid_matrix *factor, lo_error *err)
     return status;
 }
 
+/* By LAPACK: a [n, n], its lower triangle column by column, becomes the vectors. */
+static lo_status eigen_here(int n, double *a, double *value, lo_error *err)
+{
+    int info = 0;
+    int query = -1;
+    int whole = 0;
+    double real = 0;
+    dsyevd_("V", "L", &n, a, &n, value, &real, &query, &whole, &query, &info);
+    const int room = (int)real + 1;
+    double *work = malloc((size_t)room * sizeof(*work));
+    int *whole_work = malloc((size_t)(whole + 1) * sizeof(*whole_work));
+    lo_status status = work != NULL && whole_work != NULL
+                           ? LO_OK
+                           : lo_fail(err, LO_INTERNAL, "no memory for %d eigenvalues", n);
+    if (status == LO_OK) {
+        dsyevd_("V", "L", &n, a, &n, value, work, &room, whole_work, &whole, &info);
+        status = info == 0 ? LO_OK : lo_fail(err, LO_INTERNAL, "DSYEVD ends with %d", info);
+    }
+    free(work);
+    free(whole_work);
+    return status;
+}
+
+/* On rank 0: a slab as wide as the matrix is all of it. */
+static lo_status eigen_on_one(const lo_grid_matrix *a, double *value, lo_grid_matrix *vector, lo_error *err)
+{
+    const lo_grid *grid = a->grid;
+    double *whole = malloc((size_t)(a->rows * a->rows + 1) * sizeof(*whole));
+    lo_status status = whole != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory for eigenvectors");
+    status = lo_agree(grid->comm, status, err);
+    if (status == LO_OK) {
+        status = lo_grid_get_slabs(a, a->rows, whole, err);
+    }
+    if (status == LO_OK && grid->rank == 0) {
+        status = eigen_here((int)a->rows, whole, value, err);
+    }
+    status = lo_agree(grid->comm, status, err);
+    if (status == LO_OK) {
+        MPI_Bcast(value, (int)a->rows, MPI_DOUBLE, 0, grid->comm);
+        status = lo_grid_put_slabs(vector, a->rows, whole, err);
+    }
+    free(whole);
+    return status;
+}
+
 lo_status lo_grid_eigen(lo_grid_matrix *a, double *value, lo_grid_matrix *vector, lo_error *err)
 {
+    /* Where a row or column of the grid has no tile PDSYEVD (ScaLAPACK 2.2.1) returns vectors that are none.
+     */
+    const int most = a->grid->rows > a->grid->columns ? a->grid->rows : a->grid->columns;
+    if (a->rows <= (int64_t)BLOCK * most) {
+        return eigen_on_one(a, value, vector, err);
+    }
     const int n = (int)a->rows;
     int info = 0;
     int query = -1;

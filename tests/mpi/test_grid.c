@@ -5,7 +5,7 @@
 #include <float.h>
 #include <math.h>
 
-enum { N = 201, SIDES = 37 };
+enum { N = 201, SIDES = 37, MOST = 401 };
 
 /* A positive definite matrix whose elements any rank can compute, with many equal eigenvalues: I + a a' of
  * rank 3. */
@@ -167,30 +167,30 @@ static void climbs_the_ladder(const lo_grid *grid)
     lo_grid_matrix_destroy(&factor);
 }
 
-static void finds_eigenvalues(const lo_grid *grid)
+static void finds_eigenvalues(const lo_grid *grid, int64_t n)
 {
     lo_error err = {{0}};
     lo_grid_matrix a;
     lo_grid_matrix vector;
     double none = 0;
-    double value[N];
-    double *slab = calloc((size_t)(width_of(N) * N), sizeof(*slab));
-    CHECK_OK(lo_grid_matrix_create(grid, N, N, &a, &err));
-    CHECK_OK(lo_grid_matrix_create(grid, N, N, &vector, &err));
+    double value[MOST];
+    double *slab = calloc((size_t)(width_of(n) * n), sizeof(*slab));
+    CHECK_OK(lo_grid_matrix_create(grid, n, n, &a, &err));
+    CHECK_OK(lo_grid_matrix_create(grid, n, n, &vector, &err));
     CHECK_OK(lo_grid_fill(&a, tile, &none, &err));
     CHECK_OK(lo_grid_eigen(&a, value, &vector, &err));
-    CHECK_OK(lo_grid_get_slabs(&vector, width_of(N), slab, &err));
-    CHECK(fabs(value[0] - 1) < 1e-11 && fabs(value[N - 4] - 1) < 1e-11 && value[N - 3] > 2);
-    for (int64_t s = 0; s < count_of(N); s++) {
+    CHECK_OK(lo_grid_get_slabs(&vector, width_of(n), slab, &err));
+    CHECK(fabs(value[0] - 1) < 1e-11 && fabs(value[n - 4] - 1) < 1e-11 && value[n - 3] > 2);
+    for (int64_t s = 0; s < count_of(n); s++) {
         double worst = 0;
         double norm = 0;
-        for (int64_t r = 0; r < N; r++) {
+        for (int64_t r = 0; r < n; r++) {
             double sum = 0;
-            for (int64_t c = 0; c < N; c++) {
-                sum += element(r, c) * slab[s * N + c];
+            for (int64_t c = 0; c < n; c++) {
+                sum += element(r, c) * slab[s * n + c];
             }
-            worst = fmax(worst, fabs(sum - value[first_of(N) + s] * slab[s * N + r]));
-            norm += slab[s * N + r] * slab[s * N + r];
+            worst = fmax(worst, fabs(sum - value[first_of(n) + s] * slab[s * n + r]));
+            norm += slab[s * n + r] * slab[s * n + r];
         }
         CHECK(worst < 1e-10);
         CHECK(fabs(norm - 1) < 1e-11);
@@ -329,7 +329,10 @@ int main(int argc, char **argv)
     multiplies(&grid);
     adds_up(&grid);
     climbs_the_ladder(&grid);
-    finds_eigenvalues(&grid);
+    /* Fewer tiles than ranks in a row of the grid; more. */
+    finds_eigenvalues(&grid, 100);
+    finds_eigenvalues(&grid, N);
+    finds_eigenvalues(&grid, MOST);
     refuses_what_it_cannot_count(&grid);
     lo_grid_destroy(&grid);
     return mpi_test_end("test_grid");
