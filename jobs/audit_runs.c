@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "jobs/audit_input.h"
+#include "jobs/receipt.h"
 #include "jobs/watch.h"
 #include "mpi/agree.h"
 
@@ -834,7 +835,7 @@ static void state_of(const audit *a, char state[32])
 
 static bool is_there(const audit *a, const char *path)
 {
-    char now[32] = "", wanted[32];
+    char now[32] = "", wanted[32], receipts[PATH_MAX];
     lo_h5_reader reader;
     bool there =
         a->study->run.rank == 0 && access(path, F_OK) == 0 && lo_h5_open(path, &reader, NULL) == LO_OK;
@@ -842,7 +843,8 @@ static bool is_there(const audit *a, const char *path)
         state_of(a, wanted);
         (void)lo_h5_get_text(&reader, "/", "state", now, sizeof(now), NULL);
         lo_h5_close(&reader);
-        there = strcmp(now, wanted) == 0;
+        (void)snprintf(receipts, sizeof(receipts), "%s/receipts", a->study->run.study);
+        there = strcmp(now, wanted) == 0 && access(receipts, F_OK) == 0;
     }
     MPI_Bcast(&there, 1, MPI_C_BOOL, 0, a->study->run.comm);
     return there;
@@ -995,10 +997,18 @@ static lo_status make(audit *a, const char *path, lo_error *err)
     if (status == LO_OK) {
         status = publish(a, path, err);
     }
+    int64_t receipts = 0;
+    if (status == LO_OK) {
+        status = lo_agree(
+            comm,
+            lo_receipts_write(a->study->run.study, a->study->run.rank, a->study->run.ranks, &receipts, err),
+            err);
+        MPI_Allreduce(MPI_IN_PLACE, &receipts, 1, MPI_INT64_T, MPI_SUM, comm);
+    }
     if (status == LO_OK) {
         a->study->news = true;
-        lo_run_say(&a->study->run, "event=published file=audit.h5 rows=%lld seconds=%.2f",
-                   (long long)a->in.rows, lo_clock_monotonic() - start);
+        lo_run_say(&a->study->run, "event=published file=audit.h5 rows=%lld receipts=%lld seconds=%.2f",
+                   (long long)a->in.rows, (long long)receipts, lo_clock_monotonic() - start);
     }
     drop_oracles(a);
     free(a->figure);

@@ -1,5 +1,6 @@
 #include "jobs/audit_shown.h"
 
+#include "base/file.h"
 #include "mpi/h5file.h"
 
 #include <limits.h>
@@ -95,8 +96,9 @@ lo_status lo_privacy_show(const char *study, lo_report_privacy *privacy, lo_erro
  */
 
 /* Columns of the file, whole. */
-enum { METHOD, SET, SETTING, KIND, TEXTS };
-static const char *const texts[TEXTS] = {"/run/method", "/run/forget_set", "/run/setting", "/run/kind"};
+enum { METHOD, SET, SETTING, KIND, GROUP_TEXTS, MODEL = GROUP_TEXTS, TEXTS };
+static const char *const texts[TEXTS] = {"/run/method", "/run/forget_set", "/run/setting", "/run/kind",
+                                         "/run/model"};
 
 /* Numbers that are shown where the file has them, in this order. */
 static const char *const shown[] = {"tow_mia",
@@ -193,7 +195,7 @@ static const char *text_at(const table *t, int which, int64_t row)
 
 static bool same_group(const table *t, int64_t a, int64_t b)
 {
-    for (int i = 0; i < TEXTS; i++) {
+    for (int i = 0; i < GROUP_TEXTS; i++) {
         if (strncmp(text_at(t, i, a), text_at(t, i, b), LO_H5_TEXT_SIZE) != 0) {
             return false;
         }
@@ -309,6 +311,38 @@ static lo_status make_rows(const lo_h5_reader *audit, const table *t, lo_report_
     return status;
 }
 
+/* One receipt of each method on each forget set, where there are any. */
+static lo_status read_receipts(const char *study, const table *t, lo_report_audit *out, lo_error *err)
+{
+    enum { LIMIT = 1 << 22 };
+    for (int64_t r = 0; r < t->rows; r++) {
+        char path[PATH_MAX], model[LO_H5_TEXT_SIZE + 1];
+        size_t size;
+        copy_text(model, sizeof(model), t, MODEL, r);
+        (void)snprintf(path, sizeof(path), "%s/receipts/%s.json", study, model);
+        if (strncmp(text_at(t, KIND, r), "unlearned", LO_H5_TEXT_SIZE) != 0 || access(path, F_OK) != 0) {
+            continue;
+        }
+        out->all_receipts++;
+        if ((r > 0 && same_group(t, r - 1, r)) || out->receipts == LO_REPORT_RECEIPTS) {
+            continue;
+        }
+        lo_report_receipt *receipt = &out->receipt[out->receipts];
+        (void)snprintf(receipt->name, sizeof(receipt->name), "%s.json", model);
+        LO_TRY(lo_file_read(path, LIMIT, &receipt->text, &size, err));
+        out->receipts++;
+    }
+    return LO_OK;
+}
+
+void lo_audit_shown_free(lo_report_audit *audit)
+{
+    free(audit->row);
+    for (int i = 0; i < audit->receipts; i++) {
+        free(audit->receipt[i].text);
+    }
+}
+
 lo_status lo_audit_show(const char *study, lo_report_audit *audit, lo_error *err)
 {
     lo_h5_reader reader, evaluation;
@@ -324,6 +358,9 @@ lo_status lo_audit_show(const char *study, lo_report_audit *audit, lo_error *err
         status = read_table(&reader, &evaluation, &t, err);
         if (status == LO_OK) {
             status = make_rows(&reader, &t, audit, err);
+        }
+        if (status == LO_OK) {
+            status = read_receipts(study, &t, audit, err);
         }
         lo_h5_close(&evaluation);
     }

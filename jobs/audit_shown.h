@@ -9,5 +9,6 @@
  * caller frees audit->row. Errors: LO_IO, LO_DATA, LO_INTERNAL. */
 lo_status lo_privacy_show(const char *study, lo_report_privacy *privacy, lo_error *err);
 lo_status lo_audit_show(const char *study, lo_report_audit *audit, lo_error *err);
+void lo_audit_shown_free(lo_report_audit *audit);
 
 #endif

@@ -51,7 +51,7 @@ static void material_free(material *m)
     lo_attribution_shown_free(&m->report.attribution);
     free(m->unlearned);
     lo_scaling_shown_free(&m->report.scaling);
-    free(m->report.audit.row);
+    lo_audit_shown_free(&m->report.audit);
     lo_ledger_destroy(&m->ledger);
     lo_ledger_destroy(&m->originals);
     free(m->original);

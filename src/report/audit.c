@@ -217,6 +217,30 @@ static void write_legend(FILE *out, const lo_report_audit *a)
     (void)fputs("</dl></details>\n", out);
 }
 
+/* What each run can show: the files themselves, folded. */
+static void write_receipts(FILE *out, const lo_report_audit *a)
+{
+    if (a->receipts == 0) {
+        return;
+    }
+    (void)fprintf(out,
+                  "<h3>Receipts</h3>\n<p>Each of the %s runs has a receipt, "
+                  "<code>receipts/MODEL.json</code>: digests of the "
+                  "examples' numbers, of the model before and after and of the oracles, the settings, what "
+                  "was found, and "
+                  "what that cannot promise. <code>leaveout verify STUDY/receipts/MODEL.json</code> holds it "
+                  "against the "
+                  "study. %s of them:</p>\n",
+                  lo_number_count(a->all_receipts).text, lo_number_count(a->receipts).text);
+    for (int i = 0; i < a->receipts; i++) {
+        (void)fputs("<details><summary><code>", out);
+        lo_html_text(out, a->receipt[i].name);
+        (void)fputs("</code></summary><pre>", out);
+        lo_html_text(out, a->receipt[i].text);
+        (void)fputs("</pre></details>\n", out);
+    }
+}
+
 void lo_report_write_audit(FILE *out, const lo_report_audit *a)
 {
     if (a->rows == 0) {
@@ -237,5 +261,6 @@ void lo_report_write_audit(FILE *out, const lo_report_audit *a)
         }
         write_set(out, a, a->row + r, next - r);
     }
+    write_receipts(out, a);
     (void)fputs("</section>\n", out);
 }

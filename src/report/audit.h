@@ -45,7 +45,18 @@ typedef struct lo_report_audited {
     double time;                    /* as a share of an oracle's training; NaN */
 } lo_report_audited;
 
+/* The receipt of a run: its file's name and content. */
+typedef struct lo_report_receipt {
+    char name[160];
+    char *text; /* owned */
+} lo_report_receipt;
+
+enum { LO_REPORT_RECEIPTS = 24 };
+
 typedef struct lo_report_audit {
+    int receipts; /* shown, of all_receipts */
+    int64_t all_receipts;
+    lo_report_receipt receipt[LO_REPORT_RECEIPTS];
     int numbers; /* columns */
     lo_report_number number[LO_REPORT_NUMBERS];
     int64_t rows; /* 0: none; those of one forget set stand together */

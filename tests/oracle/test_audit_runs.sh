@@ -46,6 +46,38 @@ expect_code 0 study 2 "$work/one"
 ! grep -q audit.h5 "$work/out" || fail "audit.h5 was made again without need"
 say "the same on 1 and 3 ranks"
 
+# Receipts: one a run, the same from any ranks; digests are those of sha256sum; whatever was changed is found.
+[ "$(find "$work/one/receipts" -name '*.json' | wc -l)" -eq 18 ] || fail "not a receipt for each run"
+receipt=$work/one/receipts/finetune-random10-1.json
+for file in "$work/one/receipts"/*; do # all but the time
+    diff <(sed '/"time_ratio"/,/}/d' "$file") <(sed '/"time_ratio"/,/}/d' "$work/three/receipts/$(basename "$file")") ||
+        fail "receipts depend on the number of ranks"
+done
+(cd / && expect_code 0 "$LEAVEOUT" verify "$receipt") || exit 1
+(cd "$work/one/receipts" && expect_code 2 "$LEAVEOUT" verify nothing.json) || exit 1
+(cd "$work/one" && expect_code 0 "$LEAVEOUT" verify receipts/neggrad-three-2.json) || exit 1
+"$python" - "$work/one" "$receipt" <<'EOF' || fail "the receipt is wrong"
+import hashlib, json, sys, h5py
+study, name = sys.argv[1:3]
+r = json.load(open(name))
+for part in [r["model_in"], r["model_out"]] + r["oracles"]:
+    assert hashlib.sha256(open(study + "/" + part["file"], "rb").read()).hexdigest() == part["sha256"], part
+assert r["model_in"]["file"] == "originals/1.safetensors" and len(r["oracles"]) == 6
+with h5py.File(study + "/forget.h5") as f:
+    numbers = "".join(f"{i}\n" for i in f["random10/index"][:])
+assert hashlib.sha256(numbers.encode()).hexdigest() == r["request"]["sha256_of_numbers"]
+assert r["found"]["lira"]["models"] == 20 and len(r["cannot_promise"]) >= 4
+EOF
+sed -i 's/"method": "finetune"/"method": "neggrad"/' "$work/one/receipts/finetune-random10-0.json"
+expect_code 65 "$LEAVEOUT" verify "$work/one/receipts/finetune-random10-0.json"
+expect_text "$work/err" "finetune-random10-0.json:[0-9]+: found .*neggrad.*; the study says .*finetune"
+cp "$receipt" "$work/one/receipts/another.json"
+expect_code 65 "$LEAVEOUT" verify "$work/one/receipts/another.json"
+printf x | dd of="$work/one/unlearned/finetune-random10-1.safetensors" bs=1 seek=3000 conv=notrunc status=none
+expect_code 65 "$LEAVEOUT" verify "$receipt"
+expect_text "$work/err" 'sha256'
+say "receipts hold, and forged ones do not"
+
 # Without an ensemble the oracles are the references; with few of them what is refused says so.
 sed -i -e '/^ensemble:/d' -e '/^scores:/d' "$job"
 expect_code 0 study 2 "$work/few" --set unlearning.oracles=1 --set unlearning.seeds=1 --set 'unlearning.methods=[finetune]'

@@ -98,8 +98,14 @@ static void test_methods_beside_oracles(void **state)
          .time = NAN},
     };
     const lo_report_privacy privacy = {0};
-    const lo_report_audit audit = {
-        .numbers = 1, .number = {{"avg_gap", "the gap", "0", "needs an oracle"}}, .rows = 4, .row = rows};
+    char receipt[] = "{\n  \"method\": \"<b>\"\n}\n";
+    const lo_report_audit audit = {.receipts = 1,
+                                   .all_receipts = 7,
+                                   .receipt = {{"neggrad-c-0.json", receipt}},
+                                   .numbers = 1,
+                                   .number = {{"avg_gap", "the gap", "0", "needs an oracle"}},
+                                   .rows = 4,
+                                   .row = rows};
     char *text = written(&privacy, &audit);
     assert_non_null(strstr(text, "Forget set <code>a&lt;b</code>"));
     assert_null(strstr(text, "a<b"));
@@ -109,11 +115,14 @@ static void test_methods_beside_oracles(void **state)
         strstr(mark + 10, "&#8776;")); /* neggrad is far from the oracles, and what is missing has no mark */
     assert_non_null(strstr(text, "Where it is missing: needs an oracle"));
     int sets = 0;
-    for (const char *at = text; (at = strstr(at, "<h3>")) != NULL; at++) {
+    for (const char *at = text; (at = strstr(at, "<h3>Forget set")) != NULL; at++) {
         sets++;
     }
     assert_int_equal(sets, 2);
     assert_null(strstr(text, "nan"));
+    assert_non_null(strstr(text, "Each of the 7 runs"));
+    assert_non_null(strstr(
+        text, "<code>neggrad-c-0.json</code></summary><pre>{\n  &quot;method&quot;: &quot;&lt;b&gt;&quot;"));
     free(text);
 }
 
