@@ -17,7 +17,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BLOCKS = 100 }; /* that are left out in turn, for the acceleration of BCa */
+enum {
+    BLOCKS = 100,    /* that are left out in turn, for the acceleration of BCa */
+    LEAST_MODELS = 4 /* of a reference: halves of two */
+};
 static const double level = 0.95;
 
 static lo_status no_memory(lo_error *err)
@@ -64,6 +67,31 @@ static lo_status check_name(const lo_score_list *list, const char *name, lo_erro
                          nearest != NULL ? ")" : "", names);
 }
 
+/* The models that the largest estimate from few models looks at. */
+static int64_t most_models(const lo_score_list *list)
+{
+    int64_t most = 0;
+    for (int i = 0; i < list->count; i++) {
+        const lo_listed_score *l = &list->listed[i];
+        const int64_t models = l->score->models != NULL ? l->score->models(l->item) : 0;
+        most = models > most ? models : most;
+    }
+    return most;
+}
+
+static lo_status check_models(const lo_job *job, const lo_score_list *list, lo_error *err)
+{
+    const int64_t planned = lo_study_planned(job);
+    const int64_t held_back = most_models(list);
+    return planned - held_back >= LEAST_MODELS ? LO_OK
+                                               : lo_fail(err, LO_USAGE,
+                                                         "scaling: of the ensemble's %lld models %lld are "
+                                                         "left beside those of few_models, too few for a "
+                                                         "reference; set ensemble.models to %lld or more",
+                                                         (long long)planned, (long long)(planned - held_back),
+                                                         (long long)(held_back + LEAST_MODELS));
+}
+
 lo_status lo_scaling_check(const lo_job *job, lo_error *err)
 {
     if (!lo_job_has(job, "scaling")) {
@@ -79,6 +107,9 @@ lo_status lo_scaling_check(const lo_job *job, lo_error *err)
     lo_status status = lo_score_list_read(job, &list, err);
     for (int64_t i = 0; i < lo_job_length(job, "scaling.scores") && status == LO_OK; i++) {
         status = check_name(&list, lo_job_text_at(job, "scaling.scores", i), err);
+    }
+    if (status == LO_OK) {
+        status = check_models(job, &list, err);
     }
     lo_score_list_destroy(&list);
     return status;
@@ -121,11 +152,8 @@ static lo_status choose_rows(lo_scaling *s, lo_error *err)
         if (is_wanted(job, l) && lo_h5_has(&s->scores, path)) {
             s->row[s->rows++].listed = l;
         }
-        if (l->score->models != NULL) {
-            const int64_t models = l->score->models(l->item);
-            s->held_back = models > s->held_back ? models : s->held_back;
-        }
     }
+    s->held_back = most_models(&s->list);
     for (int b = 0; b < s->budgets; b++) {
         s->budget[b].trainings = lo_job_real_at(job, "scaling.budgets", b);
     }
@@ -149,12 +177,7 @@ static lo_status choose_models(lo_scaling *s, lo_error *err)
         s->use[m / 8] &= (uint8_t) ~(1U << m % 8);
     }
     s->models = lo_count_bits(s->use, e->planned);
-    return s->models >= 4
-               ? LO_OK
-               : lo_fail(err, LO_USAGE,
-                         "scaling: of the ensemble %lld models are left beside the %lld of few_models, too "
-                         "few for a reference; raise ensemble.models",
-                         (long long)s->models, (long long)s->held_back);
+    return LO_OK;
 }
 
 static lo_status open_all(lo_study *study, lo_scaling *s, lo_error *err)
@@ -513,7 +536,13 @@ lo_status lo_stage_scaling(lo_study *study, lo_error *err)
         digest = digest_of(&s, err, &status);
     }
     status = lo_agree(study->run.comm, status, err);
-    if (status == LO_OK && s.rows > 0 && !is_up_to_date(&s, path, digest)) {
+    if (status == LO_OK && s.models < LEAST_MODELS) {
+        lo_run_say(
+            &study->run,
+            "event=note stage=scaling text=\"%lld models are left beside the %lld of few_models, too few to "
+            "compare scores with\"",
+            (long long)s.models, (long long)s.held_back);
+    } else if (status == LO_OK && s.rows > 0 && !is_up_to_date(&s, path, digest)) {
         status = make(&s, path, digest, err);
     }
     close_all(&s);

@@ -67,7 +67,6 @@ static lo_status check(const lo_score_input *input, lo_error *err)
 static lo_status add_models(const lo_score_input *input, arms *a, lo_error *err)
 {
     const int64_t models = lo_item_int(input->item, "models");
-    LO_TRY(check(input, err));
     for (int64_t m = input->models - models; m < input->models; m++) {
         lo_model_outcome outcome;
         LO_TRY(input->outcome(input->self, m, &outcome, err));
@@ -84,6 +83,9 @@ static int64_t models_of(const lo_item *item)
 
 static lo_status compute(const lo_score_input *input, lo_estimate *out, lo_error *err)
 {
+    if (input->models < lo_item_int(input->item, "models")) {
+        return LO_OK; /* an ensemble that is not finished, or of which models diverged, cannot say: NaN */
+    }
     arms *a = calloc((size_t)input->count + 1, sizeof(*a));
     float *mine = calloc((size_t)input->count * ARMS + 1, sizeof(*mine));
     float *all = calloc((size_t)input->n * ARMS + 1, sizeof(*all));

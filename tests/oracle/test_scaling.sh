@@ -54,4 +54,9 @@ expect_code 2 "$LEAVEOUT" check "$job" --set 'scaling.scores=[confidense]'
 expect_text "$work/err" "confidense.*nearest: confidence"
 expect_code 2 "$LEAVEOUT" check "$job" --set ensemble=null --set 'scores=[confidence]'
 expect_text "$work/err" 'section ensemble'
+expect_code 2 "$LEAVEOUT" check "$job" --set ensemble.models=11
+expect_text "$work/err" 'set ensemble.models to 12'
+expect_code 0 "$LEAVEOUT" run "$job" --study "$work/part" --models 0:3
+expect_code 0 "$LEAVEOUT" report "$work/part"
+expect_no_text "$work/out" 'file=scaling.h5'
 say "done"
