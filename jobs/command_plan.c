@@ -6,6 +6,7 @@
 #include "jobs/original.h"
 #include "jobs/outcome.h"
 #include "jobs/preview.h"
+#include "jobs/score_list.h"
 #include "jobs/stages.h"
 #include "jobs/study.h"
 #include "jobs/unlearned.h"
@@ -194,6 +195,48 @@ static originals_plan plan_originals(const lo_job *job, const lo_dataset *data, 
     return o;
 }
 
+/* Scores: what each passes through the network, on the ranks together or task by task. */
+typedef struct scores_plan {
+    int count;
+    double wall, core, disk;
+} scores_plan;
+
+static void add_score(const lo_job *job, const lo_dataset *data, const lo_listed_score *listed, int64_t ranks,
+                      const probe *p, scores_plan *out)
+{
+    const lo_score *score = listed->score;
+    const lo_model_spec model = lo_study_model_spec(job);
+    const lo_recipe recipe = lo_study_recipe(job);
+    const lo_score_input input = lo_score_foresee(job, data, listed, &model, &recipe);
+    if (score->work == NULL) {
+        return;
+    }
+    const lo_score_work work = score->work(&input);
+    double seconds = work.trained / p->train_rate + work.evaluated / p->evaluate_rate;
+    if (score->tasks != NULL) {
+        const double tasks = (double)score->tasks(&input);
+        out->wall += tasks > 0 ? ceil(tasks / (double)ranks) * seconds / tasks : 0;
+    } else {
+        seconds *= (double)input.originals;
+        out->wall += seconds / (double)ranks;
+    }
+    out->core += seconds;
+}
+
+static lo_status plan_scores(const lo_job *job, const lo_dataset *data, int64_t ranks, const probe *p,
+                             scores_plan *out, lo_error *err)
+{
+    lo_score_list list;
+    lo_status status = lo_score_list_read(job, &list, err);
+    *out = (scores_plan){.count = list.count};
+    for (int i = 0; i < list.count && status == LO_OK; i++) {
+        add_score(job, data, &list.listed[i], ranks, p, out);
+    }
+    out->disk = (double)data->train.count * (16 * list.count + 32);
+    lo_score_list_destroy(&list);
+    return status;
+}
+
 /* Oracles, and originals that are made to forget. */
 typedef struct unlearning_plan {
     lo_unlearning_estimate tasks;
@@ -232,7 +275,7 @@ static void print_unlearning(const unlearning_plan *u)
 }
 
 static void print_plan(const lo_job *job, const lo_dataset *data, const lo_design *design, int64_t ranks,
-                       const probe *p, const unlearning_plan *unlearning)
+                       const probe *p, const unlearning_plan *unlearning, const scores_plan *scores)
 {
     const int64_t n = data->train.count;
     const int64_t n_test = data->test.count;
@@ -273,7 +316,6 @@ static void print_plan(const lo_job *job, const lo_dataset *data, const lo_desig
     const double memory = memory_per_rank(design, data, p, ranks, influence, errors) +
                           fmax(originals.memory, unlearning->memory);
     const double journal = record * (double)design->models;
-    const double scores = ensemble ? (double)n * 48 : 0;
     (void)printf("probe: preset=%s parameters=%lld train_examples_per_s=%.0f evaluate_examples_per_s=%.0f\n",
                  lo_job_text(job, "model.preset"), (long long)p->parameters, p->train_rate, p->evaluate_rate);
     if (originals.seeds > 0) {
@@ -286,7 +328,10 @@ static void print_plan(const lo_job *job, const lo_dataset *data, const lo_desig
         (void)printf(
             "stage=ensemble models=%lld seconds_per_model=%.2f wall_s=%.1f core_hours=%.3f disk_mb=%.1f\n",
             (long long)design->models, model_seconds, wall, core / 3600, megabytes(2 * journal + kept));
-        (void)printf("stage=scores wall_s=%.1f disk_mb=%.1f\n", 0.1 + columns / 1e9, megabytes(scores));
+    }
+    if (scores->count > 0) {
+        (void)printf("stage=scores wall_s=%.1f core_hours=%.4f disk_mb=%.1f\n",
+                     0.1 + columns / 1e9 + scores->wall, scores->core / 3600, megabytes(scores->disk));
     }
     if (influence) {
         (void)printf("stage=influence wall_s=%.1f core_hours=%.4f disk_mb=%.1f\n", contrast,
@@ -295,10 +340,10 @@ static void print_plan(const lo_job *job, const lo_dataset *data, const lo_desig
     print_unlearning(unlearning);
     (void)printf("memory_per_rank_mb=%.0f shared_per_node_mb=%.0f\n", megabytes(memory), megabytes(cache));
     (void)printf("total ranks=%lld wall_s=%.1f core_hours=%.3f disk_mb=%.1f\n", (long long)ranks,
-                 wall + originals.wall + unlearning->wall + contrast + begin_and_end,
-                 (core + originals.core + unlearning->core + contrast_core) / 3600,
-                 megabytes(2 * journal + kept + originals.disk + unlearning->disk + influence_bytes + scores +
-                           cache + page));
+                 wall + originals.wall + scores->wall + unlearning->wall + contrast + begin_and_end,
+                 (core + originals.core + scores->core + unlearning->core + contrast_core) / 3600,
+                 megabytes(2 * journal + kept + originals.disk + unlearning->disk + influence_bytes +
+                           scores->disk + cache + page));
     if (design->models % teams != 0) {
         const char *who = teams < ranks ? "teams" : "ranks";
         (void)printf("hint: %lld models on %lld %s leave %lld %s idle in the last round\n",
@@ -361,6 +406,7 @@ lo_status lo_command_plan(const lo_command_line *line, lo_error *err)
     lo_preview v;
     probe p = {0};
     unlearning_plan unlearning;
+    scores_plan scores;
     LO_TRY(lo_option_int(line, "ranks", 1, 1 << 24, 1, &ranks, err));
     lo_status status = lo_preview_open(line, &v, err);
     if (status == LO_OK && ranks % team_of(v.job) != 0) {
@@ -370,7 +416,8 @@ lo_status lo_command_plan(const lo_command_line *line, lo_error *err)
     if (status == LO_OK && lo_job_has(v.job, "attribution")) {
         status = print_attribution(v.job, &v.data, ranks, err);
     }
-    if (status == LO_OK && !lo_job_has(v.job, "ensemble") && !lo_job_has(v.job, "originals")) {
+    if (status == LO_OK && !lo_job_has(v.job, "ensemble") && !lo_job_has(v.job, "originals") &&
+        !lo_job_has(v.job, "scores")) {
         (void)printf("the job has no stage that trains anything (no ensemble or originals section)\n");
     } else if (status == LO_OK) {
         plan_until(v.job, &v.design);
@@ -384,7 +431,10 @@ lo_status lo_command_plan(const lo_command_line *line, lo_error *err)
             status = plan_unlearning(v.job, &v.data, ranks, &p, &unlearning, err);
         }
         if (status == LO_OK) {
-            print_plan(v.job, &v.data, &v.design, ranks, &p, &unlearning);
+            status = plan_scores(v.job, &v.data, ranks, &p, &scores, err);
+        }
+        if (status == LO_OK) {
+            print_plan(v.job, &v.data, &v.design, ranks, &p, &unlearning, &scores);
         }
     }
     lo_preview_close(&v);

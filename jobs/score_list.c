@@ -205,6 +205,21 @@ static lo_status check_uses(const lo_score_list *list, const lo_listed_score *l,
     return LO_OK;
 }
 
+lo_score_input lo_score_foresee(const lo_job *job, const lo_dataset *data, const lo_listed_score *listed,
+                                const lo_model_spec *model, const lo_recipe *recipe)
+{
+    const bool originals = lo_job_has(job, "originals");
+    return (lo_score_input){.data = data,
+                            .n = data->train.count,
+                            .count = data->train.count,
+                            .item = listed->item,
+                            .model = model,
+                            .recipe = recipe,
+                            .epochs = recipe->epochs,
+                            .checkpoints = originals ? (int)lo_job_length(job, "originals.checkpoints") : 0,
+                            .originals = originals ? lo_job_int(job, "originals.seeds") : 0};
+}
+
 static lo_status check_data(const lo_job *job, const lo_dataset *data, const lo_listed_score *l,
                             lo_error *err)
 {
@@ -224,15 +239,8 @@ static lo_status check_data(const lo_job *job, const lo_dataset *data, const lo_
         free(left);
         LO_TRY(status);
     }
-    const lo_score_input input = {.data = data,
-                                  .models = design.models,
-                                  .n = data->train.count,
-                                  .count = data->train.count,
-                                  .item = l->item,
-                                  .model = &model,
-                                  .recipe = &recipe,
-                                  .epochs = recipe.epochs,
-                                  .checkpoints = (int)lo_job_length(job, "originals.checkpoints")};
+    lo_score_input input = lo_score_foresee(job, data, l, &model, &recipe);
+    input.models = design.models;
     return l->score->check(&input, err);
 }
 

@@ -37,6 +37,11 @@ void lo_score_list_destroy(lo_score_list *list);
 /* All that the scores of a list need. */
 unsigned lo_score_list_needs(const lo_score_list *list);
 
+/* What a score may know before anything is trained: data, settings, recipe, how many checkpoints and
+ * originals. model and recipe are the caller's. */
+lo_score_input lo_score_foresee(const lo_job *job, const lo_dataset *data, const lo_listed_score *listed,
+                                const lo_model_spec *model, const lo_recipe *recipe);
+
 /* Before anything is trained: does the job have what its scores need? data NULL: what can be said without.
  * Errors: LO_USAGE, which names the score and the key to set. */
 lo_status lo_score_list_check(const lo_job *job, const lo_dataset *data, lo_error *err);

@@ -564,6 +564,20 @@ static void leave_out_dear(stage *s)
     }
 }
 
+/* Nothing is wrong with the study; but who asked for a score wants to know. */
+static void say_impossible(stage *s)
+{
+    for (int i = 0; i < s->list.count; i++) {
+        if (!s->result[i].possible) {
+            lo_run_say(
+                &s->study->run,
+                "event=note text=\"score %s is not computed: no model that it needs is finished, or all "
+                "diverged\"",
+                s->list.listed[i].name);
+        }
+    }
+}
+
 static lo_status farm_all(stage *s, lo_error *err)
 {
     for (int i = 0; i < s->list.count && !s->study->left_to_others; i++) {
@@ -599,6 +613,9 @@ static lo_status run(stage *s, bool computing, bool *waiting, lo_error *err)
         leave_out_dear(s);
     }
     *waiting = leave_out_waiting(s);
+    if (computing) {
+        say_impossible(s);
+    }
     if (!is_anything_possible(s) || is_up_to_date(s)) {
         return LO_OK;
     }

@@ -34,6 +34,11 @@ lo_status lo_early_compute(const lo_score_input *input, lo_estimate *out, lo_err
     return lo_score_mean_of_tasks(input, lo_early_tasks(input), out, err);
 }
 
+double lo_early_work(const lo_score_input *input)
+{
+    return (double)(lo_early_tasks(input) * epoch_of(input) * input->n);
+}
+
 /* The rest of the training is not wanted: it is told to stop. */
 typedef struct end {
     int64_t epoch;

@@ -13,6 +13,9 @@ lo_status lo_early_check(const lo_score_input *input, lo_error *err);
 int64_t lo_early_tasks(const lo_score_input *input);
 lo_status lo_early_compute(const lo_score_input *input, lo_estimate *out, lo_error *err);
 
+/* Examples that all the trainings go through. */
+double lo_early_work(const lo_score_input *input);
+
 /* Trains on everything by the recipe, up to the epoch. *diverged: its weights are NaN. The caller destroys
  * the trainer. Errors: as lo_trainer_run. */
 lo_status lo_early_train(const lo_score_input *input, int64_t seed, lo_trainer **out, bool *diverged,

@@ -49,6 +49,12 @@ static lo_status task(const lo_score_input *input, int64_t seed, float *values, 
     return status;
 }
 
+static lo_score_work work(const lo_score_input *input)
+{
+    return (lo_score_work){.trained = lo_early_work(input),
+                           .evaluated = (double)(lo_early_tasks(input) * input->n)};
+}
+
 const lo_score lo_score_el2n = {
     .name = "el2n",
     .description = "distance of the prediction from the label early in training, over several trainings",
@@ -61,6 +67,7 @@ const lo_score lo_score_el2n = {
     .check = lo_early_check,
     .tasks = lo_early_tasks,
     .task = task,
+    .work = work,
     .columns = 1,
     .saves = true,
 };

@@ -33,6 +33,11 @@ done:
     return status;
 }
 
+static lo_score_work work(const lo_score_input *input)
+{
+    return (lo_score_work){.evaluated = (double)input->n};
+}
+
 const lo_score lo_score_final_loss = {
     .name = "final_loss",
     .description = "cross-entropy of an original on the example, in evaluation mode",
@@ -40,4 +45,5 @@ const lo_score lo_score_final_loss = {
     .source = "Ravikumar, Soufleri, Hashemi and Roy, ICML 2025, compare with it",
     .needs = LO_FROM_WEIGHTS,
     .compute = compute,
+    .work = work,
 };

@@ -40,6 +40,12 @@ static lo_status task(const lo_score_input *input, int64_t seed, float *values, 
     return status;
 }
 
+static lo_score_work work(const lo_score_input *input)
+{
+    return (lo_score_work){.trained =
+                               lo_early_work(input) + 1.2 * (double)(lo_early_tasks(input) * input->n)};
+}
+
 const lo_score lo_score_grand = {
     .name = "grand",
     .description = "norm of the loss's gradient in the weights early in training, over several trainings",
@@ -52,6 +58,7 @@ const lo_score lo_score_grand = {
     .check = lo_early_check,
     .tasks = lo_early_tasks,
     .task = task,
+    .work = work,
     .columns = 1,
     .saves = true,
 };

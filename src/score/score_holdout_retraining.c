@@ -136,6 +136,14 @@ static lo_status compute(const lo_score_input *input, lo_estimate *out, lo_error
     return lo_score_mean_of_tasks(input, input->originals, out, err);
 }
 
+static lo_score_work work(const lo_score_input *input)
+{
+    const double epochs = (double)lo_item_int(input->item, "epochs"); /* at most */
+    return (lo_score_work){.trained =
+                               (double)input->originals * epochs * (double)input->data->validation.count,
+                           .evaluated = 2 * (double)(input->originals * input->n)};
+}
+
 const lo_score lo_score_holdout_retraining = {
     .name = "holdout_retraining",
     .description =
@@ -151,6 +159,7 @@ const lo_score lo_score_holdout_retraining = {
     .compute = compute,
     .tasks = tasks,
     .task = task,
+    .work = work,
     .columns = 1,
     .saves = true,
 };

@@ -46,6 +46,11 @@ done:
     return status;
 }
 
+static lo_score_work work(const lo_score_input *input)
+{
+    return (lo_score_work){.evaluated = (double)input->n};
+}
+
 const lo_score lo_score_knn_disagreement = {
     .name = "knn_disagreement",
     .description = "share of an example's nearest neighbours, by the last hidden layer, with another label",
@@ -56,4 +61,5 @@ const lo_score lo_score_knn_disagreement = {
     .setting = settings,
     .settings = 2,
     .compute = compute,
+    .work = work,
 };

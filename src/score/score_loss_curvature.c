@@ -9,7 +9,7 @@
 extern const lo_score lo_score_loss_curvature;
 
 /* What the score is made of, at one point of a training. */
-typedef struct work {
+typedef struct stepping {
     const lo_score_input *input;
     lo_input_gradients g;
     lo_output loss;
@@ -18,10 +18,10 @@ typedef struct work {
     double step;
     lo_random random;
     float *base, *moved, *x; /* [LO_GRADIENT_BLOCK, size] */
-} work;
+} stepping;
 
 /* z = h (sign(g) + 1e-7) / (|sign(g)| + 1e-7) (Zhao and Triantafillou's code). */
-static void add_sign(const work *w, const float *gradient, float *x)
+static void add_sign(const stepping *w, const float *gradient, float *x)
 {
     const double tiny = 1e-7;
     double square = 0;
@@ -36,7 +36,7 @@ static void add_sign(const work *w, const float *gradient, float *x)
 }
 
 /* v of independent signs: bit k of the example's stream for this direction (Garg, Ravikumar and Roy). */
-static void add_random(const work *w, int64_t example, int64_t direction, float *x)
+static void add_random(const stepping *w, int64_t example, int64_t direction, float *x)
 {
     uint32_t bits[4] = {0};
     const uint64_t stream = (uint64_t)example * (uint64_t)w->directions + (uint64_t)direction;
@@ -49,7 +49,8 @@ static void add_random(const work *w, int64_t example, int64_t direction, float 
 }
 
 /* Adds |gradient at the moved inputs - gradient| of a block, over its directions, times `weight`. */
-static lo_status add_block(work *w, int64_t first, int64_t count, double weight, double *sum, lo_error *err)
+static lo_status add_block(stepping *w, int64_t first, int64_t count, double weight, double *sum,
+                           lo_error *err)
 {
     const size_t size = w->g.size;
     LO_TRY(lo_input_gradients_at_own(&w->g, first, count, &w->loss, w->base, err));
@@ -77,13 +78,13 @@ static lo_status add_block(work *w, int64_t first, int64_t count, double weight,
     return LO_OK;
 }
 
-static lo_status open_work(const lo_score_input *input, work *w, lo_error *err)
+static lo_status open_work(const lo_score_input *input, stepping *w, lo_error *err)
 {
     const double step = lo_item_real(input->item, "step");
-    *w = (work){.input = input,
-                .loss = lo_score_loss(input),
-                .sign = strcmp(lo_item_text(input->item, "direction"), "sign") == 0,
-                .random = lo_random_make(input->recipe->seed, LO_FOR_CURVATURE)};
+    *w = (stepping){.input = input,
+                    .loss = lo_score_loss(input),
+                    .sign = strcmp(lo_item_text(input->item, "direction"), "sign") == 0,
+                    .random = lo_random_make(input->recipe->seed, LO_FOR_CURVATURE)};
     w->directions = w->sign ? 1 : lo_item_int(input->item, "directions");
     w->step = step > 0 ? step : w->sign ? 0.01 : 0.001;
     LO_TRY(lo_input_gradients_create(input, &w->g, err));
@@ -98,7 +99,7 @@ static lo_status open_work(const lo_score_input *input, work *w, lo_error *err)
 
 static lo_status compute(const lo_score_input *input, lo_estimate *out, lo_error *err)
 {
-    work w;
+    stepping w;
     lo_status status = open_work(input, &w, err);
     int64_t *point = calloc((size_t)input->checkpoints + 1, sizeof(*point));
     double *sum = calloc((size_t)input->count + 1, sizeof(*sum));
@@ -137,6 +138,15 @@ static const lo_setting settings[] = {
      "How far: of each value for random signs (0: 0.001), of the whole input for sign (0: 0.01)."},
 };
 
+static lo_score_work work(const lo_score_input *input)
+{
+    const bool checkpoints = strcmp(lo_item_text(input->item, "over"), "checkpoints") == 0;
+    const double points = checkpoints ? input->checkpoints + 1 : 1;
+    const bool sign = strcmp(lo_item_text(input->item, "direction"), "sign") == 0;
+    const double passes = sign ? 2 : 1 + (double)lo_item_int(input->item, "directions");
+    return (lo_score_work){.trained = 0.7 * points * passes * (double)input->n};
+}
+
 const lo_score lo_score_loss_curvature = {
     .name = "loss_curvature",
     .description = "how much the loss's gradient in the input changes a step away",
@@ -146,5 +156,6 @@ const lo_score lo_score_loss_curvature = {
     .setting = settings,
     .settings = sizeof(settings) / sizeof(settings[0]),
     .compute = compute,
+    .work = work,
     .check = lo_score_check_over,
 };

@@ -55,6 +55,13 @@ static lo_status compute(const lo_score_input *input, lo_estimate *out, lo_error
     return status;
 }
 
+static lo_score_work work(const lo_score_input *input)
+{
+    const bool checkpoints = strcmp(lo_item_text(input->item, "over"), "checkpoints") == 0;
+    const double points = checkpoints ? input->checkpoints + 1 : 1;
+    return (lo_score_work){.trained = 0.7 * points * (double)input->n};
+}
+
 const lo_score lo_score_loss_sensitivity = {
     .name = "loss_sensitivity",
     .description = "absolute sum of the loss's gradient in the input",
@@ -64,5 +71,6 @@ const lo_score lo_score_loss_sensitivity = {
     .setting = &lo_score_over,
     .settings = 1,
     .compute = compute,
+    .work = work,
     .check = lo_score_check_over,
 };

@@ -240,6 +240,12 @@ static lo_status check(const lo_score_input *input, lo_error *err)
     return LO_OK;
 }
 
+static lo_score_work work(const lo_score_input *input)
+{
+    const double models = (double)tasks(input) * (double)input->n; /* a few examples less each */
+    return (lo_score_work){.trained = models * (double)input->recipe->epochs, .evaluated = models};
+}
+
 const lo_score lo_score_screening = {
     .name = "screening",
     .description =
@@ -253,6 +259,7 @@ const lo_score lo_score_screening = {
     .check = check,
     .tasks = tasks,
     .task = task,
+    .work = work,
     .columns = COLUMNS,
     .saves = true,
     .uses = uses,

@@ -134,6 +134,14 @@ static lo_status compute(const lo_score_input *input, lo_estimate *out, lo_error
     return lo_score_mean_of_tasks(input, tasks(input), out, err);
 }
 
+static lo_score_work work(const lo_score_input *input)
+{
+    const double halves = (double)tasks(input) * (double)input->n / 2;
+    const double epochs = (double)lo_item_int(input->item, "epochs");
+    return (lo_score_work){.trained = halves * ((double)input->recipe->epochs + epochs),
+                           .evaluated = 2 * halves * epochs};
+}
+
 const lo_score lo_score_ssft = {
     .name = "ssft",
     .description =
@@ -147,6 +155,7 @@ const lo_score lo_score_ssft = {
     .check = check,
     .tasks = tasks,
     .task = task,
+    .work = work,
     .columns = 1,
     .saves = true,
 };

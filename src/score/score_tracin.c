@@ -56,6 +56,11 @@ static lo_status compute(const lo_score_input *input, lo_estimate *out, lo_error
     return status;
 }
 
+static lo_score_work work(const lo_score_input *input)
+{
+    return (lo_score_work){.trained = 1.2 * (input->checkpoints + 1) * (double)input->n};
+}
+
 const lo_score lo_score_tracin = {
     .name = "tracin",
     .description = "self-influence: sum over checkpoints of learning rate times the gradient's squared norm",
@@ -63,4 +68,5 @@ const lo_score lo_score_tracin = {
     .source = "Pruthi, Liu, Kale and Sundararajan 2020, arXiv 2002.08484",
     .needs = LO_FROM_WEIGHTS | LO_FROM_CHECKPOINTS,
     .compute = compute,
+    .work = work,
 };

@@ -146,6 +146,11 @@ static const lo_setting settings[] = {
      "Count from the mean of the class, in its standard deviations."},
 };
 
+static lo_score_work work(const lo_score_input *input)
+{
+    return (lo_score_work){.trained = 0.7 * (input->checkpoints + 1) * (double)input->n};
+}
+
 const lo_score lo_score_vog = {
     .name = "vog",
     .description = "variance of gradients: how the gradient of the label's logit in the input varies over "
@@ -156,4 +161,5 @@ const lo_score lo_score_vog = {
     .setting = settings,
     .settings = 1,
     .compute = compute,
+    .work = work,
 };

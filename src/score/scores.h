@@ -122,6 +122,12 @@ typedef struct lo_score_input {
     lo_checkpoint *saving;
 } lo_score_input;
 
+/* What a score computes beside reading, in examples that pass the network: forward and backward with a step,
+ * or as much work (gradients in the input alone are 0.7 of it), and forward alone. */
+typedef struct lo_score_work {
+    double trained, evaluated;
+} lo_score_work;
+
 typedef struct lo_score {
     const char *name;        /* as in the job file: "memorization" */
     const char *description; /* one line */
@@ -146,6 +152,10 @@ typedef struct lo_score {
     lo_status (*task)(const lo_score_input *input, int64_t task, float *values, lo_error *err);
     int columns;
     bool saves; /* a task gives input->saving to its trainer, so that it can be saved half way */
+
+    /* For leaveout plan, with data, settings and recipe: its work, of all its tasks together, or with one
+     * original. NULL: nothing to speak of. */
+    lo_score_work (*work)(const lo_score_input *input);
 
     /* LO_FROM_SCORES: the number-th score it needs, NULL after the last. */
     const char *(*uses)(const lo_item *item, int number);
