@@ -28,13 +28,21 @@ static void say_usage(lo_study *study)
 }
 
 /* The stages after the trainings. */
+/* The stages after the ensemble. Some farm tasks too: what an older attempt waits for, and closes, is left to
+ * it with all that comes after. */
 static lo_status run_derived(lo_study *study, lo_error *err)
 {
     LO_TRY(lo_stage_scores(study, err));
+    if (study->left_to_others) {
+        return LO_OK;
+    }
     LO_TRY(lo_stage_scaling(study, err));
     LO_TRY(lo_stage_influence(study, err));
     LO_TRY(lo_stage_attribution(study, err));
     LO_TRY(lo_stage_unlearning(study, err));
+    if (study->left_to_others) {
+        return LO_OK;
+    }
     LO_TRY(lo_stage_audit(study, err));
     return lo_stage_report(study, err);
 }
@@ -53,14 +61,14 @@ static lo_status run_stages(lo_study *study, const void *self, lo_error *err)
         LO_TRY(lo_stage_originals(study, err));
     }
     LO_TRY(lo_stage_ensemble(study, err));
+    if (!part && !study->left_to_others) {
+        LO_TRY(run_derived(study, err));
+    }
     if (study->left_to_others) {
         lo_run_say(
             &study->run,
             "event=left_to_others reason=\"an older attempt waits for what is left and closes the stage\"");
         return LO_OK;
-    }
-    if (!part) {
-        LO_TRY(run_derived(study, err));
     }
     say_usage(study);
     if (study->given_up > 0) {

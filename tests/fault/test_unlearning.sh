@@ -24,13 +24,16 @@ tasks=22
 
 expect_code 0 study 2 "$work/undisturbed" "${set_keys[@]}"
 doze() { sleep "$(awk -v from="$1" -v to="$2" -v r=$RANDOM 'BEGIN { printf "%.4f", (from + (to - from) * r / 32768) / 1000 }')"; }
+# What a former victim said is not what this one says.
+forget_victim() { : >"$work/victim.out"; }
 forgetting_or_over() { grep -q 'event=resume stage=unlearning' "$work/victim.out" || ! kill -0 "$victim" 2>/dev/null; }
 
 for ((instant = 0; instant < instants; instant++)); do
     ranks=$((1 + instant % 3))
     others=$((1 + (ranks + RANDOM % 3) % 4))
     directory=$work/study
-    LEAVEOUT_FAULT=slow-tasks:20 study $ranks "$directory" "${set_keys[@]}" >"$work/victim.out" 2>"$work/victim.err" &
+    forget_victim
+    LEAVEOUT_FAULT=slow-tasks:60 study $ranks "$directory" "${set_keys[@]}" >"$work/victim.out" 2>"$work/victim.err" &
     victim=$!
     wait_for 20 forgetting_or_over
     doze 0 700
@@ -57,6 +60,7 @@ for ((instant = 0; instant < instants; instant++)); do
 done
 
 # Stopped in good order, and gone on with.
+forget_victim
 LEAVEOUT_FAULT=slow-tasks:20 study 2 "$work/study" "${set_keys[@]}" >"$work/victim.out" 2>"$work/victim.err" &
 victim=$!
 wait_for 20 forgetting_or_over
@@ -67,3 +71,18 @@ wait $victim || code=$?
 expect_code 0 study 3 "$work/study" "${set_keys[@]}"
 expect_equal "$work/undisturbed" "$work/study"
 say "stopped and resumed: equal"
+
+# Two attempts at once: the younger one leaves when all that is left is the other's, which closes the stage.
+rm -rf "$work/study"
+forget_victim
+LEAVEOUT_FAULT=slow-tasks:60 study 1 "$work/study" "${set_keys[@]}" >"$work/victim.out" 2>"$work/victim.err" &
+victim=$!
+wait_for 20 forgetting_or_over
+LEAVEOUT_FAULT=slow-tasks:20 expect_code 0 study 1 "$work/study" "${set_keys[@]}" --join
+expect_silence
+code=0
+wait $victim || code=$?
+[ $code -eq 0 ] || fail "the older attempt ended with code $code: $(cat "$work/victim.err")"
+[ "$(records "$work/study" DONE)" -eq $((tasks + 2)) ] || fail "$(records "$work/study" DONE) tasks were done by two attempts"
+expect_equal "$work/undisturbed" "$work/study"
+say "two attempts at once: equal"
