@@ -34,27 +34,30 @@ seconds_for() { # SECONDS RANKS STUDY OPTION...: sets $code
         >"$work/out" 2>"$work/err" || code=$?
 }
 
-# Time for less than a training, again and again, on changing numbers of ranks.
+# Time for less than a training, again and again, on changing numbers of ranks. A busy machine may take all of it to start,
+# so the time grows; the last attempt has as much as it wants.
 directory=$work/limit
 attempts=0
+saved=0
 code=75
 while [ $code -eq 75 ]; do
     attempts=$((attempts + 1))
-    # Slow machines need many: the last one has all the time.
-    seconds_for $([ $attempts -le 6 ] && echo 2.4 || echo 9999) $((1 + attempts % 3)) "$directory" "${long[@]}"
+    seconds_for $([ $attempts -le 6 ] && echo $((1 + attempts)).4 || echo 9999) $((1 + attempts % 3)) "$directory" "${long[@]}"
     [ $code -eq 0 ] || expect_text "$work/out" 'event=end status=75 reason="stopped: no time left for another task"'
-    [ $attempts -gt 1 ] || expect_text "$work/out" 'event=farmed .* saved=[12] '
-    [ $attempts -gt 1 ] || [ -n "$(ls "$directory/checkpoints")" ] || fail "no checkpoint"
+    if grep -Eq 'event=farmed .* saved=[12] ' "$work/out"; then
+        saved=$((saved + 1))
+        [ -n "$(ls "$directory/checkpoints")" ] || fail "no checkpoint"
+    fi
 done
 [ $code -eq 0 ] || fail "attempt $attempts ended with $code"
-[ $attempts -ge 2 ] || fail "no training was interrupted"
+[ $saved -ge 1 ] || fail "no training was interrupted"
 expect_whole "$directory"
 # What a model took is the sum of its parts: it grows from attempt to attempt.
 "$LEAVEOUT_TOOLS/journal_records" "$directory" | awk '
     { split($4, a, "=") }
     $2 == "SAVED" { n++ }
     $2 == "SAVED" || $2 == "DONE" { if (a[2] < part[$3]) bad = 1; part[$3] = a[2] }
-    END { exit bad || n < 2 }' || fail "seconds of interrupted models are not sums"
+    END { exit bad || n < 1 }' || fail "seconds of interrupted models are not sums"
 say "out of time $((attempts - 1)) times: equal"
 
 # An original with its log and the weights of some epochs, killed twice and out of time once.
