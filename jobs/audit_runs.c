@@ -268,7 +268,7 @@ static lo_status support_vectors(audit *a, int64_t r, const lo_audit_model *m, l
     lo_status status =
         retain != NULL && other != NULL && forget != NULL
             ? lo_mia_svc((lo_points){retain, set->retain_count}, (lo_points){other, set->other_count},
-                         (lo_points){forget, set->forget_count}, 1, 0,
+                         (lo_points){forget, set->forget_count}, 1, lo_job_int(a->study->job, "audit.sample"),
                          (uint64_t)lo_job_int(a->study->job, "seed"), &a->tick, &out, err)
             : no_memory(err);
     status = settle(status, cell(a, r, SVC), found(out.efficacy, 0), err);
@@ -830,6 +830,9 @@ static void state_of(const audit *a, char state[32])
     if (a->in.has_ensemble) {
         digest = lo_digest(digest, a->in.ensemble.identity);
     }
+    char sample[32];
+    (void)snprintf(sample, sizeof(sample), "%" PRId64, lo_job_int(a->study->job, "audit.sample"));
+    digest = lo_digest(digest, sample);
     (void)snprintf(state, 32, "%016" PRIx64, digest);
 }
 
@@ -900,6 +903,9 @@ static lo_status add_datasets(const audit *a, lo_h5 *h, datasets *d, lo_error *e
         LO_TRY(lo_h5_text(h, path, "refused", refused(a, k), err));
     }
     state_of(a, state);
+    if (a->wanted[SVC]) {
+        LO_TRY(lo_h5_int(h, "/mia_svc", "sample", lo_job_int(a->study->job, "audit.sample"), err));
+    }
     LO_TRY(lo_h5_int(h, "/", "format", LO_STUDY_FORMAT, err));
     LO_TRY(lo_h5_text(h, "/", "version", LEAVEOUT_VERSION, err));
     LO_TRY(lo_h5_text(h, "/", "outputs", a->in.state, err));

@@ -13,6 +13,7 @@
 #include "unlearn/methods.h"
 
 #include <hdf5.h>
+#include <libsvm/svm.h>
 #include <mpi.h>
 #include <png.h>
 #include <stdio.h>
@@ -163,7 +164,8 @@ static lo_status version(const lo_command_line *line, lo_error *err)
     const int jpeg = LIBJPEG_TURBO_VERSION_NUMBER;
     (void)printf("libjpeg-turbo %d.%d.%d\n", jpeg / 1000000, jpeg / 1000 % 1000, jpeg % 1000);
 #endif
-    (void)printf("libyaml %s\nprocessor %s\n", yaml_get_version_string(), lo_processor_type());
+    (void)printf("libsvm %d.%02d\nlibyaml %s\nprocessor %s\n", libsvm_version / 100, libsvm_version % 100,
+                 yaml_get_version_string(), lo_processor_type());
     return LO_OK;
 }
 

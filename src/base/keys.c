@@ -353,6 +353,10 @@ static const lo_key table[] = {
           .choices = "accuracy tow tow_mia avg_gap aus disagreement activation_distance js mia_svc mia_loss "
                      "mia_entropy mia_population lira u_lira rmia klom forgetting_quality",
           .grows = true, .help = "Which metrics (see leaveout methods); empty: all that the study can have."),
+    INT("audit.sample", "2000", 2, 100000, "examples", LO_KEYS_NONE,
+        .help =
+            "mia_svc: fit to this many retain and as many test examples, at most; papers take 10000, which "
+            "is 10 s of each model."),
 
     SECTION("scaling", OPTIONAL,
             .help = "Stage: the study of scores: what each costs and how well it agrees with the ensemble's "

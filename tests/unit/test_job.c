@@ -750,6 +750,7 @@ static const struct {
     {"unlearning.trials", "5", "", "unlearning={}"},
     {"unlearning.criterion", "validation_loss", "", "unlearning={}"},
     {"audit.metrics", "[lira]", "", "audit={}"},
+    {"audit.sample", "500", "", "audit={}"},
     {"scaling.scores", "[cscore]", "", "scaling={}"},
     {"scaling.budgets", "[3]", "", "scaling={}"},
     {"scaling.group", "30", "", "scaling={}"},
