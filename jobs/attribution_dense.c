@@ -65,6 +65,7 @@ lo_status lo_dense_begin(lo_dense *d, lo_error *err)
 {
     const int64_t p = d->gradients.size;
     LO_TRY(lo_grid_create(d->a->study->run.comm, &d->grid, err));
+    d->grid.tick = d->a->tick;
     LO_TRY(lo_grid_matrix_create(&d->grid, p, p, &d->matrix, err));
     return LO_OK;
 }

@@ -265,6 +265,7 @@ static lo_status dual_make(dual_form *f, lo_error *err)
     const side examples = {
         .first = a->first, .count = a->count, .width = a->width, .columns = a->train.count};
     LO_TRY(lo_grid_create(a->study->run.comm, &f->grid, err));
+    f->grid.tick = a->tick;
     f->order = a->train.count * f->c->rank;
     LO_TRY(lo_agree(f->grid.comm, open_parts(f, err), err));
     f->factor = examples;

@@ -96,6 +96,7 @@ static lo_status invert(kernel_method *m, lo_grid *grid, lo_grid_matrix *matrix,
     const int64_t n = a->train.count;
     bool definite = false;
     LO_TRY(lo_grid_create(a->study->run.comm, grid, err));
+    grid->tick = a->tick;
     LO_TRY(lo_grid_matrix_create(grid, n, n, matrix, err));
     LO_TRY(fill_kernel(m, matrix, err));
     lo_grid_add_diagonal(matrix, (double)n * a->penalty);

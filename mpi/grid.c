@@ -43,7 +43,7 @@ void pdsyevd_(const char *job, const char *triangle, const int *n, double *a, co
               const int *desca, double *w, double *z, const int *iz, const int *jz, const int *descz,
               double *work, const int *lwork, int *iwork, const int *liwork, int *info);
 
-enum { BLOCK = LO_GRID_BLOCK };
+enum { BLOCK = LO_GRID_BLOCK, PANEL = 16 * BLOCK };
 static const int one = 1;
 static const double unity = 1;
 
@@ -271,6 +271,12 @@ double lo_grid_trace(const lo_grid_matrix *matrix)
     return sum;
 }
 
+/* One rank's stop is everybody's. */
+static lo_status tick_all(const lo_grid *grid, lo_error *err)
+{
+    return grid->tick != NULL ? lo_agree(grid->comm, lo_tick_call(grid->tick), err) : LO_OK;
+}
+
 /* ---- linear algebra
  * ------------------------------------------------------------------------------------------------ */
 
@@ -405,14 +411,36 @@ static double *own_diagonal(const lo_grid_matrix *a)
     return diagonal;
 }
 
-lo_status lo_grid_cholesky(lo_grid_matrix *a, bool *definite, lo_error *err)
+/* Panel by panel, what is right of it brought up to date: ScaLAPACK's own order of work, with ticks. */
+static lo_status factor_panels(lo_grid_matrix *a, int *info, lo_error *err)
 {
     const int n = (int)a->rows;
+    const double minus = -1;
+    lo_status status = LO_OK;
+    for (int k = 0; k < n && *info == 0 && status == LO_OK; k += PANEL) {
+        const int width = n - k < PANEL ? n - k : PANEL;
+        const int rest = n - k - width;
+        const int at = k + 1;
+        const int next = k + width + 1;
+        pdpotrf_("L", &width, a->local, &at, &at, a->descriptor, info);
+        if (rest > 0 && *info == 0) {
+            pdtrsm_("R", "L", "T", "N", &rest, &width, &unity, a->local, &at, &at, a->descriptor, a->local,
+                    &next, &at, a->descriptor);
+            pdsyrk_("L", "N", &rest, &width, &minus, a->local, &next, &at, a->descriptor, &unity, a->local,
+                    &next, &next, a->descriptor);
+            status = tick_all(a->grid, err);
+        }
+    }
+    return status;
+}
+
+lo_status lo_grid_cholesky(lo_grid_matrix *a, bool *definite, lo_error *err)
+{
     int info = 0;
     double *before = own_diagonal(a);
     LO_TRY(lo_agree(a->grid->comm,
                     before != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory for a diagonal"), err));
-    pdpotrf_("L", &n, a->local, &one, &one, a->descriptor, &info);
+    lo_status status = factor_panels(a, &info, err);
     /* As of lo_cholesky_is_singular: what a row adds to those before it, against its size. */
     int sound = info == 0;
     int64_t c = 0;
@@ -423,6 +451,7 @@ lo_status lo_grid_cholesky(lo_grid_matrix *a, bool *definite, lo_error *err)
     free(before);
     MPI_Allreduce(MPI_IN_PLACE, &sound, 1, MPI_INT, MPI_MIN, a->grid->comm);
     *definite = sound != 0;
+    LO_TRY(status);
     return info >= 0 ? LO_OK : lo_fail(err, LO_INTERNAL, "PDPOTRF refuses its argument %d", -info);
 }
 
@@ -454,13 +483,19 @@ lo_status lo_grid_solve(const lo_grid_matrix *factor, bool half, lo_grid_matrix 
     if (b->rows != factor->rows) {
         return lo_fail(err, LO_INTERNAL, "right-hand sides of the wrong size");
     }
-    pdtrsm_("L", "L", "N", "N", &n, &columns, &unity, factor->local, &one, &one, factor->descriptor, b->local,
-            &one, &one, b->descriptor);
-    if (!half) {
-        pdtrsm_("L", "L", "T", "N", &n, &columns, &unity, factor->local, &one, &one, factor->descriptor,
-                b->local, &one, &one, b->descriptor);
+    lo_status status = LO_OK;
+    for (int c = 0; c < columns && status == LO_OK; c += PANEL) {
+        const int now = columns - c < PANEL ? columns - c : PANEL;
+        const int at = c + 1;
+        pdtrsm_("L", "L", "N", "N", &n, &now, &unity, factor->local, &one, &one, factor->descriptor, b->local,
+                &one, &at, b->descriptor);
+        if (!half) {
+            pdtrsm_("L", "L", "T", "N", &n, &now, &unity, factor->local, &one, &one, factor->descriptor,
+                    b->local, &one, &at, b->descriptor);
+        }
+        status = tick_all(factor->grid, err);
     }
-    return LO_OK;
+    return status;
 }
 
 lo_status lo_grid_invert(lo_grid_matrix *factor, lo_error *err)

@@ -11,6 +11,7 @@
 #define LEAVEOUT_MPI_GRID_H
 
 #include "base/status.h"
+#include "base/tick.h"
 
 #include <mpi.h>
 #include <stdbool.h>
@@ -25,6 +26,7 @@ typedef struct lo_grid {
     int rank, ranks;
     int context, line;              /* BLACS contexts: the grid, and all ranks in one line */
     int rows, columns, row, column; /* of ranks; where this rank is */
+    const lo_tick *tick; /* called between parts of what takes long, by all ranks; set it, or NULL */
 } lo_grid;
 
 typedef struct lo_grid_matrix {
@@ -87,7 +89,8 @@ lo_status lo_grid_product(double scale, const lo_grid_matrix *a, const lo_grid_m
 lo_status lo_grid_sum(lo_grid_matrix *out, const double *full, lo_error *err);
 
 /* The lower triangle of a becomes its Cholesky factor. *definite: is a positive definite, to working
- * precision? If not, a is lost. Errors: LO_INTERNAL. */
+ * precision? If not, a is lost. In panels, with ticks. Errors: LO_INTERNAL;
+ * what a rank's tick returned. */
 lo_status lo_grid_cholesky(lo_grid_matrix *a, bool *definite, lo_error *err);
 
 /* The factor of a + damping I, where damping is the smallest of `damping`, the larger of 10 damping and 1e-12
@@ -96,7 +99,7 @@ lo_status lo_grid_cholesky(lo_grid_matrix *a, bool *definite, lo_error *err);
 lo_status lo_grid_cholesky_ladder(const lo_grid_matrix *a, double damping, int tries, lo_grid_matrix *factor,
                                   double *used, lo_error *err);
 
-/* Columns of b become solutions: of A x = b, or (`half`) of L x = b. */
+/* Columns of b become solutions: of A x = b, or (`half`) of L x = b. In panels of columns, with ticks. */
 lo_status lo_grid_solve(const lo_grid_matrix *factor, bool half, lo_grid_matrix *b, lo_error *err);
 
 /* The inverse, both triangles, in the factor's place. Takes the memory of one more such matrix meanwhile. */

@@ -4,7 +4,11 @@
  * Every addend is cut into two parts, each a whole multiple of a power of two that is coarse enough for all
  * partial sums to be exact: then addition is associative. What is cut off is below 2^-80 of the bound that
  * was given. J. Demmel and H. D. Nguyen, "Parallel reproducible summation", IEEE Trans. Comput. 64:2060
- * (2015). */
+ * (2015).
+ *
+ * Beside it there is base/pairwise.h, whose sums are reproducible because everybody adds in the order of one
+ * tree: it needs no bound, but hands the tree's nodes from rank to rank. Here a bound is known, sums come in
+ * the middle of an iteration, and a plain sum over ranks (MPI_Allreduce) is enough. */
 #ifndef LEAVEOUT_ATTRIBUTE_SUMS_H
 #define LEAVEOUT_ATTRIBUTE_SUMS_H
 

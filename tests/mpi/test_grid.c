@@ -307,6 +307,53 @@ static void adds_up(const lo_grid *grid)
     lo_grid_matrix_destroy(&product);
 }
 
+static lo_status stop_last(void *self)
+{
+    return --*(int *)self < 0 && mpi_test.rank == mpi_test.ranks - 1 ? LO_STOPPED : LO_OK;
+}
+
+/* More than one panel: the factor of I + u u' / m, whose diagonal is known; the last rank is told to stop in
+ * the second panel, which all ranks return. */
+static lo_status bordered(void *self, int64_t row, int64_t rows, int64_t column, int64_t columns, double *out,
+                          int64_t stride, lo_error *err)
+{
+    const double m = *(const double *)self;
+    (void)err;
+    for (int64_t c = 0; c < columns; c++) {
+        for (int64_t r = 0; r < rows; r++) {
+            out[c * stride + r] = 1 / m + (row + r == column + c ? 1 : 0);
+        }
+    }
+    return LO_OK;
+}
+
+static void factors_in_panels(lo_grid *grid)
+{
+    enum { M = 16 * LO_GRID_BLOCK + 200 };
+    lo_error err = {{0}};
+    lo_grid_matrix a;
+    double m = M;
+    bool definite = false;
+    int left = 1 << 30;
+    const lo_tick tick = {stop_last, &left};
+    CHECK_OK(lo_grid_matrix_create(grid, M, M, &a, &err));
+    CHECK_OK(lo_grid_fill(&a, bordered, &m, &err));
+    grid->tick = &tick;
+    CHECK_OK(lo_grid_cholesky(&a, &definite, &err));
+    CHECK(definite && left < 1 << 30);
+    /* d_k^2 = 1 + 1 / (m + k - 1), k from 1: the trace of L is the sum of these roots. */
+    double trace = 0;
+    for (int k = 0; k < M; k++) {
+        trace += sqrt(1 + 1 / (m + k));
+    }
+    CHECK(fabs(lo_grid_trace(&a) - trace) < 1e-9);
+    left = 0;
+    CHECK_OK(lo_grid_fill(&a, bordered, &m, &err));
+    CHECK_INT(lo_grid_cholesky(&a, &definite, &err), LO_STOPPED);
+    grid->tick = NULL;
+    lo_grid_matrix_destroy(&a);
+}
+
 static void refuses_what_it_cannot_count(const lo_grid *grid)
 {
     lo_error err = {{0}};
@@ -328,6 +375,7 @@ int main(int argc, char **argv)
     inverts(&grid);
     multiplies(&grid);
     adds_up(&grid);
+    factors_in_panels(&grid);
     climbs_the_ladder(&grid);
     /* Fewer tiles than ranks in a row of the grid; more. */
     finds_eigenvalues(&grid, 100);
