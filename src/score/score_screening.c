@@ -162,7 +162,7 @@ static lo_status task(const lo_score_input *input, int64_t number, float *values
         status = train(input, number, &r, err);
     }
     for (int64_t i = 0; i < input->n && status == LO_OK; i++) {
-        values[i * COLUMNS + CORRECT] = r.correct[i / 8] >> (i % 8) & 1;
+        values[i * COLUMNS + CORRECT] = (float)(r.correct[i / 8] >> (i % 8) & 1);
         values[i * COLUMNS + PROBABILITY] = (float)lo_measure_of(LO_MEASURE_PROBABILITY, r.margin[i]);
     }
     release(&r);
