@@ -481,8 +481,8 @@ lo_status lo_network_backward(lo_network *network, size_t examples, const lo_tic
 
 /* An element that a mask holds. */
 struct lo_held {
-    size_t place; /* among the weights */
-    float value;  /* before a step */
+    uint32_t place; /* in the parameter's memory */
+    float value;    /* before a step */
 };
 
 static lo_status find_trained(lo_network *network, const char *name, lo_parameter **out, lo_error *err)
@@ -532,7 +532,7 @@ static void list_held(const lo_parameter *p, const uint8_t *trained, struct lo_h
         for (size_t b = 0; b < by[1].count; b++) {
             for (size_t c = 0; c < by[2].count; c++) {
                 if (trained[a * by[0].stride + b * by[1].stride + c * by[2].stride] == 0) {
-                    (hold++)->place = p->offset + a * by[0].step + b * by[1].step + c * by[2].step;
+                    (hold++)->place = (uint32_t)(a * by[0].step + b * by[1].step + c * by[2].step);
                 }
             }
         }
@@ -544,6 +544,10 @@ lo_status lo_network_mask(lo_network *network, const char *name, const uint8_t *
     lo_parameter *parameter = NULL;
     size_t held = 0;
     LO_TRY(find_trained(network, name, &parameter, err));
+    if (parameter->size > UINT32_MAX) {
+        return lo_fail(err, LO_USAGE, "a mask of %s, which has %zu elements; up to %u are allowed", name,
+                       parameter->size, UINT32_MAX);
+    }
     for (size_t i = 0; trained != NULL && i < count_of(parameter); i++) {
         held += trained[i] == 0 ? 1 : 0;
     }
@@ -569,15 +573,15 @@ void lo_network_hold(lo_network *network)
         }
         for (size_t i = 0; i < p->held; i++) {
             struct lo_held *held = &p->hold[i];
-            memcpy(&held->value, &network->weights[held->place], sizeof(float));
-            network->gradient[held->place] = 0;
+            memcpy(&held->value, &network->weights[p->offset + held->place], sizeof(float));
+            network->gradient[p->offset + held->place] = 0;
         }
     }
 }
 
 size_t lo_parameter_held(const lo_parameter *parameter, size_t i)
 {
-    return parameter->hold[i].place;
+    return parameter->offset + parameter->hold[i].place;
 }
 
 void lo_network_clear_untrained(const lo_network *network, float *vector)
@@ -588,7 +592,7 @@ void lo_network_clear_untrained(const lo_network *network, float *vector)
             memset(vector + p->offset, 0, p->size * sizeof(float));
         }
         for (size_t i = 0; i < p->held; i++) {
-            vector[p->hold[i].place] = 0;
+            vector[p->offset + p->hold[i].place] = 0;
         }
     }
 }
@@ -599,7 +603,7 @@ static void clear_held(lo_network *network, const lo_layer *layer)
     for (int k = 0; k < network->parameter_count; k++) {
         const lo_parameter *p = &network->parameter[k];
         for (size_t i = 0; network->layer[p->layer] == layer && i < p->held; i++) {
-            network->gradient[p->hold[i].place] = 0;
+            network->gradient[p->offset + p->hold[i].place] = 0;
         }
     }
 }
@@ -639,9 +643,9 @@ void lo_network_release(lo_network *network, float *const *arrays, int count)
         const lo_parameter *p = &network->parameter[k];
         for (size_t i = 0; i < p->held; i++) {
             const struct lo_held *held = &p->hold[i];
-            memcpy(&network->weights[held->place], &held->value, sizeof(float));
+            memcpy(&network->weights[p->offset + held->place], &held->value, sizeof(float));
             for (int a = 0; a < count; a++) {
-                arrays[a][held->place] = 0;
+                arrays[a][p->offset + held->place] = 0;
             }
         }
     }

@@ -175,7 +175,8 @@ void lo_network_without_dropout(lo_network *network);
 lo_status lo_network_freeze(lo_network *network, const char *name, bool frozen, lo_error *err);
 
 /* The same for elements of a parameter: trained [out * in * taps], in PyTorch's order, is 0 for those that
- * are held; NULL holds none. Errors: also LO_INTERNAL without memory, where the last mask stays. */
+ * are held; NULL holds none. Errors: also LO_USAGE for a parameter of more than 2^32 - 1 floats in memory;
+ * LO_INTERNAL without memory, where the last mask stays. */
 lo_status lo_network_mask(lo_network *network, const char *name, const uint8_t *trained, lo_error *err);
 
 /* Where element i < held of a parameter's mask lies among the weights. */
