@@ -55,6 +55,13 @@ check same_values "$work/smooth" "$work/smooth_dual" ggn
 expect_code 0 study 2 "$work/linear" "${more[@]}" --set model.hidden=null --set model.preset=linear
 check network "$work/linear" "$work/data" 5e-4 0
 
+# More examples than a batch of the passes holds: the Hessian is that of all of them.
+mkdir "$work/several"
+"$LEAVEOUT_TOOLS/make_idx" "$work/several" 300 10 5 || fail "make_idx"
+expect_code 0 study 2 "$work/batches" "${more[@]}" --set "data.path=$work/several" --set 'model.hidden=[4]' \
+    --set 'attribution.methods=[hessian]'
+check network "$work/batches" "$work/several" 5e-4 0
+
 # A convolutional network, whose last layer alone is an outer product.
 mkdir "$work/pictures"
 "$LEAVEOUT_TOOLS/make_idx" "$work/pictures" 40 12 8 || fail "make_idx"
