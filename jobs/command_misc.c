@@ -41,8 +41,9 @@ lo_status lo_command_check(const lo_command_line *line, lo_error *err)
     if (status == LO_OK) {
         status = lo_job_trainer(p.job, &p.data, &net, err);
     }
+    lo_unlearning_estimate unlearning = {0};
     if (status == LO_OK && lo_job_has(p.job, "unlearning")) {
-        status = lo_unlearning_check(p.job, &p.data, err);
+        status = lo_unlearning_foresee(p.job, &p.data, &unlearning, err);
     }
     if (status == LO_OK) {
         (void)printf(
@@ -50,6 +51,10 @@ lo_status lo_command_check(const lo_command_line *line, lo_error *err)
             (long long)p.data.train.count, (long long)p.data.validation.count, (long long)p.data.test.count,
             p.data.classes, p.data.shape.channels, p.data.shape.height, p.data.shape.width,
             (long long)lo_trainer_parameters(net), (long long)p.design.models);
+        if (unlearning.oracles + unlearning.runs > 0) {
+            (void)printf("unlearning oracles=%lld runs=%lld\n", (long long)unlearning.oracles,
+                         (long long)unlearning.runs);
+        }
         print_remark(&p.remark);
     }
     lo_trainer_destroy(&net);

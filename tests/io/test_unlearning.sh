@@ -28,6 +28,9 @@ expect_same() {
 }
 
 expect_code 0 "$LEAVEOUT" check "$job"
+expect_text "$work/out" '^unlearning oracles=9 runs=24$'
+expect_code 0 "$LEAVEOUT" plan "$job" --ranks 2
+expect_text "$work/out" '^stage=unlearning oracles=9 runs=24 wall_s='
 expect_code 0 study 1 "$work/one"
 expect_silence
 expect_text "$work/out" 'event=unlearned method=finetune forget_set=three seed=1 forget_accuracy=[01]'
@@ -54,6 +57,15 @@ printf x | dd of="$work/grown/unlearned/finetune-mix-0.safetensors" bs=1 seek=20
 expect_code 0 study 1 "$work/grown"
 [ "$(grep -c 'will be done again' "$work/err")" -eq 2 ] || fail "not two warnings: $(cat "$work/err")"
 expect_same "$work/one" "$work/grown"
+# A record whose outputs are damaged: found when the files are made again, its task done once more.
+read -r file _ _ _ at _ < <("$LEAVEOUT_TOOLS/journal_records" "$work/grown" | awk '$2 == "DONE" && $6 != "payload=0"' | tail -n 1)
+printf '\377\377' | dd of="$work/grown/journal/$file" bs=1 seek=$((${at#at=} + 96 + 5000)) conv=notrunc status=none
+rm "$work/grown/outputs.h5"
+expect_code 65 "$LEAVEOUT" verify "$work/grown"
+expect_code 0 study 2 "$work/grown"
+expect_text "$work/err" 'will be done again'
+expect_same "$work/one" "$work/grown"
+expect_code 0 "$LEAVEOUT" verify "$work/grown"
 rm "$work/grown"/{forget,outputs,evaluation}.h5
 expect_code 0 "$LEAVEOUT" report "$work/grown"
 expect_same "$work/one" "$work/grown"
