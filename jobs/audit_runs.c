@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "jobs/audit_input.h"
+#include "jobs/audit_weights.h"
 #include "jobs/receipt.h"
 #include "jobs/watch.h"
 #include "mpi/agree.h"
@@ -45,6 +46,7 @@ enum {
     U_LIRA,
     KLOM,
     QUALITY,
+    WEIGHTS,
     NUMBERS
 };
 
@@ -88,6 +90,9 @@ static const struct {
     [QUALITY] =
         {"forgetting_quality", "forgetting_quality",
          "forgetting quality of the 2023 competition, without its factors of accuracy: all seeds together"},
+    [WEIGHTS] = {"weight_distance", "weight_distance",
+                 "2 |w - w'| / (|w| + |w'|) of all parameters, w' an oracle's; mean over oracles; layer by "
+                 "layer in layer"},
 };
 
 /* Why there is no number. */
@@ -101,6 +106,7 @@ enum {
     FEW_REFERENCES,
     FEW_MODELS,
     FEW_HALVES,
+    NOT_KEPT,
     NOT_ASKED,
     REASONS
 };
@@ -114,6 +120,7 @@ static const char *const reasons[REASONS] = {
     [FEW_REFERENCES] = "needs an ensemble, or 2 oracles that are other models: raise unlearning.oracles",
     [FEW_MODELS] = "needs 3 seeds and 3 oracles: raise unlearning.seeds and unlearning.oracles",
     [FEW_HALVES] = "oracles against oracles need 6: raise unlearning.oracles",
+    [NOT_KEPT] = "needs the weights of the model and of an oracle: unlearning.keep_models",
     [NOT_ASKED] = "not asked for",
 };
 
@@ -132,6 +139,9 @@ typedef struct audit {
     int64_t first, count;      /* rows of this rank */
     figure *figure;            /* [rows, NUMBERS] */
     lo_accuracies *accuracies; /* [rows] */
+    double *layer;             /* [rows, LO_AUDIT_LAYERS]: weight distances by layer, means over oracles */
+    int64_t layers;
+    char (*layer_name)[LO_AUDIT_LAYER];
     /* The forget set at hand: */
     int set;
     int64_t *oracle; /* [oracles]: rows */
@@ -558,6 +568,63 @@ static lo_status reference_attacks(audit *a, int64_t r, const lo_audit_model *m,
     return status;
 }
 
+/* Where a row's weights are, if they are kept. */
+static bool weights_of(const audit *a, int64_t r, char path[PATH_MAX])
+{
+    const lo_audit_row *row = &a->in.row[r];
+    const char *folder = row->original ? "originals" : row->oracle ? "oracles" : "unlearned";
+    (void)snprintf(path, PATH_MAX, "%s/%s/%s.safetensors", a->study->run.study, folder, row->model);
+    return row->output >= 0 && access(path, F_OK) == 0;
+}
+
+static lo_status weights(audit *a, int64_t r, lo_error *err)
+{
+    lo_weight_distance *layer = calloc(LO_AUDIT_LAYERS, sizeof(*layer));
+    double *value = malloc(((size_t)a->oracles + 1) * sizeof(*value)),
+           *by_layer = a->layer + r * LO_AUDIT_LAYERS;
+    char mine[PATH_MAX], its[PATH_MAX];
+    int64_t count = 0, layers = 0;
+    lo_status status = layer != NULL && value != NULL ? LO_OK : no_memory(err);
+    const bool kept = weights_of(a, r, mine);
+    for (int64_t o = 0; o < a->oracles && status == LO_OK && kept; o++) {
+        if (a->oracle[o] == r || !weights_of(a, a->oracle[o], its)) {
+            continue;
+        }
+        status = lo_audit_weights(mine, its, layer, &layers, NULL, err);
+        if (status == LO_OK) {
+            value[count++] = lo_weights_apart_in_all(layer, layers).relative;
+            status = lo_tick_call(&a->tick);
+        }
+        for (int64_t l = 0; l < layers; l++) {
+            by_layer[l] += layer[l].relative;
+        }
+    }
+    for (int64_t l = 0; l < LO_AUDIT_LAYERS; l++) {
+        by_layer[l] = count > 0 ? by_layer[l] / (double)count : (double)NAN;
+    }
+    *cell(a, r, WEIGHTS) = count > 0 ? found(lo_student_mean(value, count), count) : missing(NOT_KEPT);
+    free(layer);
+    free(value);
+    return status;
+}
+
+/* The layers of the first model that is kept: the same on every rank. */
+static lo_status name_layers(audit *a, lo_error *err)
+{
+    char path[PATH_MAX];
+    for (int64_t r = 0; r < a->in.rows; r++) {
+        if (weights_of(a, r, path)) {
+            lo_weight_distance *layer = calloc(LO_AUDIT_LAYERS, sizeof(*layer));
+            const lo_status status = layer != NULL
+                                         ? lo_audit_weights(path, path, layer, &a->layers, a->layer_name, err)
+                                         : no_memory(err);
+            free(layer);
+            return status;
+        }
+    }
+    return LO_OK;
+}
+
 static lo_status audit_model(audit *a, int64_t r, lo_error *err)
 {
     const lo_audit_row *row = &a->in.row[r];
@@ -586,6 +653,9 @@ static lo_status audit_model(audit *a, int64_t r, lo_error *err)
     }
     if (status == LO_OK && (a->wanted[LIRA] || a->wanted[RMIA])) {
         status = reference_attacks(a, r, &m, err);
+    }
+    if (status == LO_OK && a->wanted[WEIGHTS]) {
+        status = weights(a, r, err);
     }
     lo_audit_unload(&m);
     return status;
@@ -767,6 +837,8 @@ static void share_rows(audit *a)
                   run->comm);
         MPI_Bcast(a->accuracies + first, (int)(count * (int64_t)sizeof(lo_accuracies)), MPI_BYTE, k,
                   run->comm);
+        MPI_Bcast(a->layer + first * LO_AUDIT_LAYERS, (int)(count * LO_AUDIT_LAYERS), MPI_DOUBLE, k,
+                  run->comm);
     }
 }
 
@@ -860,7 +932,7 @@ enum { VALUE, LOW, HIGH, CEILING, FIELDS };
 static const char *const fields[FIELDS] = {"value", "low", "high", "ceiling"};
 
 typedef struct datasets {
-    int text[RUN_TEXTS], seed, field[NUMBERS][FIELDS], models[NUMBERS];
+    int text[RUN_TEXTS], seed, field[NUMBERS][FIELDS], models[NUMBERS], layer, layer_name;
 } datasets;
 
 /* Why a number is missing, of a run or else of an oracle, for the file. */
@@ -903,6 +975,11 @@ static lo_status add_datasets(const audit *a, lo_h5 *h, datasets *d, lo_error *e
         LO_TRY(lo_h5_text(h, path, "refused", refused(a, k), err));
     }
     state_of(a, state);
+    if (a->wanted[WEIGHTS] && a->layers > 0) {
+        LO_TRY(lo_h5_add(h, "/weight_distance/layer", LO_H5_F64, rows, a->layers, 0, mine, &d->layer, err));
+        LO_TRY(lo_h5_add(h, "/weight_distance/layer_name", LO_H5_CHARS, a->layers, 0, 0,
+                         mine > 0 ? a->layers : 0, &d->layer_name, err));
+    }
     if (a->wanted[SVC]) {
         LO_TRY(lo_h5_int(h, "/mia_svc", "sample", lo_job_int(a->study->job, "audit.sample"), err));
     }
@@ -951,6 +1028,16 @@ static lo_status write_rows(const audit *a, lo_h5 *h, const datasets *d, char *t
     return LO_OK;
 }
 
+/* Row by row: in memory they are wider. */
+static lo_status write_layers(const audit *a, lo_h5 *h, const datasets *d, lo_error *err)
+{
+    const bool first = a->study->run.rank == 0;
+    for (int64_t r = 0; r < a->in.rows; r++) {
+        LO_TRY(lo_h5_write(h, d->layer, first ? 1 : 0, a->layer + r * LO_AUDIT_LAYERS, LO_OK, err));
+    }
+    return lo_h5_write(h, d->layer_name, first ? a->layers : 0, a->layer_name, LO_OK, err);
+}
+
 static lo_status publish(audit *a, const char *path, lo_error *err)
 {
     const size_t rows = (size_t)a->in.rows + 1;
@@ -969,6 +1056,9 @@ static lo_status publish(audit *a, const char *path, lo_error *err)
         if (status == LO_OK) {
             status = write_rows(a, &h, &d, texts, column, count, err);
         }
+        if (status == LO_OK && a->wanted[WEIGHTS] && a->layers > 0) {
+            status = write_layers(a, &h, &d, err);
+        }
         status = lo_h5_commit(&h, status, err);
     }
     free(texts);
@@ -984,15 +1074,20 @@ static lo_status make(audit *a, const char *path, lo_error *err)
     const size_t rows = (size_t)a->in.rows + 1;
     a->figure = calloc(rows * NUMBERS, sizeof(*a->figure));
     a->accuracies = calloc(rows, sizeof(*a->accuracies));
+    a->layer = calloc(rows * LO_AUDIT_LAYERS, sizeof(*a->layer));
+    a->layer_name = calloc(LO_AUDIT_LAYERS, sizeof(*a->layer_name));
     a->oracle = calloc(rows, sizeof(*a->oracle));
     a->oracle_model = calloc(rows, sizeof(*a->oracle_model));
     a->set = -1;
     lo_shard(a->in.rows, 1, a->study->run.rank, a->study->run.ranks, &a->first, &a->count);
-    lo_status status =
-        a->figure != NULL && a->accuracies != NULL && a->oracle != NULL && a->oracle_model != NULL
-            ? LO_OK
-            : no_memory(err);
+    lo_status status = a->figure != NULL && a->accuracies != NULL && a->layer != NULL &&
+                               a->layer_name != NULL && a->oracle != NULL && a->oracle_model != NULL
+                           ? LO_OK
+                           : no_memory(err);
     status = lo_agree(comm, status, err);
+    if (status == LO_OK) {
+        status = lo_agree(comm, a->wanted[WEIGHTS] ? name_layers(a, err) : LO_OK, err);
+    }
     if (status == LO_OK) {
         status = lo_agree(comm, audit_rows(a, err), err);
     }
@@ -1019,6 +1114,8 @@ static lo_status make(audit *a, const char *path, lo_error *err)
     drop_oracles(a);
     free(a->figure);
     free(a->accuracies);
+    free(a->layer);
+    free(a->layer_name);
     free(a->oracle);
     free(a->oracle_model);
     return status;

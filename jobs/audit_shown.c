@@ -117,6 +117,7 @@ static const char *const shown[] = {"tow_mia",
                                     "forgetting_quality",
                                     "disagreement",
                                     "activation_distance",
+                                    "weight_distance",
                                     "js"};
 enum { SHOWN = sizeof(shown) / sizeof(shown[0]), FORGETTING = SHOWN, UTILITY, TIME, COLUMNS };
 

@@ -20,11 +20,24 @@ static const char *const texts[TEXTS] = {"/run/method", "/run/forget_set", "/run
 /* Figures of a receipt, in this order, from evaluation.h5 and then audit.h5. */
 static const char *const evaluated[] = {
     "unlearning_accuracy", "retain_accuracy", "validation_accuracy", "test_accuracy", "tow", "time_ratio"};
-static const char *const audited[] = {
-    "tow_mia", "avg_gap",           "aus",      "disagreement",     "activation_distance",
-    "js",      "mia_svc",           "mia_loss", "mia_entropy",      "mia_population",
-    "lira",    "lira_tpr_at_0.01",  "rmia",     "rmia_tpr_at_0.01", "u_lira",
-    "klom",    "forgetting_quality"};
+static const char *const audited[] = {"tow_mia",
+                                      "avg_gap",
+                                      "aus",
+                                      "disagreement",
+                                      "activation_distance",
+                                      "js",
+                                      "mia_svc",
+                                      "mia_loss",
+                                      "mia_entropy",
+                                      "mia_population",
+                                      "lira",
+                                      "lira_tpr_at_0.01",
+                                      "rmia",
+                                      "rmia_tpr_at_0.01",
+                                      "u_lira",
+                                      "klom",
+                                      "forgetting_quality",
+                                      "weight_distance"};
 
 static const char *const limits[] = {
     "This is evidence, not proof: attacks that were not run may tell what these do not.",

@@ -22,6 +22,8 @@ static const lo_metric table[] = {
      LO_NEEDS_ORACLE},
     {"js", "mean Jensen-Shannon divergence on the forget set from an oracle, summed over classes, nats", "0",
      LO_NEEDS_ORACLE},
+    {"weight_distance", "relative distance of the weights from an oracle's, in all and by layer",
+     "the oracles'", LO_NEEDS_ORACLE},
     {"mia_svc", "efficacy against a support-vector machine on the confidence", "the oracles'", 0},
     {"mia_loss", "accuracy of logistic regression on the loss, forget set against test set", "0.5", 0},
     {"mia_entropy", "the same on the entropy", "0.5", 0},

@@ -3,6 +3,7 @@
 
 What needs libsvm or draws at random (mia_svc, mia_loss, mia_entropy) has tests of its own; here what is made of mia_svc.
 """
+import json
 import sys
 
 import h5py
@@ -152,6 +153,29 @@ class Study:
         return out
 
 
+def tensors(path):
+    """Parameters of a safetensors file, without running statistics."""
+    raw = open(path, "rb").read()
+    size = int.from_bytes(raw[:8], "little")
+    head = json.loads(raw[8:8 + size])
+    return {k: np.frombuffer(raw[8 + size:][slice(*v["data_offsets"])], np.float32).astype(float)
+            for k, v in head.items() if k != "__metadata__" and "running_" not in k and "num_batches" not in k}
+
+
+def weights(path, study):
+    with h5py.File(path + "/audit.h5") as a:
+        model, total = text(a["run/model"]), a["weight_distance/value"][:]
+        layer, names = a["weight_distance/layer"][:], text(a["weight_distance/layer_name"])
+    folder = {"original": "originals", "oracle": "oracles", "unlearned": "unlearned"}
+    w = [tensors(f"{path}/{folder[study.kind[r]]}/{model[r]}.safetensors") for r in study.rows]
+    norm = np.linalg.norm
+    for r in study.rows:
+        each = [[2 * norm(w[r][k] - w[o][k]) / (norm(w[r][k]) + norm(w[o][k])) for k in names] for o in study.oracles(r)]
+        whole = [[np.concatenate([x[k] for k in names]) for x in (w[r], w[o])] for o in study.oracles(r)]
+        assert np.allclose(layer[r], np.mean(each, axis=0), atol=1e-9), r
+        assert np.isclose(total[r], np.mean([2 * norm(x - y) / (norm(x) + norm(y)) for x, y in whole]), atol=1e-9), r
+
+
 def main():
     study = Study(sys.argv[1])
     checked = "disagreement activation_distance js aus tow_mia avg_gap lira rmia u_lira klom".split()
@@ -160,6 +184,7 @@ def main():
         for k in checked:
             value, wanted = study.found[k]["value"][row], expected[k]
             assert (np.isnan(value) and np.isnan(wanted)) or abs(value - wanted) < 2e-4, (row, k, value, wanted)
+    weights(sys.argv[1], study)
     for k in NUMBERS:
         for row in study.rows:
             here = [study.found[k]["value"][r] for r in study.rows
