@@ -47,8 +47,9 @@ static lo_status read_methods(const lo_h5_reader *reader, lo_report_attribution 
         LO_TRY(lo_h5_get_real(reader, path, "cost_core_seconds", &m->core_seconds, err));
         LO_TRY(lo_h5_get_real(reader, path, "fit_gradient_norm", &m->fit_gradient, err));
         LO_TRY(lo_h5_get_real(reader, path, "damping", &m->damping, err));
-        if (type->direct != NULL) {
-            LO_TRY(lo_h5_get_text(reader, path, "form", m->form, sizeof(m->form), err));
+        /* A file made before there were forms has none. */
+        if (type->direct != NULL &&
+            lo_h5_get_text(reader, path, "form", m->form, sizeof(m->form), NULL) == LO_OK) {
             LO_TRY(lo_h5_get_int(reader, path, "matrix_rows", &m->rows, err));
         }
         if (type->certificate) {
@@ -217,7 +218,9 @@ static lo_status read_spectrum(const lo_h5_reader *reader, lo_report_attribution
 
 static lo_status read_model(const lo_h5_reader *reader, lo_report_attribution *out, lo_error *err)
 {
-    LO_TRY(lo_h5_get_text(reader, "/", "model", out->model, sizeof(out->model), err));
+    if (lo_h5_get_text(reader, "/", "model", out->model, sizeof(out->model), NULL) != LO_OK) {
+        (void)snprintf(out->model, sizeof(out->model), "linear"); /* made before there were others */
+    }
     if (strcmp(out->model, "linear") != 0) {
         LO_TRY(lo_h5_get_int(reader, "/", "original", &out->original, err));
     }
