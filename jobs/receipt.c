@@ -40,12 +40,14 @@ static const char *const audited[] = {"tow_mia",
                                       "weight_distance"};
 
 static const char *const limits[] = {
-    "This is evidence, not proof: attacks that were not run may tell what these do not.",
-    "An oracle is one training of many that would have been possible; figures hold against these oracles.",
-    "Copies of the data elsewhere, models made from this one before, and its training's records are not "
-    "looked at.",
-    "The digest of the forget set is of example numbers: whoever knows the data set can try sets of numbers.",
-    "Digests name files as they are; they do not say who made them or when."};
+    ("This is evidence, not proof: attacks that were not run may tell what these do not."),
+    ("An oracle is one training of many that would have been possible; figures hold against these "
+     "oracles."),
+    ("Copies of the data elsewhere, models made from this one before, and its training's records are not "
+     "looked at."),
+    ("The digest of the forget set is of example numbers: whoever knows the data set can try sets of "
+     "numbers."),
+    ("Digests name files as they are; they do not say who made them or when.")};
 
 typedef struct source {
     const char *study;
