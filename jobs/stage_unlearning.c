@@ -275,6 +275,18 @@ static lo_status check_task(void *self, int64_t task, const lo_entry *entry, lo_
     return lo_check_weights(path, t->digest, err);
 }
 
+/* What the eight digits behind a method's name stand for. */
+static void say_settings(lo_study *study, const lo_unlearning *u)
+{
+    for (int i = 0; i < u->unlearner_count; i++) {
+        const lo_unlearner *l = &u->unlearner[i];
+        if (l->suffix[0] != '\0') {
+            lo_run_say(&study->run, "event=settings method=%s%s settings=\"%s\"", l->method->name, l->suffix,
+                       l->canonical);
+        }
+    }
+}
+
 lo_status lo_stage_unlearning(lo_study *study, lo_error *err)
 {
     if (!lo_job_has(study->job, "unlearning")) {
@@ -286,6 +298,7 @@ lo_status lo_stage_unlearning(lo_study *study, lo_error *err)
         status = lo_publish_forget(study, &w.u, err);
     }
     if (status == LO_OK) {
+        say_settings(study, &w.u);
         const lo_farmed stage = {.stage = LO_STAGE_UNLEARNING,
                                  .names = w.u.digest,
                                  .tasks = w.u.tasks,

@@ -33,6 +33,7 @@ expect_code 0 "$LEAVEOUT" plan "$job" --ranks 2
 expect_text "$work/out" '^stage=unlearning oracles=9 runs=24 wall_s='
 expect_code 0 study 1 "$work/one"
 expect_silence
+expect_text "$work/out" 'event=settings method=finetune-[0-9a-f]{8} settings="\{name: finetune, epochs: 2\}"'
 expect_text "$work/out" 'event=unlearned method=finetune forget_set=three seed=1 forget_accuracy=[01]'
 expect_text "$work/out" 'event=evaluation forget_set=mix method=neggrad seeds=2 UA='
 for ranks in 2 3 4; do
