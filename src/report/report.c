@@ -828,13 +828,13 @@ static void write_comparison(const struct page *page)
     (void)fputs("<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Score</th><th "
                 "scope=\"col\">Memorized<br/>is</th><th scope=\"col\">Own cost<br/>core-s</th><th "
                 "scope=\"col\">Shared training<br/>core-s</th><th scope=\"col\">Spearman with<br/>"
-                "memorization</th><th scope=\"col\">What it is</th></tr></thead>\n<tbody>\n",
+                "memorization</th><th scope=\"col\" class=\"left\">What it is</th></tr></thead>\n<tbody>\n",
                 out);
     for (int s = 0; s < report->score_count; s++) {
         const lo_report_score *score = &report->score[s];
         (void)fputs("<tr><th scope=\"row\">", out);
         lo_html_text(out, score->name);
-        (void)fprintf(out, "</th><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td class=\"text\">",
+        (void)fprintf(out, "</th><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td class=\"left long\">",
                       score->orientation < 0 ? "small" : "large", lo_number_real(score->cost, 2).text,
                       lo_number_real(score->shared, 1).text, lo_number_real(score->agreement, 3).text);
         lo_html_text(out, score->description != NULL ? score->description : "");
