@@ -126,10 +126,11 @@ static lo_status reserve(room *r, int64_t n, lo_error *err)
     return ok ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory for a training on %lld examples", (long long)n);
 }
 
-static lo_status train(const lo_score_input *input, int64_t number, const room *r, lo_error *err)
+static lo_status train(const lo_score_input *input, int64_t number, const room *r, bool *diverged,
+                       lo_error *err)
 {
     lo_trainer *trainer = NULL;
-    lo_training training;
+    lo_training training = {0};
     int64_t count = 0;
     for (int64_t i = 0; i < input->n; i++) {
         r->members[count] = (uint32_t)i;
@@ -145,25 +146,30 @@ static lo_status train(const lo_score_input *input, int64_t number, const room *
         status = lo_trainer_evaluate(trainer, &input->data->train, input->tick, r->correct, r->margin, err);
     }
     lo_trainer_destroy(&trainer);
+    *diverged = training.diverged;
     return status;
 }
 
+/* A training that diverged says nothing of any example: NaN. */
 static lo_status task(const lo_score_input *input, int64_t number, float *values, lo_error *err)
 {
     room r;
     const float *value = NULL;
     int orientation;
+    bool diverged = false;
     lo_status status = reserve(&r, input->n, err);
     if (status == LO_OK) {
         status = choose(input, &value, &orientation, r.chosen, err);
     }
     if (status == LO_OK) {
         share_out(input, r.chosen, number, r.in);
-        status = train(input, number, &r, err);
+        status = train(input, number, &r, &diverged, err);
     }
     for (int64_t i = 0; i < input->n && status == LO_OK; i++) {
-        values[i * COLUMNS + CORRECT] = (float)(r.correct[i / 8] >> (i % 8) & 1);
-        values[i * COLUMNS + PROBABILITY] = (float)lo_measure_of(LO_MEASURE_PROBABILITY, r.margin[i]);
+        const float correct = (float)(r.correct[i / 8] >> (i % 8) & 1);
+        const float probability = (float)lo_measure_of(LO_MEASURE_PROBABILITY, r.margin[i]);
+        values[i * COLUMNS + CORRECT] = diverged ? (float)NAN : correct;
+        values[i * COLUMNS + PROBABILITY] = diverged ? (float)NAN : probability;
     }
     release(&r);
     return status;
@@ -173,18 +179,41 @@ static lo_status task(const lo_score_input *input, int64_t number, float *values
  * ----------------------------------------------------------------------------------------------------------
  */
 
-/* sum [count]: of each candidate, the models with it less those without. */
-static lo_status add_models(const lo_score_input *input, const room *r, double *sum, lo_error *err)
+/* difference [count]: of each candidate, the model of a pair with it less the one without. */
+static lo_status compare_pair(const lo_score_input *input, const room *r, int64_t pair, double *difference,
+                              bool *diverged, lo_error *err)
 {
     const int column = lo_item_text(input->item, "measure")[0] == 'c' ? CORRECT : PROBABILITY;
-    for (int64_t m = 0; m < tasks(input); m++) {
+    *diverged = false;
+    for (int64_t m = 2 * pair; m < 2 * pair + 2; m++) {
         const float *values = NULL;
         LO_TRY(input->result(input->self, m, &values, err));
         share_out(input, r->chosen, m, r->in);
+        *diverged = *diverged || isnan(values[CORRECT]); /* of the first example, as of all */
         for (int64_t i = 0; i < input->count; i++) {
             const double value = (double)values[(input->first + i) * COLUMNS + column];
-            sum[i] += r->in[input->first + i] ? value : -value;
+            difference[i] = (m % 2 == 0 ? 0 : difference[i]) + (r->in[input->first + i] ? value : -value);
         }
+    }
+    return LO_OK;
+}
+
+/* mean [count]: of each candidate, over the pairs of which no model diverged; NaN without such a pair.
+ * difference [count] is room. */
+static lo_status mean_of_pairs(const lo_score_input *input, const room *r, double *mean, double *difference,
+                               lo_error *err)
+{
+    int64_t pairs = 0;
+    for (int64_t pair = 0; pair < tasks(input) / 2; pair++) {
+        bool diverged = false;
+        LO_TRY(compare_pair(input, r, pair, difference, &diverged, err));
+        for (int64_t i = 0; i < input->count && !diverged; i++) {
+            mean[i] += difference[i];
+        }
+        pairs += !diverged;
+    }
+    for (int64_t i = 0; i < input->count; i++) {
+        mean[i] = pairs > 0 ? mean[i] / (double)pairs : (double)NAN;
     }
     return LO_OK;
 }
@@ -197,9 +226,9 @@ static lo_status compute(const lo_score_input *input, lo_estimate *out, lo_error
     const size_t size = (size_t)input->n + 1;
     double *oriented = calloc(size, sizeof(*oriented));
     double *rank = calloc(size, sizeof(*rank));
-    double *sum = calloc(size, sizeof(*sum));
+    double *mean = calloc(size, sizeof(*mean));
     lo_status status = reserve(&r, input->n, err);
-    if (status == LO_OK && (oriented == NULL || rank == NULL || sum == NULL)) {
+    if (status == LO_OK && (oriented == NULL || rank == NULL || mean == NULL)) {
         status = lo_fail(err, LO_INTERNAL, "no memory for %lld examples", (long long)input->n);
     }
     if (status == LO_OK) {
@@ -212,16 +241,16 @@ static lo_status compute(const lo_score_input *input, lo_estimate *out, lo_error
         status = lo_rank_share(oriented, input->n, rank, err);
     }
     if (status == LO_OK) {
-        status = add_models(input, &r, sum, err);
+        status = mean_of_pairs(input, &r, mean, oriented, err);
     }
     for (int64_t i = 0; i < input->count && status == LO_OK; i++) {
         const int64_t at = input->first + i;
-        out[i].value = (float)(r.chosen[at] ? 2 * sum[i] / (double)tasks(input) : others * (rank[at] - 1));
+        out[i].value = (float)(r.chosen[at] ? mean[i] : others * (rank[at] - 1));
     }
     release(&r);
     free(oriented);
     free(rank);
-    free(sum);
+    free(mean);
     return status;
 }
 

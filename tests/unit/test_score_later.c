@@ -4,6 +4,7 @@
 
 #include "base/items.h"
 #include "nn/trainer.h"
+#include "score/combine.h"
 #include "score/rank.h"
 #include "score/scores.h"
 #include "score/screening.h"
@@ -514,16 +515,94 @@ static void test_holdout_retraining(void **state)
     lo_items_destroy(&l.items);
 }
 
-/* With patience it ends early: at a rate of 0 the loss never falls, and nothing moves. */
+/* After which epoch the loss of fine-tuning has not fallen for `patience` epochs, from a log of all. */
+static int64_t stops_after(double lr, int64_t patience, int32_t epochs)
+{
+    double loss[64], accuracy[64];
+    lo_error err;
+    lo_recipe tuning = recipe;
+    tuning.epochs = epochs;
+    tuning.lr = lr;
+    tuning.batch = 20;
+    tuning.weight_decay = 5e-4;
+    lo_dataset held = s.set;
+    held.train = s.set.validation;
+    lo_trainer *trainer = NULL;
+    lo_training training;
+    lo_training_log log = {.loss = loss, .accuracy = accuracy};
+    const lo_observer observer = {.log = &log};
+    uint32_t members[HELD];
+    for (uint32_t i = 0; i < HELD; i++) {
+        members[i] = i;
+    }
+    ok(lo_trainer_create(&model, &tuning, &held, &trainer, &err), &err);
+    ok(lo_trainer_start_from(trainer, s.original, &err), &err);
+    lo_trainer_observe(trainer, &observer);
+    ok(lo_trainer_run(trainer, 0, members, HELD, NULL, &training, &err), &err);
+    lo_trainer_destroy(&trainer);
+    double least = INFINITY;
+    int64_t since = 0;
+    for (int64_t e = 0; e < epochs; e++) {
+        since = loss[e] < least ? 0 : since + 1;
+        least = fmin(least, loss[e]);
+        if (since == patience) {
+            return e + 1;
+        }
+    }
+    return epochs;
+}
+
+/* With patience it ends where the log of a training that went on says, and not before or after. */
 static void test_patience(void **state)
 {
     (void)state;
-    float value[TRAIN];
-    list l = listed("[{name: holdout_retraining, epochs: 100000, lr: 0, weight_decay: 0, patience: 2}]");
+    enum { EPOCHS = 40 };
+    float value[TRAIN], shorter[TRAIN], longer[TRAIN];
+    char text[160];
+    const int64_t stop = stops_after(0.3, 2, EPOCHS);
+    print_message("patience ends after %d epochs\n", (int)stop);
+    assert_true(stop > 3 && stop < EPOCHS);
+    list l = listed("[{name: holdout_retraining, epochs: 40, lr: 0.3, batch: 20, patience: 2}]");
     compute(&l, value);
-    for (int i = 0; i < TRAIN; i++) {
-        assert_true(value[i] == 0);
-    }
+    (void)snprintf(text, sizeof(text),
+                   "[{name: holdout_retraining, epochs: %d, lr: 0.3, batch: 20, patience: 0}]", (int)stop);
+    list same = listed(text);
+    compute(&same, shorter);
+    list on = listed("[{name: holdout_retraining, epochs: 40, lr: 0.3, batch: 20, patience: 0}]");
+    compute(&on, longer);
+    assert_memory_equal(value, shorter, sizeof(value));
+    assert_true(memcmp(value, longer, sizeof(value)) != 0);
+    lo_items_destroy(&l.items);
+    lo_items_destroy(&same.items);
+    lo_items_destroy(&on.items);
+}
+
+/* Of the job's recipe nothing but the precision is taken over that would bend the fine-tuning. */
+static void test_fine_tuning_has_its_own_recipe(void **state)
+{
+    (void)state;
+    lo_error err;
+    float plain[TRAIN], bent[TRAIN];
+    list l = listed("[{name: holdout_retraining, epochs: 4, lr: 0.01, batch: 20, patience: 0}]");
+    lo_score_input input = input_of(l.item, 0, TRAIN);
+    ok(l.score->task(&input, 0, plain, &err), &err);
+    lo_recipe other = recipe;
+    other.optimizer = LO_OPTIMIZER_ADAMW;
+    other.nesterov = true;
+    other.label_smoothing = 0.2;
+    other.clip_norm = 0.01;
+    other.schedule = LO_SCHEDULE_COSINE;
+    other.warmup_epochs = 2;
+    other.lr = 7;
+    other.momentum = 0.1;
+    other.weight_decay = 0.3;
+    other.batch = 3;
+    other.epochs = 99;
+    other.augment.crop = 1;
+    other.augment.flip = LO_FLIP_RANDOM;
+    input.recipe = &other;
+    ok(l.score->task(&input, 0, bent, &err), &err);
+    assert_memory_equal(plain, bent, sizeof(plain));
     lo_items_destroy(&l.items);
 }
 
@@ -653,6 +732,52 @@ static void test_screening(void **state)
     lo_items_destroy(&l.items);
 }
 
+/* A pair of which a model diverged is passed over; without any pair a candidate has no value. */
+static void test_screening_without_what_diverged(void **state)
+{
+    (void)state;
+    lo_error err;
+    float loss[TRAIN], values[2 * TRAIN], whole[TRAIN], without[TRAIN], alone[TRAIN];
+    uint8_t chosen[TRAIN];
+    list f = listed("[final_loss]");
+    compute(&f, loss);
+    s.score[0] = loss;
+    s.orientation[0] = 1;
+    ok(lo_screening_choose(loss, 1, TRAIN, TRAIN / 4, chosen, &err), &err);
+
+    lo_recipe wild = recipe;
+    wild.lr = 1e9;
+    list two = listed("[{name: screening, by: a, share: 0.25, models: 2}]");
+    lo_score_input input = input_of(two.item, 0, TRAIN);
+    input.recipe = &wild;
+    ok(two.score->task(&input, 1, values, &err), &err);
+    for (int i = 0; i < 2 * TRAIN; i++) {
+        assert_true(isnan(values[i]));
+    }
+    list four = listed("[{name: screening, by: a, share: 0.25, models: 4}]");
+    compute(&two, alone); /* of the first pair */
+    compute(&four, whole);
+    memcpy(s.result + 3 * TRAIN * 2, values, sizeof(values));
+    input = input_of(four.item, 0, TRAIN);
+    lo_estimate out[TRAIN];
+    ok(four.score->compute(&input, out, &err), &err);
+    bool moved = false;
+    for (int i = 0; i < TRAIN; i++) {
+        without[i] = out[i].value;
+        assert_true(without[i] == alone[i]);
+        moved = moved || without[i] != whole[i];
+    }
+    assert_true(moved);
+    memcpy(s.result, values, sizeof(values));
+    ok(four.score->compute(&input, out, &err), &err);
+    for (int i = 0; i < TRAIN; i++) {
+        assert_true(chosen[i] ? isnan(out[i].value) : out[i].value == without[i]);
+    }
+    lo_items_destroy(&f.items);
+    lo_items_destroy(&two.items);
+    lo_items_destroy(&four.items);
+}
+
 /* ---- from the ensemble
  * ----------------------------------------------------------------------------------------------------- */
 
@@ -766,10 +891,42 @@ static void test_few_models(void **state)
  * ---------------------------------------------------------------------------------------------------------------
  */
 
+/* Ridge regression of y on a share of ranks and its square, from the examples of other folds: the normal
+ * equations of two features by Cramer's rule. */
+static double regressed_directly(const double *share, const float *y, int at)
+{
+    const int64_t out = lo_fold_of(recipe.seed, TRAIN, 5, at);
+    double count = 0, mean[2] = {0}, level = 0, c[2][2] = {{0}}, r[2] = {0};
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < TRAIN; i++) {
+            if (lo_fold_of(recipe.seed, TRAIN, 5, i) == out) {
+                continue;
+            }
+            const double x[2] = {share[i] - mean[0] / count, share[i] * share[i] - mean[1] / count};
+            for (int f = 0; f < 2; f++) {
+                mean[f] += pass == 0 ? (f == 0 ? share[i] : share[i] * share[i]) : 0;
+                r[f] += pass == 1 ? x[f] * ((double)y[i] - level / count) : 0;
+                for (int g = 0; g < 2; g++) {
+                    c[f][g] += pass == 1 ? x[f] * x[g] : 0;
+                }
+            }
+            level += pass == 0 ? (double)y[i] : 0;
+            count += pass == 0;
+        }
+    }
+    const double sd[2] = {sqrt(c[0][0] / count), sqrt(c[1][1] / count)};
+    const double a = 1 + 0.001, b = c[0][1] / count / sd[0] / sd[1];
+    const double p = r[0] / count / sd[0], q = r[1] / count / sd[1], determinant = a * a - b * b;
+    const double w[2] = {(a * p - b * q) / determinant, (a * q - b * p) / determinant};
+    return level / count + w[0] * (share[at] - mean[0] / count) / sd[0] +
+           w[1] * (share[at] * share[at] - mean[1] / count) / sd[1];
+}
+
 static void test_hybrid(void **state)
 {
     (void)state;
     float loss[TRAIN], few[TRAIN], value[TRAIN], mixed[TRAIN];
+    double share[TRAIN];
     list l = listed("[final_loss]"), f = listed("[{name: few_models, models: 6}]");
     compute(&l, loss);
     compute(&f, few);
@@ -786,6 +943,10 @@ static void test_hybrid(void **state)
         double rank = 0;
         for (int k = 0; k < TRAIN; k++) {
             rank += loss[k] > loss[i] ? 1 : loss[k] == loss[i] ? 0.5 : 0;
+            share[i] = rank;
+        }
+        share[i] /= TRAIN;
+        for (int k = 0; k < TRAIN; k++) {
             rank += few[k] < few[i] ? 1 : few[k] == few[i] ? 0.5 : 0;
         }
         assert_true(fabs((double)value[i] - rank / 2 / TRAIN) < 1e-6);
@@ -800,6 +961,7 @@ static void test_hybrid(void **state)
     compute(&o, mixed);
     assert_string_equal(r.score->uses(r.item, 1), "b");
     for (int i = 0; i < TRAIN; i++) {
+        assert_true(fabs((double)value[i] - regressed_directly(share, few, i)) < 1e-6);
         assert_true(fabs((double)mixed[i] - (0.25 * (double)few[i] + 0.75 * (double)value[i])) < 1e-6);
     }
     check_orientation(&r, value, 0.75);
@@ -836,10 +998,12 @@ int main(void)
         cmocka_unit_test(test_depth_needs_a_layer),
         cmocka_unit_test(test_holdout_retraining),
         cmocka_unit_test(test_patience),
+        cmocka_unit_test(test_fine_tuning_has_its_own_recipe),
         cmocka_unit_test(test_ensemble_disagreement),
         cmocka_unit_test(test_few_models),
         cmocka_unit_test(test_hybrid),
         cmocka_unit_test(test_screening),
+        cmocka_unit_test(test_screening_without_what_diverged),
         cmocka_unit_test(test_hybrid_refuses),
         cmocka_unit_test(test_ssft),
     };
