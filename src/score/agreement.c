@@ -158,6 +158,68 @@ double lo_paired_spearman(lo_pairing *pairing, const int32_t *weight)
     return lo_correlation(rank_x, rank_y, pairing->used, pairing->example, weight);
 }
 
+/* A tree of sums of the weights at places 1 .. size (Fenwick 1994): both take log2(size) steps. */
+static void tree_add(double *tree, int64_t size, int64_t place, double weight)
+{
+    for (; place <= size; place += place & -place) {
+        tree[place] += weight;
+    }
+}
+
+static double tree_sum(const double *tree, int64_t place)
+{
+    double sum = 0;
+    for (; place > 0; place -= place & -place) {
+        sum += tree[place];
+    }
+    return sum;
+}
+
+/* place [used]: which distinct value of x an example has, from 1; returns how many there are. */
+static int64_t places_of_x(const lo_pairing *p, int64_t *place)
+{
+    int64_t distinct = 0;
+    for (int64_t first = 0; first < p->used;) {
+        const int64_t next = end_of_tie(p->x, p->by_x, first, p->used);
+        distinct++;
+        for (int64_t i = first; i < next; i++) {
+            place[p->by_x[i]] = distinct;
+        }
+        first = next;
+    }
+    return distinct;
+}
+
+double lo_paired_somers(lo_pairing *pairing, const int32_t *weight)
+{
+    int64_t *place = pairing->order;
+    double *tree = pairing->room; /* [distinct + 1]: of the examples with a smaller y */
+    const int64_t distinct = places_of_x(pairing, place);
+    double below = 0, excess = 0, pairs = 0;
+    for (int64_t k = 0; k <= distinct; k++) {
+        tree[k] = 0;
+    }
+    for (int64_t first = 0; first < pairing->used;) {
+        const int64_t next = end_of_tie(pairing->y, pairing->by_y, first, pairing->used);
+        double tied = 0;
+        for (int64_t i = first; i < next; i++) {
+            const int64_t at = pairing->by_y[i];
+            const double w = weight_of(pairing, weight, at);
+            const double smaller = tree_sum(tree, place[at] - 1);
+            excess += w * (smaller - (below - tree_sum(tree, place[at])));
+            tied += w;
+        }
+        for (int64_t i = first; i < next; i++) {
+            const int64_t at = pairing->by_y[i];
+            tree_add(tree, distinct, place[at], weight_of(pairing, weight, at));
+        }
+        pairs += below * tied;
+        below += tied;
+        first = next;
+    }
+    return pairs > 0 && distinct > 1 ? excess / pairs : (double)NAN;
+}
+
 /* Of a tie of x: how many copies are above the threshold, and how many are not. */
 static void count_tie(const lo_pairing *p, int64_t first, int64_t next, double threshold,
                       const int32_t *weight, double *above, double *others)

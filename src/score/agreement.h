@@ -42,6 +42,13 @@ double lo_correlation(const double *x, const double *y, int64_t count, const int
 double lo_paired_pearson(const lo_pairing *pairing, const int32_t *weight);
 double lo_paired_spearman(lo_pairing *pairing, const int32_t *weight);
 
+/* Somers' D of x given y (R. H. Somers 1962, Am. Sociol. Rev. 27:799): of the pairs of examples that y tells
+ * apart, the share that x orders the same way less the share that it orders the other way. Pairs that are
+ * tied in y do not count, so a reference with ties does not keep it below 1; pairs tied in x alone count
+ * as neither. For two values of y it is twice the area under the ROC curve less one. All sums are whole
+ * numbers. O(n log n). */
+double lo_paired_somers(lo_pairing *pairing, const int32_t *weight);
+
 /* Area under the ROC curve of x for y above the threshold: memorization above 0.5; y = 1 for planted label
  * noise and 0 otherwise, above 0.5. See lo_auc. */
 double lo_paired_auc(const lo_pairing *pairing, double threshold, const int32_t *weight);

@@ -68,6 +68,40 @@ double lo_disattenuated(double r, double reliability_x, double reliability_y)
     return reliability_x > 0 && reliability_y > 0 ? r / sqrt(reliability_x * reliability_y) : (double)NAN;
 }
 
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+lo_status lo_tie_ceiling(const double *value, int64_t n, double *ceiling, double *tied, lo_error *err)
+{
+    double *sorted = calloc((size_t)n + 1, sizeof(*sorted));
+    if (sorted == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for the ties of %lld values", (long long)n);
+    }
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; i++) {
+        sorted[count] = value[i];
+        count += !isnan(value[i]);
+    }
+    qsort(sorted, (size_t)count, sizeof(*sorted), ascending);
+    double lost = 0, members = 0;
+    for (int64_t first = 0, next = 0; first < count; first = next) {
+        while (next < count && sorted[next] == sorted[first]) {
+            next++;
+        }
+        const double t = (double)(next - first);
+        lost += t * t * t - t;
+        members += t > 1 ? t : 0;
+    }
+    free(sorted);
+    const double m = (double)count, all = m * m * m - m;
+    *ceiling = count > 1 && lost < all ? sqrt(1 - lost / all) : (double)NAN;
+    *tied = count > 0 ? members / m : (double)NAN;
+    return LO_OK;
+}
+
 static lo_status correlate_split(const lo_halving *h, int64_t split, uint8_t *use, double *score,
                                  lo_correlation_pair *out, lo_error *err)
 {
@@ -104,6 +138,20 @@ static lo_reliability conclude(lo_correlation_pair sum, lo_correlation_pair squa
     return r;
 }
 
+/* The score from all models that count: its ties. use [ceil(models/8)] is room. */
+static lo_status look_at_ties(const lo_halving *h, uint8_t *use, double *score, lo_reliability *r,
+                              lo_error *err)
+{
+    memset(use, 0, (size_t)((h->models + 7) / 8));
+    for (int64_t m = 0; m < h->models; m++) {
+        use[m / 8] |= (uint8_t)(is_used(h->use, m) << (m % 8));
+    }
+    LO_TRY(h->score(h->self, use, score, err));
+    LO_TRY(lo_tie_ceiling(score, h->n, &r->tie_ceiling, &r->tied, err));
+    r->ceiling.spearman = r->tie_ceiling < r->ceiling.spearman ? r->tie_ceiling : r->ceiling.spearman;
+    return LO_OK;
+}
+
 lo_status lo_split_half(const lo_halving *halving, lo_reliability *out, const lo_tick *tick, lo_error *err)
 {
     const int64_t units = count_units(halving->use, halving->models, halving->unit);
@@ -129,6 +177,7 @@ lo_status lo_split_half(const lo_halving *halving, lo_reliability *out, const lo
     }
     if (status == LO_OK) {
         *out = conclude(sum, squares, halving->splits);
+        status = look_at_ties(halving, use, score, out, err);
     }
 done:
     free(use);

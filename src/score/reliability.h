@@ -37,15 +37,24 @@ typedef struct lo_reliability {
     lo_correlation_pair half;  /* between two halves of the models */
     lo_correlation_pair whole; /* of the score from all of them with another such: Spearman and Brown (1910),
                                   2 r / (1 + r) */
-    lo_correlation_pair ceiling; /* of the score with the truth, its square root: what a proxy that knew the
-                                    truth would reach */
+    lo_correlation_pair ceiling; /* upper bounds of what a proxy that knew the truth would reach: the root of
+                                    `whole`, and for ranks not above tie_ceiling either */
     lo_correlation_pair spread;  /* standard deviation of the halves' correlations over the splits */
+    double tie_ceiling;          /* of all models' score: lo_tie_ceiling, */
+    double tied;                 /* and the share of the examples that share their value with another */
     int64_t splits;
 } lo_reliability;
 
 /* Where the score of a half is made by all ranks together, this is collective too. Errors: LO_INTERNAL
  * without memory; LO_USAGE with fewer than two units of models; what score and tick return. */
 lo_status lo_split_half(const lo_halving *halving, lo_reliability *out, const lo_tick *tick, lo_error *err);
+
+/* The largest Spearman's correlation that values without ties can have with value [n], which has some:
+ * sqrt(1 - sum(t^3 - t) / (m^3 - m)), over the ties of t values each, m being how many are not NaN (Kendall,
+ * Rank Correlation Methods, 1948, chapter 3). It is reached by an order that agrees with all that the values
+ * tell apart. *tied: the share of the m that are in a tie. NaN for m below 2, or one value alone. Errors:
+ * LO_INTERNAL without memory. */
+lo_status lo_tie_ceiling(const double *value, int64_t n, double *ceiling, double *tied, lo_error *err);
 
 /* The correlation of a score made of `times` as many models as one whose correlation with its like is r. */
 double lo_spearman_brown(double r, double times);

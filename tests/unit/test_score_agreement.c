@@ -58,6 +58,65 @@ static void test_weights_are_copies(void **state)
     lo_pairing_destroy(&by_copy);
 }
 
+/* Somers' D over all pairs of copies. */
+static double somers_directly(const double *x, const double *y, const int32_t *weight)
+{
+    double excess = 0, pairs = 0;
+    for (int i = 0; i < N; i++) {
+        for (int k = 0; k < N; k++) {
+            const double copies = weight != NULL ? (double)weight[i] * weight[k] : 1;
+            if (!isnan(x[i]) && !isnan(x[k]) && y[i] < y[k]) {
+                pairs += copies;
+                excess += x[i] < x[k] ? copies : x[i] > x[k] ? -copies : 0;
+            }
+        }
+    }
+    return excess / pairs;
+}
+
+static void test_somers(void **state)
+{
+    (void)state;
+    static const uint64_t levels[] = {2, 3, 12, 100000};
+    double x[N], y[N], rough[N];
+    int32_t weight[N];
+    lo_pairing p;
+    for (uint64_t k = 0; k < 4; k++) {
+        draw(x, y, 40 + k, levels[k]);
+        x[3] = NAN;
+        y[8] = NAN;
+        lo_resample(9, (int64_t)k, N, weight);
+        assert_int_equal(lo_pairing_create(x, y, N, &p, NULL), LO_OK);
+        assert_true(lo_paired_somers(&p, NULL) == somers_directly(x, y, NULL));
+        assert_true(lo_paired_somers(&p, weight) == somers_directly(x, y, weight));
+        assert_true(lo_paired_somers(&p, NULL) < 0.999 && lo_paired_somers(&p, NULL) > 0.1);
+        lo_pairing_destroy(&p);
+    }
+    /* a score without ties that orders as a reference with ties does: 1, where ranks' correlation is less */
+    for (int i = 0; i < N; i++) {
+        x[i] = i * 37 % N;
+        y[i] = fmax(0, floor(x[i] / 10) - 4);
+        rough[i] = y[i] > 1 ? 1 : 0;
+    }
+    assert_int_equal(lo_pairing_create(x, y, N, &p, NULL), LO_OK);
+    assert_true(lo_paired_somers(&p, NULL) == 1 && lo_paired_spearman(&p, NULL) < 0.95);
+    lo_pairing_destroy(&p);
+    assert_int_equal(lo_pairing_create(x, rough, N, &p, NULL), LO_OK);
+    assert_true(lo_paired_somers(&p, NULL) == 2 * lo_paired_auc(&p, 0.5, NULL) - 1);
+    lo_pairing_destroy(&p);
+    assert_int_equal(lo_pairing_create(rough, y, N, &p, NULL), LO_OK);
+    assert_true(lo_paired_somers(&p, NULL) == somers_directly(rough, y, NULL));
+    assert_true(lo_paired_somers(&p, NULL) < 1);
+    lo_pairing_destroy(&p);
+    double flat[N] = {0};
+    assert_int_equal(lo_pairing_create(x, flat, N, &p, NULL), LO_OK);
+    assert_true(isnan(lo_paired_somers(&p, NULL)));
+    lo_pairing_destroy(&p);
+    assert_int_equal(lo_pairing_create(flat, x, N, &p, NULL), LO_OK);
+    assert_true(isnan(lo_paired_somers(&p, NULL)));
+    lo_pairing_destroy(&p);
+}
+
 /* The distances to the centre with ties broken at random: who are the K nearest? */
 static void choose_at_random(const double *key, int size, uint64_t stream, uint8_t *chosen)
 {
@@ -205,6 +264,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_weights_are_copies),
+        cmocka_unit_test(test_somers),
         cmocka_unit_test(test_overlap_is_what_random_ties_have_on_average),
         cmocka_unit_test(test_groups_add_up_and_refuse),
         cmocka_unit_test(test_ends_of_the_scale),

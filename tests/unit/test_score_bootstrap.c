@@ -190,10 +190,77 @@ static void test_reliability_of_a_known_truth(void **state)
     }
     const double found = lo_pearson(score, truth, EXAMPLES).value;
     assert_true(fabs(found - r.ceiling.pearson) < 0.02);
+    assert_true(r.tie_ceiling == 1 && r.tied == 0 && r.ceiling.spearman == sqrt(r.whole.spearman));
     assert_true(fabs(lo_disattenuated(found, r.whole.pearson, 1) - 1) < 0.02);
     assert_true(isnan(lo_disattenuated(found, 0, 1)) && isnan(lo_disattenuated(found, -0.1, 1)));
     free(score);
     free(truth);
+}
+
+/* What is learned without being memorized has a truth of 0, and most of an ensemble's estimates of it are
+ * exactly 0: models are right with probability `truth` when they have seen the example, else never. */
+static double inflated_truth(uint64_t i)
+{
+    const double u = (double)lo_random_unit(lo_random_make(22, LO_FOR_TEST), i, MODELS);
+    return i % 5 < 4 ? 0 : u;
+}
+
+static lo_status share_of_models(void *self, const uint8_t *use, double *score, lo_error *err)
+{
+    (void)self;
+    (void)err;
+    const lo_random random = lo_random_make(22, LO_FOR_TEST);
+    for (uint64_t i = 0; i < EXAMPLES; i++) {
+        double hits = 0, count = 0;
+        for (uint64_t m = 0; m < MODELS; m++) {
+            if (use[m / 8] >> (m % 8) & 1) {
+                hits += (double)lo_random_unit(random, i, m) < inflated_truth(i);
+                count++;
+            }
+        }
+        score[i] = hits / count;
+    }
+    return LO_OK;
+}
+
+static void test_ceiling_of_a_tied_reference(void **state)
+{
+    (void)state;
+    const lo_halving halving = {3, 4, MODELS, 1, EXAMPLES, NULL, share_of_models, NULL};
+    static double reference[EXAMPLES], best[EXAMPLES], knowing[EXAMPLES];
+    lo_reliability r;
+    lo_agreement a;
+    uint8_t all[MODELS / 8];
+    memset(all, 0xff, sizeof(all));
+    assert_int_equal(lo_split_half(&halving, &r, NULL, NULL), LO_OK);
+    assert_int_equal(share_of_models(NULL, all, reference, NULL), LO_OK);
+    int tied = 0;
+    for (uint64_t i = 0; i < EXAMPLES; i++) { /* in the reference's order, and in the truth's; no ties */
+        const double jitter = 1e-6 * (double)lo_random_unit(lo_random_make(23, LO_FOR_TEST), i, 0);
+        best[i] = reference[i] + jitter;
+        knowing[i] = inflated_truth(i) + jitter;
+        bool other = false;
+        for (uint64_t k = 0; k < EXAMPLES && !other; k++) {
+            other = k != i && reference[k] == reference[i];
+        }
+        tied += other;
+    }
+    assert_true(fabs(r.tied - tied / (double)EXAMPLES) < 1e-12 && r.tied > 0.8);
+    assert_int_equal(lo_spearman(best, reference, EXAMPLES, &a, NULL), LO_OK);
+    assert_true(fabs(a.value - r.tie_ceiling) < 1e-9);
+    const double root = sqrt(r.whole.spearman); /* alone it promises what no score without ties can reach */
+    print_message("root of reliability %.3f, ties allow %.3f\n", root, r.tie_ceiling);
+    assert_true(root > r.tie_ceiling + 0.1);
+    assert_true(r.ceiling.spearman == r.tie_ceiling);
+    assert_int_equal(lo_spearman(knowing, reference, EXAMPLES, &a, NULL), LO_OK);
+    assert_true(a.value < r.ceiling.spearman && a.value > r.ceiling.spearman - 0.05);
+
+    double ceiling, share;
+    const double flat[] = {2, 2, NAN, 2}, three[] = {1, NAN, 2, 2};
+    assert_int_equal(lo_tie_ceiling(flat, 4, &ceiling, &share, NULL), LO_OK);
+    assert_true(isnan(ceiling) && share == 1);
+    assert_int_equal(lo_tie_ceiling(three, 4, &ceiling, &share, NULL), LO_OK);
+    assert_true(fabs(ceiling - sqrt(1 - 6.0 / 24)) < 1e-15 && fabs(share - 2.0 / 3) < 1e-15);
 }
 
 static void test_halves(void **state)
@@ -267,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_pieces_are_the_whole),
         cmocka_unit_test(test_undefined_replicates),
         cmocka_unit_test(test_reliability_of_a_known_truth),
+        cmocka_unit_test(test_ceiling_of_a_tied_reference),
         cmocka_unit_test(test_halves),
         cmocka_unit_test(test_pareto),
         cmocka_unit_test(test_curves),
