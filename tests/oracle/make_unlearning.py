@@ -4,13 +4,17 @@
 Whole sets are one batch each, so that no result depends on an order; of two classes a wrong label is the other one, so that none
 depends on chance. Formulas are written from the publications, with autograd for every gradient.
 
+Where a method begins afresh, with weights or with a teacher, these are leaveout's, which the test writes and checks.
+
 Needs Debian's python3-torch and python3-numpy. Writes a binary file, little-endian:
   uint8 pixel[N, 2, 6, 6], int32 label[N], then uint8 pixel[V, ...], int32 label[V] of the validation set; float64 score[N];
-  7 tensors of float32 at the start, in the order of PyTorch's state_dict without num_batches_tracked;
+  7 tensors of float32 of fresh weights of the network of 4 channels, those of del and those of bad_teacher's teacher;
+  for networks of 4 and of 20 channels: 7 tensors of float32 at the start, in the order of PyTorch's state_dict without
+  num_batches_tracked; int32 number of cases;
   cases: int32 length of a text, the text (a method with its settings, as in a job file), the 7 tensors of float32 afterwards;
-  of a case of del, instead, 1 for what is reset and 0 for what is not (statistics 0).
+  of a case of del with a learning rate of 0, instead, 1 for what is reset and 0 for what is not (statistics 0).
 
-    tests/oracle/make_unlearning.py > tests/fixtures/unlearning.bin
+    build/tests/test_unlearning fresh | tests/oracle/make_unlearning.py > tests/fixtures/unlearning.bin
 """
 import copy
 import math
@@ -25,9 +29,9 @@ N, V, CLASSES, SHAPE = 24, 9, 2, (2, 6, 6)
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 
 
-def network():
-    return nn.Sequential(nn.Conv2d(2, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2),
-                         nn.Flatten(), nn.Linear(4 * 9, CLASSES))
+def network(channels):
+    return nn.Sequential(nn.Conv2d(2, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(),
+                         nn.MaxPool2d(2), nn.Flatten(), nn.Linear(channels * 9, CLASSES))
 
 
 class Job:
@@ -44,7 +48,11 @@ class Job:
         self.forget = [i for i in range(N) if i % 3 == 1]
         self.retain = [i for i in range(N) if i % 3 != 1]
         self.score = [(i * 7 % N) / N for i in range(N)]
-        net = network()
+        self.start, self.wide = self.trained(4), self.trained(20)
+        self.fresh, self.teacher = self.given(), self.given()
+
+    def trained(self, channels):
+        net = network(channels)
         for name, p in net.named_parameters():
             if p.dim() == 1:
                 p.data.uniform_(0.5, 1.5)
@@ -57,7 +65,16 @@ class Job:
         for tensor in net.state_dict().values():  # as the file has it
             if tensor.dtype == torch.float64:
                 tensor.copy_(tensor.float().double())
-        self.start = net
+        return net
+
+    def given(self):
+        """A network of the next values of the standard input."""
+        net = network(4).double()
+        for name, tensor in net.state_dict().items():
+            if "num_batches" not in name:
+                values = struct.unpack(f"<{tensor.numel()}f", sys.stdin.buffer.read(4 * tensor.numel()))
+                tensor.copy_(torch.tensor(values, dtype=torch.float64).view_as(tensor))
+        return net
 
     def set(self, rows):
         return self.x[rows], self.y[rows]
@@ -202,10 +219,11 @@ def ssd(net, forget, retain, o):
         of_forget, of_all = (torch.stack([torch.cat([g.flatten() for g in gradients(net, mean_loss(net, b))])
                                           for b in list_]).pow(2).mean(0) for list_ in batches)
     ratio = of_forget / of_all
-    assert (ratio - o["alpha"]).abs().min() > 1e-4 * o["alpha"]
+    alpha = o.get("alpha", 0.2 * len(both) / len(forget))
+    assert (ratio - alpha).abs().min() > 1e-4 * alpha
     weight = flat(net)
-    factor = (getattr(torch, "clamp")(o["lambda"] / ratio, max=1))
-    unflat(net, torch.where(of_forget > o["alpha"] * of_all, weight * factor, weight))
+    factor = (getattr(torch, "clamp")(o.get("lambda", 1) / ratio, max=1))
+    unflat(net, torch.where(of_forget > alpha * of_all, weight * factor, weight))
 
 
 def influence(net, forget, retain, o):
@@ -223,25 +241,77 @@ def influence(net, forget, retain, o):
     unflat(net, flat(net) + o["scale"] * torch.linalg.solve(G + o["damping"] * torch.eye(len(v)).double(), v))
 
 
-def del_mask(net, forget, retain, o):
-    """What the public code ranks, its last channel cut by a stable sort."""
+def mask_of_del(net, forget, retain, o):
+    """What the public code ranks and selects by a stable sort, which may cut the last channel; without cut_last, whole units
+    while they fit. A flat vector of 0 and 1."""
     net.eval()
-    sums = gradients(net, mean_loss(net, forget))
-    scores = []
+    sums = gradients(net, mean_loss(net, sorted(forget + retain) if o.get("over") == "all" else forget))
+    scores, units = [], []
     for p, g in zip(net.parameters(), sums):
-        a = (p.detach() * g).abs()
-        if a.dim() > 1:
-            rows = a.reshape(a.shape[0], -1)
-            h = min(max(int(0.1 * rows.shape[0]), 1), rows.shape[1])
-            a = rows.topk(h, 1).values.mean(1, keepdim=True).expand_as(rows)
+        criterion = o.get("criterion", "weighted_grad")
+        a = {"weighted_grad": p.detach() * g, "grad": g, "weight": p.detach()}[criterion].abs()
+        rows = a.reshape(a.shape[0], -1)
+        if a.dim() > 1 and o.get("granularity") != "param":
+            tenth = {"rows": rows.shape[0], "row_length": rows.shape[1], "row": 10 * rows.shape[1]}[o.get("h_rule", "rows")]
+            h = min(max(int(0.1 * tenth), 1), rows.shape[1])
+            a = rows.sort(1, descending=True).values[:, :h].mean(1, keepdim=True).expand_as(rows)
+        else:
+            rows = a.reshape(-1, 1)
+        units += [rows.shape[1]] * rows.shape[0]
         scores.append(a.flatten())
     scores = torch.cat(scores)
     mask = torch.zeros_like(scores)
-    mask[scores.argsort(descending=True, stable=True)[:int(o["share"] * len(scores))]] = 1
-    unflat(net, mask)
+    most = int(o["share"] * len(scores))
+    if o.get("cut_last"):
+        mask[scores.argsort(descending=True, stable=True)[:most]] = 1
+        return mask
+    start = [0]
+    for size in units:
+        start.append(start[-1] + size)
+    for u in sorted(range(len(units)), key=lambda u: (-scores[start[u]], u)):
+        if mask.sum() + units[u] > most:
+            break
+        mask[start[u]:start[u + 1]] = 1
+    return mask
+
+
+def del_mask(net, forget, retain, o):
+    unflat(net, mask_of_del(net, forget, retain, o))
     for name, tensor in net.state_dict().items():
         if "running" in name:
             tensor.zero_()
+
+
+def del_trained(net, forget, retain, o):
+    """Reset, then what was reset and the whole head learn by a cosine that ends at a share of the rate."""
+    mask = mask_of_del(net, forget, retain, o)
+    unflat(net, torch.where(mask > 0, flat(JOB.fresh), flat(net)))
+    mask[-sum(p.numel() for p in net[5].parameters()):] = 1
+    masks, at = [], 0
+    for p in net.parameters():
+        masks.append(mask[at:at + p.numel()].view_as(p))
+        at += p.numel()
+    optimizer = optimizer_of(net, o)
+    net.train()
+    for e in range(o["epochs"]):
+        low = o.get("floor", 0.01) * o["lr"]
+        optimizer.param_groups[0]["lr"] = low + (o["lr"] - low) * (1 + math.cos(math.pi * e / o["epochs"])) / 2
+        step(optimizer, mean_loss(net, retain), masks, net, strict=True)
+
+
+def bad_teacher(net, forget, retain, o):
+    """The divergence without T^2, as the public code has it."""
+    good, bad, T = copy.deepcopy(net).eval(), JOB.teacher.eval(), o["temperature"]
+    both = sorted(forget + retain)
+    x, _ = JOB.set(both)
+    unlearnt = torch.tensor([[float(i in forget)] for i in both])
+    with torch.no_grad():
+        p = unlearnt * F.softmax(bad(x) / T, 1) + (1 - unlearnt) * F.softmax(good(x) / T, 1)
+    optimizer = optimizer_of(net, o)
+    net.train()
+    for _ in range(o["epochs"]):
+        step(optimizer, F.kl_div(F.log_softmax(net(x) / T, 1), p,
+                                 reduction="mean" if o.get("reduction") == "elements" else "batchmean"))
 
 
 def nabla_tau(net, forget, retain, o):
@@ -255,7 +325,7 @@ def nabla_tau(net, forget, retain, o):
             with torch.no_grad():
                 tau = F.cross_entropy(net(JOB.unseen[0]), JOB.unseen[1])
             net.train(training)
-        alpha = o["alpha"] * (1 - e / E)
+        alpha = o.get("alpha", 5 / 3 * len(forget) / (len(forget) + len(retain))) * (1 - e / E)
         for group in optimizer.param_groups:
             group["lr"] = o["lr"] * (1 + (0.1 - 1) * e / E)
         gap = tau - mean_loss(net, forget)
@@ -269,7 +339,7 @@ def imu(net, forget, retain, o):
     trained = list(net[5].parameters() if o.get("weights", "head") == "head" else net.parameters())
     size = sum(p.numel() for p in trained)
     for e in range(o["epochs"]):
-        if e == 0 or o.get("refresh", "once") == "epoch":
+        if e == 0 or o.get("refresh", "once") != "once":
             g = each_gradient(net, forget)[:, -size:]
             influences = -(g / (g.pow(2).mean(0) + 0.01)) @ g.mean(0)
             kept = sorted((i for i in range(len(forget)) if influences[i] < 0), key=lambda i: influences[i])
@@ -279,6 +349,9 @@ def imu(net, forget, retain, o):
             rows = [forget[i] for i in kept]
         net.train()
         optimizer.zero_grad()
+        if o.get("refresh") == "batch":  # all examples are in the batch; those that are not used weigh nothing
+            used = dict(zip(rows, w))
+            rows, w = forget, torch.tensor([float(used.get(i, 0)) for i in forget]).double()
         x, y = JOB.set(rows)
         loss = -(w * F.cross_entropy(net(x), y, reduction="none")).sum() / w.sum()
         loss = loss + o["l1"] * sum(p.abs().sum() for p in trained)
@@ -325,6 +398,23 @@ CASES = (
     (imu, {**SGD, "epochs": 3, "top": 1.0, "l1": 0.0, "refresh": "epoch"}),
     (imu, {**SGD, "epochs": 2, "top": 1.0, "l1": 0.001, "weights": "all"}),
     (rum, {"inner": "[none, {name: neggrad, lr: 0.02, epochs: 1}, {name: neggrad_plus, lr: 0.05, epochs: 2, alpha: 0.7}]"}),
+    (del_trained, {**SGD, "epochs": 4, "share": 0.4, "weight_decay": 0.1, "floor": 0.3}),
+    (del_trained, {**SGD, "epochs": 2, "share": 0.3, "cut_last": True}),
+    (bad_teacher, {**SGD, "optimizer": "sgd", "epochs": 3, "share": 1.0, "temperature": 2.0}),
+    (bad_teacher, {**SGD, "optimizer": "sgd", "epochs": 2, "share": 1.0, "temperature": 3.0, "reduction": "elements"}),
+    (nabla_tau, {**SGD, "optimizer": "sgd", "epochs": 4}),
+    (nabla_tau, {**SGD, "optimizer": "sgd", "epochs": 4, "alpha_decay": "step"}),
+    (imu, {**SGD, "epochs": 3, "top": 1.0, "l1": 0.001, "refresh": "batch"}),
+)
+RESET = {"lr": 0, "epochs": 1}
+WIDE_CASES = (
+    (del_mask, {"share": 0.66, **RESET}),
+    (del_mask, {"share": 0.74, "cut_last": True, **RESET}),
+    (del_mask, {"share": 0.45, "h_rule": "row_length", "cut_last": True, **RESET}),
+    (del_mask, {"share": 0.3, "h_rule": "row", "criterion": "grad", **RESET}),
+    (del_mask, {"share": 0.3, "criterion": "weight", **RESET}),
+    (del_mask, {"share": 0.3, "over": "all", **RESET}),
+    (del_mask, {"share": 0.2, "granularity": "param", **RESET}),
 )
 
 
@@ -336,22 +426,27 @@ def floats(net):
     return b"".join(struct.pack(f"<{len(t)}f", *t) for t in tensors(net))
 
 
+def run(start, method, settings):
+    net = copy.deepcopy(start)
+    method(net, JOB.forget, JOB.retain, settings)
+    name = "del" if method in (del_mask, del_trained) else method.__name__
+    text = "{name: " + name + "".join(f", {k}: {text_of(v)}" for k, v in settings.items()) + "}"
+    moved = torch.tensor(sum(tensors(net), [])) - torch.tensor(sum(tensors(start), []))
+    print(f"{text}: moved by {moved.norm():.3g} in {int((moved != 0).sum())} of {len(moved)}", file=sys.stderr)
+    assert math.isfinite(moved.norm())
+    return struct.pack("<i", len(text)) + text.encode() + floats(net)
+
+
 def main():
     out = b""
     for first, last in ((0, N), (N, N + V)):
         out += bytes(JOB.pixel[first:last].flatten().tolist())
         out += struct.pack(f"<{last - first}i", *JOB.label[first:last].tolist())
-    out += struct.pack(f"<{N}d", *JOB.score) + floats(JOB.start)
-    start = torch.tensor(sum(tensors(JOB.start), []))
-    for method, settings in CASES:
-        net = copy.deepcopy(JOB.start)
-        method(net, JOB.forget, JOB.retain, settings)
-        name = "del" if method is del_mask else method.__name__
-        text = "{name: " + name + "".join(f", {k}: {text_of(v)}" for k, v in settings.items()) + "}"
-        moved = torch.tensor(sum(tensors(net), [])) - start
-        print(f"{text}: moved by {moved.norm():.3g} in {int((moved != 0).sum())} of {len(moved)}", file=sys.stderr)
-        assert math.isfinite(moved.norm())
-        out += struct.pack("<i", len(text)) + text.encode() + floats(net)
+    out += struct.pack(f"<{N}d", *JOB.score) + floats(JOB.fresh) + floats(JOB.teacher)
+    for start, cases in ((JOB.start, CASES), (JOB.wide, WIDE_CASES)):
+        out += floats(start) + struct.pack("<i", len(cases))
+        for case in cases:
+            out += run(start, *case)
     sys.stdout.buffer.write(out)
 
 

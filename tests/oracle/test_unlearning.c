@@ -15,7 +15,17 @@
 
 #include <cmocka.h>
 
-enum { TRAIN = 24, UNSEEN = 9, PIXELS = 72, TENSORS = 7, VALUES = 72 + 4 * 4 + 74, CASES = 21 };
+enum {
+    TRAIN = 24,
+    UNSEEN = 9,
+    PIXELS = 72,
+    TENSORS = 7,
+    NETWORKS = 2,
+    WIDE = 20,
+    VALUES = 72 + 4 * 4 + 74,
+    MOST = 18 * WIDE + 4 * WIDE + 18 * WIDE + 2,
+    CASES = 21 + 8 + 6
+};
 
 typedef struct fixture {
     FILE *file;
@@ -23,7 +33,9 @@ typedef struct fixture {
     int32_t label[2][TRAIN];
     float scale[2], shift[2];
     double score[TRAIN];
-    float start[VALUES];
+    float fresh[2][VALUES]; /* of del, and of bad_teacher's teacher */
+    float start[MOST];
+    int values; /* of the network */
     uint32_t forget[TRAIN], retain[TRAIN];
     lo_dataset dataset;
     lo_request request;
@@ -63,7 +75,7 @@ static void read_data(fixture *f)
         take(f->file, f->label[part], (size_t)count[part], sizeof(int32_t));
     }
     take(f->file, f->score, TRAIN, sizeof(double));
-    take(f->file, f->start, VALUES, sizeof(float));
+    take(f->file, f->fresh, 2 * (size_t)VALUES, sizeof(float));
     f->scale[0] = 0.02F;
     f->scale[1] = 0.018F;
     f->shift[0] = -2;
@@ -89,17 +101,36 @@ static void read_data(fixture *f)
 
 static void open_fixture(fixture *f)
 {
-    static const char layers[] = "[{conv: 4}, batch_norm, relu, {max_pool: 2}, flatten, {linear: 2}]";
-    const lo_model_spec model = {.preset = "layers", .layers = layers};
-    const lo_recipe recipe = {
-        .epochs = 1, .batch = 32, .lr = 0.1, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .seed = 3};
-    lo_error err = {""};
     memset(f, 0, sizeof(*f));
     f->file = fopen(FIXTURES "/unlearning.bin", "rb");
     assert_non_null(f->file);
     read_data(f);
-    if (lo_pupil_create(&model, &recipe, &f->dataset, &f->pupil, &err) != LO_OK) {
+}
+
+/* A pupil with one of the two networks. */
+static void make_pupil(fixture *f, bool wide)
+{
+    static const char *const layers[] = {
+        "[{conv: 4}, batch_norm, relu, {max_pool: 2}, flatten, {linear: 2}]",
+        "[{conv: 20}, batch_norm, relu, {max_pool: 2}, flatten, {linear: 2}]"};
+    const lo_model_spec model = {.preset = "layers", .layers = layers[wide ? 1 : 0]};
+    const lo_recipe recipe = {
+        .epochs = 1, .batch = 32, .lr = 0.1, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .seed = 3};
+    lo_error err = {""};
+    f->values = wide ? MOST : VALUES;
+    if (lo_pupil_create(&model, &recipe, &f->dataset, &f->pupil, &err) != LO_OK ||
+        lo_pupil_begin(f->pupil, &f->request, 0, NULL, &err) != LO_OK) {
         fail_msg("%s", err.text);
+    }
+}
+
+/* What begins afresh in this request: weights, and a teacher's. */
+static void get_fresh(fixture *f, float fresh[2][VALUES])
+{
+    static const lo_use use[] = {LO_USE_WEIGHTS, LO_USE_TEACHER};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(lo_pupil_renew(f->pupil, lo_pupil_key(f->pupil, use[i])), LO_OK);
+        get_all(lo_pupil_network(f->pupil), fresh[i]);
     }
 }
 
@@ -137,10 +168,10 @@ static void run_method(fixture *f, const char *text)
     lo_items_destroy(&items);
 }
 
-static double distance(const float *a, const float *b)
+static double distance(const float *a, const float *b, int values)
 {
     double sum = 0;
-    for (int i = 0; i < VALUES; i++) {
+    for (int i = 0; i < values; i++) {
         sum += pow((double)a[i] - (double)b[i], 2);
     }
     return sqrt(sum);
@@ -149,11 +180,41 @@ static double distance(const float *a, const float *b)
 /* del: which weights were reset. Every parameter but the normalization's fresh values is another one. */
 static void compare_mask(const fixture *f, const char *text, const float *got, const float *expected)
 {
-    for (int i = 0; i < VALUES; i++) {
-        const bool statistic = i >= 72 + 8 && i < 72 + 16;
-        if (!statistic && (got[i] != f->start[i]) != (expected[i] != 0)) {
-            fail_msg("%s: value %d of %d was %sreset", text, i, VALUES, expected[i] != 0 ? "not " : "");
+    const lo_network *network = lo_pupil_network(f->pupil);
+    int at = 0;
+    for (int k = 0; k < TENSORS; k++) {
+        const lo_parameter *p = &network->parameter[k];
+        for (size_t i = 0; i < p->out * p->in * p->taps; i++, at++) {
+            if (!p->statistic && (got[at] != f->start[at]) != (expected[at] != 0)) {
+                fail_msg("%s: value %d of %d was %sreset", text, at, f->values,
+                         expected[at] != 0 ? "not " : "");
+            }
         }
+    }
+    assert_int_equal(at, f->values);
+}
+
+static void run_case(fixture *f)
+{
+    char text[400] = "";
+    float expected[MOST], got[MOST];
+    int32_t length;
+    take(f->file, &length, 1, sizeof(length));
+    assert_in_range(length, 1, (int)sizeof(text) - 1);
+    take(f->file, text, (size_t)length, 1);
+    take(f->file, expected, (size_t)f->values, sizeof(float));
+    load_start(f);
+    run_method(f, text);
+    get_all(lo_pupil_network(f->pupil), got);
+    if (strncmp(text, "{name: del", 10) == 0 && strstr(text, "lr: 0, ") != NULL) {
+        compare_mask(f, text, got, expected);
+        return;
+    }
+    const double moved = distance(expected, f->start, f->values),
+                 differs = distance(got, expected, f->values);
+    if (!(differs <= 2e-4 * moved)) {
+        fail_msg("%s: moved by %g, PyTorch by %g, %g apart", text, distance(got, f->start, f->values), moved,
+                 differs);
     }
 }
 
@@ -161,36 +222,57 @@ static void test_cases(void **state)
 {
     (void)state;
     fixture f;
-    int32_t length;
     int cases = 0;
+    char end;
     open_fixture(&f);
-    while (fread(&length, sizeof(length), 1, f.file) == 1) {
-        char text[400] = "";
-        float expected[VALUES], got[VALUES];
-        assert_in_range(length, 1, (int)sizeof(text) - 1);
-        take(f.file, text, (size_t)length, 1);
-        take(f.file, expected, VALUES, sizeof(float));
-        load_start(&f);
-        run_method(&f, text);
-        get_all(lo_pupil_network(f.pupil), got);
-        if (strncmp(text, "{name: del", 10) == 0) {
-            compare_mask(&f, text, got, expected);
-        } else {
-            const double moved = distance(expected, f.start), differs = distance(got, expected);
-            if (!(differs <= 2e-4 * moved)) {
-                fail_msg("%s: moved by %g, PyTorch by %g, %g apart", text, distance(got, f.start), moved,
-                         differs);
-            }
+    for (int n = 0; n < NETWORKS; n++) {
+        int32_t count;
+        make_pupil(&f, n == 1);
+        take(f.file, f.start, (size_t)f.values, sizeof(float));
+        take(f.file, &count, 1, sizeof(count));
+        for (int i = 0; i < count; i++, cases++) {
+            run_case(&f);
         }
-        cases++;
+        lo_pupil_destroy(&f.pupil);
     }
     assert_int_equal(cases, CASES);
+    assert_int_equal(fread(&end, 1, 1, f.file), 0);
+    (void)fclose(f.file);
+}
+
+/* The fixture begins with the same weights; if they ever are others, make it again. */
+static void test_fresh(void **state)
+{
+    (void)state;
+    fixture f;
+    float fresh[2][VALUES];
+    open_fixture(&f);
+    make_pupil(&f, false);
+    get_fresh(&f, fresh);
+    assert_memory_equal(fresh, f.fresh, sizeof(fresh));
+    assert_memory_not_equal(fresh[0], fresh[1], sizeof(fresh[0]));
     (void)fclose(f.file);
     lo_pupil_destroy(&f.pupil);
 }
 
-int main(void)
+/* For make_unlearning.py: the fresh weights, to the standard output. */
+static int write_fresh(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases)};
+    fixture f;
+    float fresh[2][VALUES];
+    open_fixture(&f);
+    make_pupil(&f, false);
+    get_fresh(&f, fresh);
+    (void)fclose(f.file);
+    lo_pupil_destroy(&f.pupil);
+    return fwrite(fresh, sizeof(fresh), 1, stdout) == 1 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_fresh), cmocka_unit_test(test_cases)};
+    if (argc == 2 && strcmp(argv[1], "fresh") == 0) {
+        return write_fresh();
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
