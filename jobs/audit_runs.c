@@ -9,12 +9,15 @@
 #include "audit/lira.h"
 #include "audit/members.h"
 #include "audit/metrics.h"
+#include "audit/relearn.h"
 #include "audit/rmia.h"
 #include "audit/tow.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "jobs/audit_input.h"
+#include "jobs/audit_network.h"
 #include "jobs/audit_weights.h"
+#include "jobs/original.h"
 #include "jobs/receipt.h"
 #include "jobs/watch.h"
 #include "mpi/agree.h"
@@ -47,6 +50,10 @@ enum {
     KLOM,
     QUALITY,
     WEIGHTS,
+    ZRF,
+    RELEARN,
+    ANAMNESIS,
+    ENTANGLEMENT,
     NUMBERS
 };
 
@@ -93,6 +100,19 @@ static const struct {
     [WEIGHTS] = {"weight_distance", "weight_distance",
                  "2 |w - w'| / (|w| + |w'|) of all parameters, w' an oracle's; mean over oracles; layer by "
                  "layer in layer"},
+    [ZRF] =
+        {"zrf", "zrf",
+         "1 - mean over the forget set of Jensen and Shannon's divergence (nats) from a network of random "
+         "weights"},
+    [RELEARN] = {"relearn", "relearn",
+                 "epochs of fine-tuning on the forget set (500 of it) until its loss is the original's; 101: "
+                 "more than 100"},
+    [ANAMNESIS] = {"anamnesis", "relearn",
+                   "relearn over an oracle's, mean over oracles; below 1: what was forgotten comes back "
+                   "faster than it is learned"},
+    [ENTANGLEMENT] = {"entanglement", "entanglement",
+                      "spread of forget and retain set over their distance, in what the last layer sees; the "
+                      "larger, the more alike they are"},
 };
 
 /* Why there is no number. */
@@ -107,6 +127,8 @@ enum {
     FEW_MODELS,
     FEW_HALVES,
     NOT_KEPT,
+    NO_WEIGHTS,
+    NO_RELEARNING,
     NOT_ASKED,
     REASONS
 };
@@ -121,6 +143,8 @@ static const char *const reasons[REASONS] = {
     [FEW_MODELS] = "needs 3 seeds and 3 oracles: raise unlearning.seeds and unlearning.oracles",
     [FEW_HALVES] = "oracles against oracles need 6: raise unlearning.oracles",
     [NOT_KEPT] = "needs the weights of the model and of an oracle: unlearning.keep_models",
+    [NO_WEIGHTS] = "needs the weights of the model: unlearning.keep_models",
+    [NO_RELEARNING] = "needs oracles that learn the forget set within 100 epochs, and in more than none",
     [NOT_ASKED] = "not asked for",
 };
 
@@ -147,6 +171,8 @@ typedef struct audit {
     int64_t *oracle; /* [oracles]: rows */
     lo_audit_model *oracle_model;
     int64_t oracles;
+    lo_audit_network *network; /* NULL: no number needs one */
+    lo_logits fresh;           /* what a network of random weights says of it */
 } audit;
 
 static figure *cell(const audit *a, int64_t row, int number)
@@ -196,6 +222,9 @@ static lo_status take_set(audit *a, int set, lo_error *err)
             a->oracles++;
             LO_TRY(status);
         }
+    }
+    if (a->wanted[ZRF]) {
+        LO_TRY(lo_audit_fresh(a->network, set, &a->fresh, err));
     }
     a->set = set;
     return LO_OK;
@@ -625,6 +654,61 @@ static lo_status name_layers(audit *a, lo_error *err)
     return LO_OK;
 }
 
+/* ---- what is asked of the network
+ * ----------------------------------------------------------------------------------------- */
+
+static lo_status from_random(audit *a, int64_t r, const lo_audit_model *m, lo_error *err)
+{
+    const lo_audit_set *set = &a->in.set[a->in.row[r].set];
+    double js = NAN;
+    LO_TRY(lo_mean_distance(&m->logits[LO_AUDIT_TRAIN], &a->fresh, set->forget, set->forget_count, LO_JS, &js,
+                            err));
+    *cell(a, r, ZRF) = found((lo_bounded){lo_zrf(js), (double)NAN, (double)NAN}, 0);
+    return LO_OK;
+}
+
+/* What a row is compared with: of a run the original that it began with, of an oracle that of the same seed,
+ * in turn where there are more oracles. */
+static void original_of(const audit *a, int64_t r, char path[PATH_MAX])
+{
+    const int64_t originals = lo_job_int(a->study->job, "originals.seeds");
+    lo_original_path(a->study->run.study, a->in.row[r].seed % originals, 0, path, PATH_MAX);
+}
+
+static lo_status relearning(audit *a, int64_t r, lo_error *err)
+{
+    char mine[PATH_MAX], original[PATH_MAX];
+    int64_t epochs = 0;
+    *cell(a, r, RELEARN) = missing(NO_WEIGHTS);
+    original_of(a, r, original);
+    if (!weights_of(a, r, mine) || access(original, F_OK) != 0) {
+        return LO_OK;
+    }
+    LO_TRY(lo_audit_relearn(a->network, original, mine, a->in.row[r].set, &epochs, err));
+    *cell(a, r, RELEARN) = found((lo_bounded){(double)epochs, (double)NAN, (double)NAN}, 1);
+    return LO_OK;
+}
+
+static lo_status entangled(audit *a, int64_t r, lo_error *err)
+{
+    char mine[PATH_MAX];
+    double score = NAN;
+    *cell(a, r, ENTANGLEMENT) = missing(NO_WEIGHTS);
+    if (!weights_of(a, r, mine)) {
+        return LO_OK;
+    }
+    LO_TRY(lo_audit_entanglement(a->network, mine, a->in.row[r].set, &score, err));
+    *cell(a, r, ENTANGLEMENT) = found((lo_bounded){score, (double)NAN, (double)NAN}, 0);
+    return LO_OK;
+}
+
+static lo_status ask_network(audit *a, int64_t r, const lo_audit_model *m, lo_error *err)
+{
+    LO_TRY(a->wanted[ZRF] ? from_random(a, r, m, err) : LO_OK);
+    LO_TRY(a->wanted[RELEARN] ? relearning(a, r, err) : LO_OK);
+    return a->wanted[ENTANGLEMENT] ? entangled(a, r, err) : LO_OK;
+}
+
 static lo_status audit_model(audit *a, int64_t r, lo_error *err)
 {
     const lo_audit_row *row = &a->in.row[r];
@@ -656,6 +740,9 @@ static lo_status audit_model(audit *a, int64_t r, lo_error *err)
     }
     if (status == LO_OK && a->wanted[WEIGHTS]) {
         status = weights(a, r, err);
+    }
+    if (status == LO_OK) {
+        status = ask_network(a, r, &m, err);
     }
     lo_audit_unload(&m);
     return status;
@@ -843,6 +930,27 @@ static void share_rows(audit *a)
 }
 
 /* Figures that need those of oracles: means over the oracles but the model itself. */
+/* relearn over that of the oracles but the model itself. ratio [rows]: room. */
+static void finish_relearning(audit *a, int64_t r, double *ratio)
+{
+    const lo_audit_row *row = &a->in.row[r];
+    const double mine = cell(a, r, RELEARN)->value;
+    int64_t count = 0;
+    for (int64_t o = 0; o < a->in.rows && !isnan(mine); o++) {
+        const lo_audit_row *oracle = &a->in.row[o];
+        const double its = cell(a, o, RELEARN)->value;
+        if (!oracle->oracle || oracle->set != row->set || o == r || isnan(its)) {
+            continue;
+        }
+        ratio[count] = lo_anamnesis(mine > LO_RELEARN_EPOCHS ? -1 : (int64_t)mine,
+                                    its > LO_RELEARN_EPOCHS ? 0 : (int64_t)its);
+        count += !isnan(ratio[count]);
+    }
+    *cell(a, r, ANAMNESIS) = count > 0     ? found(lo_student_mean(ratio, count), count)
+                             : isnan(mine) ? missing((int)cell(a, r, RELEARN)->reason)
+                                           : missing(NO_RELEARNING);
+}
+
 static lo_status finish_rows(audit *a, lo_error *err)
 {
     double *tow = malloc(2 * (size_t)a->in.rows * sizeof(*tow) + 1), *gap = tow + a->in.rows;
@@ -863,6 +971,7 @@ static lo_status finish_rows(audit *a, lo_error *err)
         const int reason = row->output < 0 ? NO_MODEL : count == 0 ? NO_ORACLE : (int)cell(a, r, SVC)->reason;
         *cell(a, r, TOW_MIA) = reason == FOUND ? found(lo_student_mean(tow, count), count) : missing(reason);
         *cell(a, r, AVG_GAP) = reason == FOUND ? found(lo_student_mean(gap, count), count) : missing(reason);
+        finish_relearning(a, r, tow);
         for (int k = U_LIRA; k <= QUALITY; k++) {
             *cell(a, r, k) = row->output < 0 ? missing(NO_MODEL) : *cell(a, group_of(a, r), k);
         }
@@ -1088,6 +1197,10 @@ static lo_status make(audit *a, const char *path, lo_error *err)
     if (status == LO_OK) {
         status = lo_agree(comm, a->wanted[WEIGHTS] ? name_layers(a, err) : LO_OK, err);
     }
+    const bool asks = a->wanted[ZRF] || a->wanted[RELEARN] || a->wanted[ENTANGLEMENT];
+    if (status == LO_OK && asks) {
+        status = lo_agree(comm, lo_audit_network_open(&a->in, &a->tick, &a->network, err), err);
+    }
     if (status == LO_OK) {
         status = lo_agree(comm, audit_rows(a, err), err);
     }
@@ -1112,6 +1225,7 @@ static lo_status make(audit *a, const char *path, lo_error *err)
                    (long long)a->in.rows, (long long)receipts, lo_clock_monotonic() - start);
     }
     drop_oracles(a);
+    lo_audit_network_close(&a->network);
     free(a->figure);
     free(a->accuracies);
     free(a->layer);

@@ -118,7 +118,11 @@ static const char *const shown[] = {"tow_mia",
                                     "disagreement",
                                     "activation_distance",
                                     "weight_distance",
-                                    "js"};
+                                    "js",
+                                    "zrf",
+                                    "relearn",
+                                    "anamnesis",
+                                    "entanglement"};
 enum { SHOWN = sizeof(shown) / sizeof(shown[0]), FORGETTING = SHOWN, UTILITY, TIME, COLUMNS };
 
 /* Numbers that all seeds of a method have together: the same in each of their rows, with an interval of its

@@ -37,7 +37,11 @@ static const char *const audited[] = {"tow_mia",
                                       "u_lira",
                                       "klom",
                                       "forgetting_quality",
-                                      "weight_distance"};
+                                      "weight_distance",
+                                      "zrf",
+                                      "relearn",
+                                      "anamnesis",
+                                      "entanglement"};
 
 static const char *const limits[] = {
     ("This is evidence, not proof: attacks that were not run may tell what these do not."),

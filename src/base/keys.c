@@ -351,7 +351,8 @@ static const lo_key table[] = {
                     "well membership attacks tell what the ensemble's models were trained on."),
     OTHER(LO_KEY_NAMES, "audit.metrics", "[]", LO_KEYS_NONE,
           .choices = "accuracy tow tow_mia avg_gap aus disagreement activation_distance js mia_svc mia_loss "
-                     "mia_entropy mia_population lira u_lira rmia klom forgetting_quality weight_distance",
+                     "mia_entropy mia_population lira u_lira rmia klom forgetting_quality weight_distance "
+                     "zrf relearn entanglement",
           .grows = true, .help = "Which metrics (see leaveout methods); empty: all that the study can have."),
     INT("audit.sample", "2000", 2, 100000, "examples", LO_KEYS_NONE,
         .help =

@@ -4,13 +4,14 @@
 What needs libsvm or draws at random (mia_svc, mia_loss, mia_entropy) has tests of its own; here what is made of mia_svc.
 """
 import json
+import re
 import sys
 
 import h5py
 import numpy as np
 
 NUMBERS = ("disagreement activation_distance js aus mia_svc mia_loss mia_entropy mia_population tow_mia avg_gap lira "
-           "lira_tpr_at_0.01 rmia rmia_tpr_at_0.01 u_lira klom forgetting_quality").split()
+           "lira_tpr_at_0.01 rmia rmia_tpr_at_0.01 u_lira klom forgetting_quality zrf relearn anamnesis entanglement").split()
 
 
 def text(dataset):
@@ -176,6 +177,88 @@ def weights(path, study):
         assert np.isclose(total[r], np.mean([2 * norm(x - y) / (norm(x) + norm(y)) for x, y in whole]), atol=1e-9), r
 
 
+def forward(x, w):
+    """The test's network: one hidden layer."""
+    hidden = np.maximum(x @ w["linear1.weight"].T + w["linear1.bias"], 0)
+    return hidden, hidden @ w["linear2.weight"].T + w["linear2.bias"]
+
+
+def mean_loss(z, y):
+    top = z.max(axis=1, keepdims=True)
+    return (np.log(np.exp(z - top).sum(axis=1)) + top[:, 0] - z[np.arange(len(y)), y]).mean()
+
+
+def relearn(x, y, w, target):
+    """Gradient descent on all examples at once, momentum 0.9, rate 0.01: epochs, and the losses."""
+    w = {k: v.copy() for k, v in w.items()}
+    speed = {k: 0 for k in w}
+    losses = []
+    for epoch in range(102):
+        hidden, z = forward(x, w)
+        losses.append(mean_loss(z, y))
+        if epoch == 101 or losses[-1] <= target + 1e-5:
+            return epoch, losses
+        slope = (softmax(z) - np.eye(z.shape[1])[y]) / len(y)
+        below = (slope @ w["linear2.weight"]) * (hidden > 0)
+        g = {"linear2.weight": slope.T @ hidden, "linear2.bias": slope.sum(axis=0),
+             "linear1.weight": below.T @ x, "linear1.bias": below.sum(axis=0)}
+        for k in w:
+            speed[k] = 0.9 * speed[k] + g[k]
+            w[k] -= 0.01 * speed[k]
+
+
+def entanglement(f, r):
+    both = np.vstack([f, r]).mean(axis=0)
+    within = sum(((v - v.mean(axis=0)) ** 2).sum(axis=1).mean() for v in (f, r))
+    return within / (sum(((v.mean(axis=0) - both) ** 2).sum() for v in (f, r)) / 2)
+
+
+def networks(path, study):
+    """What the networks themselves are asked: their weights, in numpy."""
+    job = open(path + "/job.yaml").read()
+    pixels = open(re.search(r"path: *\"?([^ \"\n,}]+)", job).group(1) + "/train-images-idx3-ubyte", "rb").read()
+    with h5py.File(path + "/outputs.h5") as o:
+        number = o["train/index"][:]
+    x = np.frombuffer(pixels[16:], np.uint8).reshape(1200, -1)[number].astype(float)
+    x, y = (x - x.mean()) / x.std(), study.label["train"]
+    with h5py.File(path + "/audit.h5") as a:
+        model = text(a["run/model"])
+        found = {k: a[k + "/value"][:] for k in ("zrf", "relearn", "anamnesis", "entanglement")}
+    folder = {"original": "originals", "oracle": "oracles", "unlearned": "unlearned"}
+    shape = {"linear1.weight": (-1, x.shape[1]), "linear1.bias": (-1,), "linear2.weight": (-1, 32), "linear2.bias": (-1,)}
+    w = [{k: v.reshape(shape[k]) for k, v in tensors(f"{path}/{folder[study.kind[r]]}/{model[r]}.safetensors").items()}
+         for r in study.rows]
+    off = 0
+    for r in study.rows:
+        f = study.forget[study.set[r]]
+        hidden, z = forward(x, w[r])
+        assert np.allclose(z, study.logits["train"][study.output[r]], atol=2e-3), r
+        value = found["entanglement"][r]
+        assert np.isclose(value, entanglement(hidden[f], np.delete(hidden, f, axis=0)), rtol=1e-4), (r, value)
+        assert 1 - np.log(2) <= found["zrf"][r] < 1, found["zrf"][r]
+        original = [k for k in study.rows if study.kind[k] == "original" and study.seed[k] == study.seed[r] % 3][0]
+        assert len(f) <= 32
+        target = mean_loss(forward(x[f], w[original])[1], y[f])
+        epochs, losses = relearn(x[f], y[f], w[r], target)
+        # Rounding may move a crossing that is a hair's breadth away by an epoch.
+        near = abs(found["relearn"][r] - epochs)
+        assert near == 0 or (near == 1 and np.abs(np.array(losses) - target - 1e-5).min() < 2e-4), \
+            (r, found["relearn"][r], epochs)
+        off += near
+        assert study.kind[r] != "original" or epochs == 0
+        its = [found["relearn"][o] for o in study.oracles(r)]
+        wanted = [found["relearn"][r] / k for k in its if 0 < k <= 100] if found["relearn"][r] <= 100 else []
+        value = found["anamnesis"][r]
+        assert (np.isnan(value) and not wanted) or np.isclose(value, np.mean(wanted)), (r, value, wanted)
+    assert off <= 2, off
+    # The network of random weights is one for all: two models that say the same are equally far from it.
+    far = {}
+    for r in study.rows:
+        f = study.forget[study.set[r]]
+        far.setdefault((study.set[r], study.logits["train"][study.output[r]][f].tobytes()), set()).add(found["zrf"][r])
+    assert all(len(v) == 1 for v in far.values())
+
+
 def main():
     study = Study(sys.argv[1])
     checked = "disagreement activation_distance js aus tow_mia avg_gap lira rmia u_lira klom".split()
@@ -185,6 +268,7 @@ def main():
             value, wanted = study.found[k]["value"][row], expected[k]
             assert (np.isnan(value) and np.isnan(wanted)) or abs(value - wanted) < 2e-4, (row, k, value, wanted)
     weights(sys.argv[1], study)
+    networks(sys.argv[1], study)
     for k in NUMBERS:
         for row in study.rows:
             here = [study.found[k]["value"][r] for r in study.rows
