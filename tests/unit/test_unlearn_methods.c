@@ -144,12 +144,10 @@ static size_t slow_units(unlearn_data *u, const double *a, lo_h_rule rule, slow_
     return units;
 }
 
-/* DEL's: whole channels by |w sum g|, in the order of their scores, while they fit. */
-static void test_del_mask(void **state)
+static void check_del_mask(const char *layers, double share)
 {
-    (void)state;
-    unlearn_data *u = unlearn_open(NULL, NULL);
-    const size_t size = lo_pupil_size(u->pupil), most = (size_t)(0.3 * (double)size);
+    unlearn_data *u = unlearn_open(layers, NULL);
+    const size_t size = lo_pupil_size(u->pupil), most = (size_t)(share * (double)size);
     double *a = sums_of(u);
     float *w = vector_of(u);
     for (size_t i = 0; i < size; i++) {
@@ -158,8 +156,10 @@ static void test_del_mask(void **state)
     for (int rule = LO_H_OF_ROWS; rule <= LO_H_ROW; rule++) {
         slow_unit unit[256];
         const size_t units = slow_units(u, a, (lo_h_rule)rule, unit);
-        lo_locate locate = {
-            .channels = true, .h = (lo_h_rule)rule, .share = 0.3, .members = lo_members_forget(&u->request)};
+        lo_locate locate = {.channels = true,
+                            .h = (lo_h_rule)rule,
+                            .share = share,
+                            .members = lo_members_forget(&u->request)};
         uint8_t *chosen = located(u, &locate, 9);
         locate.cut_last = true;
         uint8_t *cut = located(u, &locate, 100), *expected = calloc(size, 1);
@@ -188,6 +188,20 @@ static void test_del_mask(void **state)
     free(a);
     free(w);
     unlearn_close(u);
+}
+
+/* DEL's: whole channels by |w sum g|, in the order of their scores, while they fit. In layers of 31 and 23
+ * rows the default's h is 3 and 2, in those of less than 20 it is 1. */
+static void test_del_mask(void **state)
+{
+    (void)state;
+    static const double share[] = {0.3, 0.5, 0.7};
+    for (int i = 0; i < 3; i++) {
+        check_del_mask(NULL, share[i]);
+        check_del_mask("[{conv: 6}, batch_norm, relu, {max_pool: 2}, {conv: 31, stride: 2}, relu, flatten, "
+                       "{linear: 23}, relu, {linear: 4}]",
+                       share[i]);
+    }
 }
 
 /* The controls that look at no example. */
@@ -245,6 +259,101 @@ static void test_greedy(void **state)
     free(without);
     free(after);
     free(chosen);
+    unlearn_close(u);
+}
+
+/* Directly: the mean over the batch of an example and all that is retained, the example's loss times minus
+ * the size of the batch; the channel of the largest sum of w g goes, until the example is lost or `most` have
+ * gone. Counts at each weight the examples for which it did; returns how many channels went. */
+static size_t slow_flips(unlearn_data *u, uint32_t example, size_t most, int *count)
+{
+    const size_t size = lo_pupil_size(u->pupil);
+    lo_error err = {""};
+    const lo_members one = {.rows = &example, .count = 1}, others = lo_members_retain(&u->request);
+    float *original = vector_of(u), *w = vector_of(u);
+    double *of_one = calloc(size, sizeof(double)), *of_others = calloc(size, sizeof(double));
+    double *zero = calloc(size, sizeof(double));
+    slow_unit unit[256];
+    size_t gone = 0;
+    const size_t units = slow_units(u, zero, LO_H_ROW, unit);
+    for (lo_measure now; gone < most; gone++) {
+        unlearn_check(lo_pupil_measure(u->pupil, &one, false, 0, 0, &now, &err), &err);
+        if (now.correct == 0) {
+            break;
+        }
+        unlearn_check(lo_pupil_gradients(u->pupil, &one, false, of_one, &err), &err);
+        unlearn_check(lo_pupil_gradients(u->pupil, &others, false, of_others, &err), &err);
+        slow_unit *next = NULL;
+        for (size_t k = 0; k < units; k++) {
+            unit[k].score = 0;
+            for (size_t i = unit[k].start; i < unit[k].start + unit[k].count; i++) {
+                unit[k].score += (double)w[i] * (of_others[i] / (double)(others.count + 1) - of_one[i]);
+            }
+            if (unit[k].count > 1 && !unit[k].taken && (next == NULL || unit[k].score > next->score)) {
+                next = &unit[k];
+            }
+        }
+        assert_non_null(next);
+        next->taken = true;
+        for (size_t i = next->start; i < next->start + next->count; i++) {
+            w[i] = 0;
+            count[i]++;
+        }
+        lo_pupil_set_weights(u->pupil, w);
+    }
+    lo_pupil_set_weights(u->pupil, original);
+    free(original);
+    free(w);
+    free(of_one);
+    free(of_others);
+    free(zero);
+    return gone;
+}
+
+/* Which channels go, and in which order, of single examples; of several, those that go for any. */
+static void test_greedy_order(void **state)
+{
+    (void)state;
+    enum { EXAMPLES = 6 };
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    lo_error err = {""};
+    const size_t size = lo_pupil_size(u->pupil);
+    int *any = calloc(size, sizeof(int)), *here = calloc(size, sizeof(int));
+    size_t longest = 0;
+    for (int e = 0; e < EXAMPLES; e++) {
+        const lo_members one = {.rows = u->request.forget + e, .count = 1};
+        for (size_t most = 1;; most++) {
+            memset(here, 0, size * sizeof(int));
+            unlearn_check(lo_pupil_begin(u->pupil, &u->request, 200, NULL, &err), &err);
+            const size_t gone = slow_flips(u, one.rows[0], most, here);
+            const lo_locate locate = {
+                .criterion = LO_BY_FLIPPING, .share = 1, .members = one, .flips = (int64_t)most};
+            uint8_t *chosen = located(u, &locate, 200);
+            for (size_t i = 0; i < size; i++) {
+                assert_int_equal(chosen[i], here[i]);
+            }
+            free(chosen);
+            longest = gone > longest ? gone : longest;
+            if (gone < most) {
+                break;
+            }
+        }
+        for (size_t i = 0; i < size; i++) {
+            any[i] += here[i];
+        }
+    }
+    assert_true(longest >= 3);
+    const lo_locate all = {.criterion = LO_BY_FLIPPING,
+                           .share = 1,
+                           .members = {.rows = u->request.forget, .count = EXAMPLES},
+                           .flips = 1000};
+    uint8_t *chosen = located(u, &all, 200);
+    for (size_t i = 0; i < size; i++) {
+        assert_int_equal(chosen[i], any[i] > 0);
+    }
+    free(chosen);
+    free(any);
+    free(here);
     unlearn_close(u);
 }
 
@@ -738,6 +847,34 @@ static void test_ssd_micro_batches(void **state)
     unlearn_close(u);
 }
 
+/* The default alpha: a fifth of n / n_f for importances of single examples, 10 for those of batches. */
+static void test_ssd_alpha(void **state)
+{
+    (void)state;
+    static const char *const how[] = {"", ", importance: batch, batch: 1"};
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    u->request.forget_count = 3;
+    int32_t *label = &u->data->label[0][u->forget[0]]; /* what is forgotten must matter more than the rest */
+    *label = (*label + 1) % UNLEARN_CLASSES;
+    const double most = (double)(3 + u->request.retain_count) / 3;
+    const double alpha[2][3] = {{0.2 * most, 0.12 * most, 0.28 * most}, {10, 6, 14}};
+    for (int i = 0; i < 2; i++) {
+        char text[128];
+        (void)snprintf(text, sizeof(text), "{name: ssd%s}", how[i]);
+        unlearn_run(u, text);
+        float *got = unlearn_weights(u);
+        for (int k = 0; k < 3; k++) {
+            (void)snprintf(text, sizeof(text), "{name: ssd%s, alpha: %.17g}", how[i], alpha[i][k]);
+            unlearn_run(u, text);
+            float *given = unlearn_weights(u);
+            assert_int_equal(memcmp(got, given, unlearn_weights_size(u)) == 0, k == 0);
+            free(given);
+        }
+        free(got);
+    }
+    unlearn_close(u);
+}
+
 /* softmax of logits [UNLEARN_CLASSES], directly. */
 static void soften(const float *z, double *p)
 {
@@ -1024,30 +1161,19 @@ static void test_every_method(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_largest),
-        cmocka_unit_test(test_salun_mask),
-        cmocka_unit_test(test_del_mask),
-        cmocka_unit_test(test_blind_masks),
-        cmocka_unit_test(test_greedy),
-        cmocka_unit_test(test_frozen),
-        cmocka_unit_test(test_reset),
-        cmocka_unit_test(test_imu_closed_form),
-        cmocka_unit_test(test_imu_runs),
-        cmocka_unit_test(test_imu_fallback),
-        cmocka_unit_test(test_nabla_tau_passes),
-        cmocka_unit_test(test_nabla_tau_gate),
-        cmocka_unit_test(test_nabla_tau_needs_validation),
-        cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_rum_of_one),
-        cmocka_unit_test(test_rum_reads),
-        cmocka_unit_test(test_ssd_micro_batches),
-        cmocka_unit_test(test_bad_teacher),
-        cmocka_unit_test(test_scrub_rewinds),
-        cmocka_unit_test(test_every_method),
-        cmocka_unit_test(test_reads),
-        cmocka_unit_test(test_documents),
-        cmocka_unit_test(test_nabla_tau_class),
-        cmocka_unit_test(test_rum_refuses),
+        cmocka_unit_test(test_largest),         cmocka_unit_test(test_salun_mask),
+        cmocka_unit_test(test_del_mask),        cmocka_unit_test(test_blind_masks),
+        cmocka_unit_test(test_greedy),          cmocka_unit_test(test_greedy_order),
+        cmocka_unit_test(test_frozen),          cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_imu_closed_form), cmocka_unit_test(test_imu_runs),
+        cmocka_unit_test(test_imu_fallback),    cmocka_unit_test(test_nabla_tau_passes),
+        cmocka_unit_test(test_nabla_tau_gate),  cmocka_unit_test(test_nabla_tau_needs_validation),
+        cmocka_unit_test(test_groups),          cmocka_unit_test(test_rum_of_one),
+        cmocka_unit_test(test_rum_reads),       cmocka_unit_test(test_ssd_micro_batches),
+        cmocka_unit_test(test_ssd_alpha),       cmocka_unit_test(test_bad_teacher),
+        cmocka_unit_test(test_scrub_rewinds),   cmocka_unit_test(test_every_method),
+        cmocka_unit_test(test_reads),           cmocka_unit_test(test_documents),
+        cmocka_unit_test(test_nabla_tau_class), cmocka_unit_test(test_rum_refuses),
         cmocka_unit_test(test_relabel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
