@@ -20,10 +20,17 @@ static const char *const texts[] = {
     "{name: ssd, alpha: 1}",
     "{name: ssd, alpha: 1, importance: batch, batch: 7}",
     "{name: influence, iterations: 3}",
+    "{name: random_label, epochs: 2}",
+    "{name: random_label, epochs: 2, passes: mixed, wrong_only: true}",
+    "{name: amnesiac, epochs: 2}",
     "{name: del, epochs: 2}",
+    "{name: del, epochs: 1, criterion: greedy, flips: 3}",
     "{name: nabla_tau, epochs: 4, batch: 6}",
     "{name: nabla_tau, epochs: 2, mode: train, gate: sq}",
     "{name: imu, epochs: 2, l1: 0.001}",
+    "{name: imu, epochs: 2, weights: all, top: 0.5, l1: 0.0001}",
+    "{name: imu, epochs: 2, refresh: batch, top: 0.7, l1: 0.001}",
+    "{name: imu, epochs: 2, weights: all, refresh: batch, top: 0.7, l1: 0.0001, batch: 6}",
     "{name: rum, inner: [none, {name: finetune, epochs: 1}, {name: del, epochs: 1}]}"};
 enum { TEXTS = sizeof(texts) / sizeof(texts[0]) };
 
