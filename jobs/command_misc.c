@@ -203,7 +203,11 @@ static const lo_option import_options[] = {
     END};
 static const lo_option set_options[] = {SET_OPTION, END};
 static const lo_option plan_options[] = {
-    {"ranks", "N", "ranks that will share the work (1)"}, SET_OPTION, END};
+    {"ranks", "N[,N...]", "ranks that will share the work (1); several (A:B doubles) make a table"},
+    {"study", "DIR", "measure its file system; where it has run, take its task times and check against them"},
+    {"weak", NULL, "with several numbers of ranks: let the ensemble's models grow with them"},
+    SET_OPTION,
+    END};
 static const lo_option submit_options[] = {
     {"study", "DIR", "the study's directory (required)"},
     {"nodes", "N", "nodes (1)"},
@@ -236,7 +240,7 @@ const lo_command lo_commands[] = {
     {"merge", "DIR ... --into DIR", "studies of one job, computed apart, as one study", merge_options, 1,
      LO_MAX_OPERANDS, lo_command_merge},
     {"check", "JOB", "read the job and its data, say what is wrong", set_options, 1, 1, lo_command_check},
-    {"plan", "JOB --ranks N", "predict time, memory and disk from a short probe", plan_options, 1, 1,
+    {"plan", "[JOB] --ranks N", "predict time, memory and disk from a short probe", plan_options, 0, 1,
      lo_command_plan},
     {"submit", "JOB --study DIR", "write the batch script and sbatch it", submit_options, 1, 1,
      lo_command_submit},

@@ -1,356 +1,128 @@
-/* leaveout plan: what a job will take, from a short training of one model here. */
-#include "base/clock.h"
+/* leaveout plan: what a job will take on any number of ranks, from a short training of one model here, or
+ * from what a study has seen. */
 #include "jobs/attribution.h"
 #include "jobs/attribution_network.h"
 #include "jobs/commands.h"
-#include "jobs/original.h"
-#include "jobs/outcome.h"
+#include "jobs/plan_probe.h"
+#include "jobs/plan_stages.h"
+#include "jobs/plan_study.h"
 #include "jobs/preview.h"
-#include "jobs/score_list.h"
-#include "jobs/stages.h"
-#include "jobs/study.h"
-#include "jobs/unlearned.h"
-#include "jobs/unlearning.h"
 #include "jobs/until.h"
-#include "score/subset.h"
+#include "mpi/agree.h"
+#include "mpi/run.h"
+#include "score/stopping.h"
 
+#include <hdf5.h>
+#include <limits.h>
 #include <math.h>
+#include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-typedef struct probe {
-    double train_rate, evaluate_rate; /* examples a second, one team, most often one rank */
-    double prepare_seconds;           /* of the data set, one rank */
-    double contrast_rate;             /* test x train pairs a second for all models, one rank */
-    size_t trainer_bytes;
-    int64_t parameters;
-} probe;
+enum { MOST_COUNTS = 64 };
+static const int64_t most_ranks = 1 << 24;
 
-/* The ranks that train one model together, and the cores. */
-static int64_t team_of(const lo_job *job)
-{
-    return lo_job_int(job, "train.team");
-}
-
-static int64_t cores_of(const lo_job *job)
-{
-    return team_of(job) * lo_job_int(job, "train.threads");
-}
-
-/* Examples a second of one epoch over more and more examples, then over all of them (or as many as time
- * allows) again and again. The first time over so many is for the memory to get warm; what comes after
- * counts, all together. */
-static lo_status time_epochs(lo_trainer *net, const uint32_t *members, int64_t n, double *rate, lo_error *err)
-{
-    enum { LEAST = 512 };
-    const double enough = 1.2, largest = 0.4; /* seconds of all, of one */
-    const double begun = lo_clock_monotonic();
-    double examples = 0;
-    double seconds = 0;
-    for (int64_t used = n < LEAST ? n : LEAST, before = 0;;) {
-        lo_training training;
-        const double start = lo_clock_monotonic();
-        LO_TRY(lo_trainer_run(net, 0, members, used, NULL, &training, err));
-        const double now = lo_clock_monotonic();
-        if (used == before) {
-            examples += (double)used;
-            seconds += now - start;
-        }
-        before = used;
-        *rate = seconds > 0 ? examples / seconds : (double)used / (now - start);
-        if (now - begun > enough) {
-            return LO_OK;
-        }
-        used = now - start > largest ? used : used > n / 2 ? n : used * 2;
-    }
-}
-
-/* What a training and its evaluation take here, of one epoch on a network of the job. */
-static lo_status probe_training(const lo_job *job, const lo_dataset *data, probe *p, lo_error *err)
-{
-    lo_trainer *net = NULL;
-    const lo_model_spec model = lo_study_model_spec(job);
-    lo_recipe recipe = lo_study_recipe(job);
-    recipe.epochs = 1;
-    uint32_t *members = calloc((size_t)data->train.count, sizeof(*members));
-    lo_status status = members != NULL ? lo_trainer_create(&model, &recipe, data, &net, err)
-                                       : lo_fail(err, LO_INTERNAL, "no memory for the probe");
-    for (int64_t i = 0; members != NULL && i < data->train.count; i++) {
-        members[i] = (uint32_t)i;
-    }
-    if (status == LO_OK) {
-        status = time_epochs(net, members, data->train.count, &p->train_rate, err);
-    }
-    lo_examples some = data->train;
-    some.count = some.count < 4096 ? some.count : 4096;
-    for (int round = 0; round < 2 && status == LO_OK; round++) { /* the first touches the memory */
-        const double start = lo_clock_monotonic();
-        status = lo_trainer_evaluate(net, &some, NULL, NULL, NULL, err);
-        p->evaluate_rate = (double)some.count / (lo_clock_monotonic() - start);
-        p->trainer_bytes = lo_trainer_memory(net);
-        p->parameters = lo_trainer_parameters(net);
-    }
-    /* A team's members share each batch evenly; what they need to meet is left out. */
-    p->train_rate *= (double)cores_of(job);
-    p->evaluate_rate *= (double)cores_of(job);
-    lo_trainer_destroy(&net);
-    free(members);
-    return status;
-}
-
-/* Times a few rows of the influence contrast with made-up bits. */
-static lo_status probe_contrast(int64_t models, int64_t n, bool errors, probe *p, lo_error *err)
-{
-    enum { ROWS = 32 };
-    lo_columns mask = {0};
-    lo_columns correct = {0};
-    float *value = malloc((size_t)n * ROWS * sizeof(*value));
-    float *error = errors ? malloc((size_t)n * ROWS * sizeof(*error)) : NULL;
-    lo_status status = value != NULL && (!errors || error != NULL)
-                           ? lo_columns_create(models, n, &mask, err)
-                           : lo_fail(err, LO_INTERNAL, "no memory for the probe");
-    if (status == LO_OK) {
-        status = lo_columns_create(models, ROWS, &correct, err);
-    }
-    for (int64_t w = 0; status == LO_OK && w < (models + 63) / 64 * mask.stride; w++) {
-        mask.word[w] = (uint64_t)w * 0x9e3779b97f4a7c15ULL;
-    }
-    for (int round = 0; round < 2 && status == LO_OK; round++) { /* the first touches the memory */
-        const double start = lo_clock_monotonic();
-        status = lo_contrast(&mask, &correct, NULL, value, error, NULL);
-        p->contrast_rate = (double)n * ROWS / (lo_clock_monotonic() - start);
-    }
-    lo_columns_destroy(&mask);
-    lo_columns_destroy(&correct);
-    free(value);
-    free(error);
-    return status;
-}
+/* A plan under work. */
+typedef struct planning {
+    const lo_command_line *line;
+    int64_t ranks[MOST_COUNTS]; /* [counts], ascending */
+    int counts;
+    bool weak;         /* models grow with ranks */
+    const char *study; /* or NULL */
+    lo_preview preview;
+    lo_plan_probe probe;
+    lo_plan plan;
+    lo_plan_seen *seen; /* [seen_count]; owned */
+    int seen_count;
+} planning;
 
 static double megabytes(double bytes)
 {
     return bytes / 1e6;
 }
 
-static double larger(double a, double b)
+static double percent_off(double predicted, double measured)
 {
-    return a > b ? a : b;
+    return measured > 0 ? 100 * (predicted / measured - 1) : NAN;
 }
 
-/* Examples in the source files, as far as those in use tell: rank 0 chooses among them to prepare the data
- * set. What they are made of is mapped. */
-static double source_examples(const lo_examples *examples)
-{
-    return examples->count > 0 ? (double)(examples->index[examples->count - 1] + 1) : 0;
-}
-
-/* The largest a rank becomes, stage by stage; the mapped data set, which ranks of a node share, not counted.
+/* ---- the command line
+ * ----------------------------------------------------------------------------------------------------------
  */
-static double memory_per_rank(const lo_design *design, const lo_dataset *data, const probe *p, int64_t ranks,
-                              bool influence, bool errors)
+
+static lo_status add_count(planning *p, int64_t ranks, lo_error *err)
 {
-    /* The program with MPI and HDF5 before anything is computed: 24 to 28 MiB measured on 1 to 4 ranks. */
-    const double libraries = 28e6;
-    const double publish_at_once = 32e6, publish_models = 64;
-    const double n = (double)data->train.count;
-    const double record = (double)lo_outcome_size(data->train.count, data->test.count);
-    const double models = ceil((double)design->models / (double)ranks);
-    const double an_example = 64; /* labels, numbers, random keys: measured 60 */
-    const double prepare = an_example * (source_examples(&data->train) + source_examples(&data->test));
-    const double train = (double)p->trainer_bytes + record + n * 4;
-    const double published = larger(fmin(fmin(models, publish_models) * record, publish_at_once), record);
-    const int64_t words = (design->models + 63) / 64;
-    const double columns = n * (double)words * 8;
-    const double block = (double)lo_influence_block(data->train.count) * n * sizeof(float);
-    const double contrast = influence ? columns + block * (errors ? 2 : 1) : 0;
-    return libraries + larger(larger(prepare, train), larger(published, contrast));
-}
-
-/* Files are written, synced and read again to be verified; a sync takes so long at least. */
-static const double written_per_s = 150e6, sync_seconds = 0.004;
-
-/* Trainings on everything, with what their records and files take. */
-typedef struct originals_plan {
-    int64_t seeds;
-    double seconds, wall, core, disk,
-        memory; /* of one; of the stage, on the ranks and all; bytes of files; a record */
-} originals_plan;
-
-static originals_plan plan_originals(const lo_job *job, const lo_dataset *data, int64_t ranks, const probe *p)
-{
-    if (!lo_job_has(job, "originals")) {
-        return (originals_plan){0};
+    if (p->counts == MOST_COUNTS) {
+        return lo_fail(err, LO_USAGE, "--ranks: more than %d numbers", MOST_COUNTS);
     }
-    const int64_t n = data->train.count, epochs = lo_job_int(job, "train.epochs");
-    const double files = (double)(1 + lo_job_length(job, "originals.checkpoints"));
-    originals_plan o = {.seeds = lo_job_int(job, "originals.seeds"),
-                        .memory = (double)lo_original_size(n, epochs, lo_originals_logged(job))};
-    const double weights = (double)p->parameters * sizeof(float);
-    o.seconds = (double)n * (double)epochs / p->train_rate + (double)data->test.count / p->evaluate_rate +
-                sync_seconds * (1 + files) + (o.memory + files * weights) / written_per_s;
-    o.wall = ceil((double)o.seeds / (double)(ranks / team_of(job))) * o.seconds;
-    o.core = (double)(o.seeds * cores_of(job)) * o.seconds;
-    o.disk = (double)o.seeds * (2 * o.memory + files * weights);
-    return o;
-}
-
-/* Scores: what each passes through the network, on the ranks together or task by task. */
-typedef struct scores_plan {
-    int count;
-    double wall, core, disk;
-} scores_plan;
-
-static void add_score(const lo_job *job, const lo_dataset *data, const lo_listed_score *listed, int64_t ranks,
-                      const probe *p, scores_plan *out)
-{
-    const lo_score *score = listed->score;
-    const lo_model_spec model = lo_study_model_spec(job);
-    const lo_recipe recipe = lo_study_recipe(job);
-    const lo_score_input input = lo_score_foresee(job, data, listed, &model, &recipe);
-    if (score->work == NULL) {
-        return;
+    if (p->counts > 0 && ranks <= p->ranks[p->counts - 1]) {
+        return lo_fail(err, LO_USAGE, "--ranks: found %lld after %lld; allowed are ascending numbers",
+                       (long long)ranks, (long long)p->ranks[p->counts - 1]);
     }
-    const lo_score_work work = score->work(&input);
-    double seconds = work.trained / p->train_rate + work.evaluated / p->evaluate_rate;
-    if (score->tasks != NULL) {
-        const double tasks = (double)score->tasks(&input);
-        out->wall += tasks > 0 ? ceil(tasks / (double)ranks) * seconds / tasks : 0;
-    } else {
-        seconds *= (double)input.originals;
-        out->wall += seconds / (double)ranks;
-    }
-    out->core += seconds;
-}
-
-static lo_status plan_scores(const lo_job *job, const lo_dataset *data, int64_t ranks, const probe *p,
-                             scores_plan *out, lo_error *err)
-{
-    lo_score_list list;
-    lo_status status = lo_score_list_read(job, &list, err);
-    *out = (scores_plan){.count = list.count};
-    for (int i = 0; i < list.count && status == LO_OK; i++) {
-        add_score(job, data, &list.listed[i], ranks, p, out);
-    }
-    out->disk = (double)data->train.count * (16 * list.count + 32);
-    lo_score_list_destroy(&list);
-    return status;
-}
-
-/* Oracles, and originals that are made to forget. */
-typedef struct unlearning_plan {
-    lo_unlearning_estimate tasks;
-    double wall, core, disk, memory; /* as of originals_plan; memory: a second network and a record */
-} unlearning_plan;
-
-static lo_status plan_unlearning(const lo_job *job, const lo_dataset *data, int64_t ranks, const probe *p,
-                                 unlearning_plan *out, lo_error *err)
-{
-    *out = (unlearning_plan){.wall = 0};
-    if (!lo_job_has(job, "unlearning")) {
-        return LO_OK;
-    }
-    LO_TRY(lo_unlearning_foresee(job, data, &out->tasks, err));
-    const lo_unlearning_estimate *e = &out->tasks;
-    const lo_unlearned model = lo_unlearned_make(data);
-    const double models = (double)(e->oracles + e->runs), record = (double)lo_unlearned_size(&model);
-    const double examples = (double)(data->train.count + data->validation.count + data->test.count);
-    const double kept = lo_job_bool(job, "unlearning.keep_models") ? models : 0;
-    /* Here ranks are alone, in one thread. */
-    out->core = (double)cores_of(job) * ((e->oracle_examples + e->run_examples) / p->train_rate +
-                                         (models + (double)e->originals) * examples / p->evaluate_rate);
-    out->wall = out->core / fmin((double)ranks, models);
-    out->disk = 2 * (models + (double)e->originals) * record + kept * (double)p->parameters * sizeof(float);
-    out->memory = record + (double)p->trainer_bytes;
+    p->ranks[p->counts++] = ranks;
     return LO_OK;
 }
 
-static void print_unlearning(const unlearning_plan *u)
+/* "8", "1,2,4", "1:1024" (doubled from one to the other), and such with commas between. */
+static lo_status read_ranks(planning *p, lo_error *err)
 {
-    if (u->tasks.oracles + u->tasks.runs > 0) {
-        (void)printf("stage=unlearning oracles=%lld runs=%lld wall_s=%.0f core_hours=%.3f disk_mb=%.1f\n",
-                     (long long)u->tasks.oracles, (long long)u->tasks.runs, u->wall, u->core / 3600,
-                     megabytes(u->disk));
+    const char *text = lo_option_value(p->line, "ranks");
+    const char *at = text != NULL ? text : "1";
+    for (;; at++) {
+        char *end;
+        const long long first = strtoll(at, &end, 10);
+        long long last = first;
+        if (*end == ':' && end != at) {
+            at = end + 1;
+            last = strtoll(at, &end, 10);
+        }
+        if (end == at || (*end != '\0' && *end != ',') || first < 1 || last < first || last > most_ranks) {
+            return lo_fail(
+                err, LO_USAGE,
+                "--ranks: found '%s'; allowed: numbers from 1 to %lld with commas between, A:B for "
+                "A, 2 A, 4 A up to B",
+                text, (long long)most_ranks);
+        }
+        for (long long ranks = first; ranks < last; ranks *= 2) {
+            LO_TRY(add_count(p, ranks, err));
+        }
+        LO_TRY(add_count(p, last, err));
+        if (*end == '\0') {
+            return LO_OK;
+        }
+        at = end;
     }
 }
 
-static void print_plan(const lo_job *job, const lo_dataset *data, const lo_design *design, int64_t ranks,
-                       const probe *p, const unlearning_plan *unlearning, const scores_plan *scores)
+/* The job file, or that of the study. */
+static lo_status open_preview(planning *p, lo_error *err)
 {
-    const int64_t n = data->train.count;
-    const int64_t n_test = data->test.count;
-    const bool subsets = design->ratio > 0; /* else all examples but one, or but a group */
-    const double members = (double)n * (subsets ? design->ratio : 1);
-    const double record = (double)lo_outcome_size(n, n_test);
-    const double model_seconds = design->kind == LO_DESIGN_IMPORTED
-                                     ? 0
-                                     : members * (double)lo_job_int(job, "train.epochs") / p->train_rate +
-                                           (double)(n + n_test) / p->evaluate_rate + sync_seconds +
-                                           record / written_per_s;
-    const int64_t teams = ranks / team_of(job);
-    const double rounds = ceil((double)design->models / (double)teams);
-    const double wall = rounds * model_seconds;
-    const double core = (double)(design->models * cores_of(job)) * model_seconds;
-    const bool influence = lo_job_has(job, "influence");
-    const bool errors = influence && lo_job_bool(job, "influence.errors");
-    const int64_t top = influence ? lo_job_int(job, "influence.top") : 0;
-    const int64_t words = (design->models + 63) / 64;
-    const double columns = (double)n * (double)words * 8;
-    const double influence_bytes = !influence ? 0
-                                   : top > 0  ? (double)n_test * (double)top * (errors ? 16 : 12)
-                                              : (double)n_test * (double)n * (errors ? 8 : 4);
-    const double page = 0.4e6; /* report.html, a few hundred pictures of 28 x 28 */
-    /* The programs start, the ensemble is published, the report reads all influence: seconds. */
-    const double start = 0.7, read_per_s = 500e6;
-    const double begin_and_end = start + p->prepare_seconds +
-                                 2 * record * (double)design->models / written_per_s +
-                                 influence_bytes / (errors ? 2 : 1) / read_per_s;
-    const double contrast_core =
-        influence && p->contrast_rate > 0 ? (double)n * (double)n_test / p->contrast_rate : 0;
-    const double contrast = contrast_core / (double)ranks + influence_bytes / written_per_s;
-    const double cache = (double)data->map_size;
-    const bool ensemble = design->models > 0;
-    const originals_plan originals = plan_originals(job, data, ranks, p);
-    const double kept = fmin((double)lo_job_int(job, "ensemble.keep_models"), (double)design->models) *
-                        (double)p->parameters * sizeof(float);
-    const double memory = memory_per_rank(design, data, p, ranks, influence, errors) +
-                          fmax(originals.memory, unlearning->memory);
-    const double journal = record * (double)design->models;
-    (void)printf("probe: preset=%s parameters=%lld train_examples_per_s=%.0f evaluate_examples_per_s=%.0f\n",
-                 lo_job_text(job, "model.preset"), (long long)p->parameters, p->train_rate, p->evaluate_rate);
-    if (originals.seeds > 0) {
-        (void)printf(
-            "stage=originals models=%lld seconds_per_model=%.2f wall_s=%.1f core_hours=%.3f disk_mb=%.1f\n",
-            (long long)originals.seeds, originals.seconds, originals.wall, originals.core / 3600,
-            megabytes(originals.disk));
+    char job[PATH_MAX];
+    lo_command_line line = *p->line;
+    if (line.operand_count == 0) {
+        if (p->study == NULL) {
+            return lo_fail(err, LO_USAGE,
+                           "plan: neither a job nor --study DIR, a study that has one, is given");
+        }
+        (void)snprintf(job, sizeof(job), "%s/job.yaml", p->study);
+        line.operand[line.operand_count++] = job;
     }
-    if (ensemble) {
-        (void)printf(
-            "stage=ensemble models=%lld seconds_per_model=%.2f wall_s=%.1f core_hours=%.3f disk_mb=%.1f\n",
-            (long long)design->models, model_seconds, wall, core / 3600, megabytes(2 * journal + kept));
+    LO_TRY(lo_preview_open(&line, &p->preview, err));
+    const int64_t team = lo_plan_team(p->preview.job);
+    for (int i = 0; i < p->counts; i++) {
+        if (p->ranks[i] % team != 0) {
+            return lo_fail(err, LO_USAGE, "plan: --ranks: %lld ranks cannot form teams of %lld (train.team)",
+                           (long long)p->ranks[i], (long long)team);
+        }
     }
-    if (scores->count > 0) {
-        (void)printf("stage=scores wall_s=%.1f core_hours=%.4f disk_mb=%.1f\n",
-                     0.1 + columns / 1e9 + scores->wall, scores->core / 3600, megabytes(scores->disk));
-    }
-    if (influence) {
-        (void)printf("stage=influence wall_s=%.1f core_hours=%.4f disk_mb=%.1f\n", contrast,
-                     contrast_core / 3600, megabytes(influence_bytes));
-    }
-    print_unlearning(unlearning);
-    (void)printf("memory_per_rank_mb=%.0f shared_per_node_mb=%.0f\n", megabytes(memory), megabytes(cache));
-    (void)printf("total ranks=%lld wall_s=%.1f core_hours=%.3f disk_mb=%.1f\n", (long long)ranks,
-                 wall + originals.wall + scores->wall + unlearning->wall + contrast + begin_and_end,
-                 (core + originals.core + scores->core + unlearning->core + contrast_core) / 3600,
-                 megabytes(2 * journal + kept + originals.disk + unlearning->disk + influence_bytes +
-                           scores->disk + cache + page));
-    if (design->models % teams != 0) {
-        const char *who = teams < ranks ? "teams" : "ranks";
-        (void)printf("hint: %lld models on %lld %s leave %lld %s idle in the last round\n",
-                     (long long)design->models, (long long)teams, who,
-                     (long long)(teams - design->models % teams), who);
-    }
+    return LO_OK;
 }
+
+/* ---- what is said
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 /* What attribution takes: it refuses by itself what does not fit. */
 static lo_status print_attribution(const lo_job *job, const lo_dataset *data, int64_t ranks, lo_error *err)
@@ -385,58 +157,360 @@ static lo_status print_attribution(const lo_job *job, const lo_dataset *data, in
 
 /* With ensemble.until, fewer models: at most as many as leave the least certain of examples an error that is
  * small enough. */
-static void plan_until(const lo_job *job, lo_design *design)
+static void plan_until(const lo_job *job, lo_design *design, bool print)
 {
     lo_until_rule rule;
     if (lo_until_of(job, &rule)) {
         const int64_t allowed = design->models;
         const int64_t least = lo_stopping_next(design, rule.first, 0);
         design->models = lo_stopping_bound(design, rule.first, rule.target);
-        (void)printf(
-            "until=%g over=%s models_at_least=%lld models_at_most=%lld allowed=%lld: what follows is "
-            "for the most\n",
-            rule.target, lo_over_name(rule.over), (long long)least, (long long)design->models,
-            (long long)allowed);
+        if (print) {
+            (void)printf(
+                "until=%g over=%s models_at_least=%lld models_at_most=%lld allowed=%lld: what follows is "
+                "for the most\n",
+                rule.target, lo_over_name(rule.over), (long long)least, (long long)design->models,
+                (long long)allowed);
+        }
     }
+}
+
+static void print_probe(const planning *p)
+{
+    const lo_plan_probe *b = &p->probe;
+    const lo_cost_machine *m = &b->machine;
+    (void)printf("probe: preset=%s parameters=%lld train_examples_per_s=%.0f evaluate_examples_per_s=%.0f "
+                 "ranks=%d\n",
+                 lo_job_text(p->preview.job, "model.preset"), (long long)b->parameters, b->train_rate,
+                 b->evaluate_rate, b->ranks);
+    (void)printf("machine: files=%s sync_ms=%.2f write_mb_per_s=%.0f messages=%s message_us=%.1f "
+                 "serve_us=%.1f reduce_mb_per_s=%.0f claim_ms=%.2f\n",
+                 b->files ? "measured" : "assumed", 1e3 * m->sync_seconds, megabytes(m->write_rate),
+                 b->messages ? "measured" : "assumed", 1e6 * m->message_seconds, 1e6 * m->serve_seconds,
+                 megabytes(m->reduce_rate), 1e3 * m->claim_seconds);
+    if (!b->files) {
+        (void)printf(
+            "note: files are not measured: --study DIR says on which file system the study will be\n");
+    }
+    if (!b->messages) {
+        (void)printf(
+            "note: messages are not measured, nor what ranks take from each other: plan under mpirun "
+            "does both\n");
+    }
+    const char *name;
+    for (int i = 0; (name = lo_plan_unplanned(p->preview.job, i)) != NULL; i++) {
+        (void)printf("note: the time of stage %s is not planned, and is in no total\n", name);
+    }
+}
+
+/* All of a job: the stages one after the other, and what every run begins and ends with. */
+typedef struct whole {
+    double wall, core, disk;
+} whole;
+
+static void print_stage(const lo_plan_stage *s, const lo_plan_cost *cost)
+{
+    const bool models = s->number == LO_STAGE_ORIGINALS || s->number == LO_STAGE_ENSEMBLE;
+    (void)printf("stage=%s%s", s->name, s->what);
+    if (models) {
+        (void)printf(" seconds_per_model=%.2f", s->kind[0].seconds);
+    }
+    (void)printf(" wall_s=%.1f core_hours=%.4f disk_mb=%.1f", cost->wall, cost->core / 3600,
+                 megabytes(s->disk_bytes));
+    if (s->published_bytes > 0) {
+        (void)printf(" published_s=%.2f", cost->published);
+    }
+    (void)printf("\n");
+}
+
+static lo_status add_up(const planning *p, const lo_plan *plan, int64_t ranks, bool print, whole *out,
+                        lo_error *err)
+{
+    *out = (whole){.wall = plan->start_seconds, .disk = plan->cache_bytes + plan->other_bytes};
+    for (int i = 0; i < plan->stages; i++) {
+        const lo_plan_stage *s = &plan->stage[i];
+        lo_plan_cost cost;
+        LO_TRY(lo_plan_cost_of(s, &p->probe.machine, ranks, &cost, err));
+        out->wall += cost.wall + cost.published;
+        out->core += cost.core;
+        out->disk += s->disk_bytes;
+        if (print) {
+            print_stage(s, &cost);
+        }
+    }
+    return LO_OK;
+}
+
+static lo_status print_stages(const planning *p, lo_error *err)
+{
+    const int64_t ranks = p->ranks[p->counts - 1];
+    const lo_design *design = &p->preview.design;
+    const double memory = lo_plan_memory(&p->plan, &p->preview, design, &p->probe, ranks);
+    whole all;
+    LO_TRY(add_up(p, &p->plan, ranks, true, &all, err));
+    (void)printf("memory_per_rank_mb=%.0f shared_per_node_mb=%.0f\n", megabytes(memory),
+                 megabytes(p->plan.cache_bytes));
+    (void)printf("total ranks=%lld wall_s=%.1f core_hours=%.3f disk_mb=%.1f\n", (long long)ranks, all.wall,
+                 all.core / 3600, megabytes(all.disk));
+    const int64_t teams = ranks / lo_plan_team(p->preview.job);
+    if (design->models % teams != 0) {
+        const char *who = teams < ranks ? "teams" : "ranks";
+        (void)printf("hint: %lld models on %lld %s leave %lld %s idle in the last round\n",
+                     (long long)design->models, (long long)teams, who,
+                     (long long)(teams - design->models % teams), who);
+    }
+    return LO_OK;
+}
+
+/* Strong scaling: the same job on more and more ranks. Efficiency: against the first number of them. */
+static lo_status print_strong(const planning *p, lo_error *err)
+{
+    double first[LO_PLAN_STAGES + 1];
+    for (int i = 0; i < p->counts; i++) {
+        const int64_t ranks = p->ranks[i];
+        const double grown = (double)ranks / (double)p->ranks[0];
+        for (int s = 0; s <= p->plan.stages; s++) {
+            const bool is_all = s == p->plan.stages;
+            double wall;
+            if (is_all) {
+                whole all;
+                LO_TRY(add_up(p, &p->plan, ranks, false, &all, err));
+                wall = all.wall;
+            } else {
+                lo_plan_cost cost;
+                LO_TRY(lo_plan_cost_of(&p->plan.stage[s], &p->probe.machine, ranks, &cost, err));
+                wall = cost.wall + cost.published;
+            }
+            first[s] = i == 0 ? wall : first[s];
+            (void)printf("strong ranks=%lld stage=%s wall_s=%.2f speedup=%.2f efficiency=%.3f\n",
+                         (long long)ranks, is_all ? "all" : p->plan.stage[s].name, wall, first[s] / wall,
+                         first[s] / wall / grown);
+        }
+    }
+    return LO_OK;
+}
+
+/* Weak scaling: models grow with ranks, so that nothing would change if nothing got in the way. */
+static lo_status print_weak(const planning *p, lo_error *err)
+{
+    double first[2] = {0};
+    for (int i = 0; i < p->counts; i++) {
+        lo_plan plan;
+        whole all;
+        double ensemble = 0;
+        lo_design design = p->preview.design;
+        design.models = design.models * p->ranks[i] / p->ranks[0];
+        LO_TRY(lo_plan_stages(&p->preview, &design, &p->probe, &plan, err));
+        LO_TRY(add_up(p, &plan, p->ranks[i], false, &all, err));
+        for (int s = 0; s < plan.stages; s++) {
+            if (plan.stage[s].number == LO_STAGE_ENSEMBLE) {
+                lo_plan_cost cost;
+                LO_TRY(lo_plan_cost_of(&plan.stage[s], &p->probe.machine, p->ranks[i], &cost, err));
+                ensemble = cost.wall + cost.published;
+            }
+        }
+        first[0] = i == 0 ? ensemble : first[0];
+        first[1] = i == 0 ? all.wall : first[1];
+        (void)printf("weak ranks=%lld models=%lld stage=ensemble wall_s=%.2f efficiency=%.3f\n",
+                     (long long)p->ranks[i], (long long)design.models, ensemble, first[0] / ensemble);
+        (void)printf("weak ranks=%lld models=%lld stage=all wall_s=%.2f efficiency=%.3f\n",
+                     (long long)p->ranks[i], (long long)design.models, all.wall, first[1] / all.wall);
+    }
+    return LO_OK;
+}
+
+/* ---- what a study has seen
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+/* All tasks of a stage that a study has seen. */
+static lo_plan_seen seen_of(const planning *p, lo_stage stage)
+{
+    lo_plan_seen all = {.stage = stage};
+    for (int i = 0; i < p->seen_count; i++) {
+        const lo_plan_seen *s = &p->seen[i];
+        if (s->stage == stage) {
+            all.tasks += s->tasks;
+            all.sum += s->sum;
+            all.squares += s->squares;
+            all.farmed += s->farmed;
+            all.record_seconds += s->record_seconds;
+        }
+    }
+    return all;
+}
+
+static lo_cost_tasks tasks_like(const lo_plan_seen *seen, int64_t count)
+{
+    const double n = (double)seen->tasks, mean = seen->sum / n;
+    const double variance = n > 1 ? (seen->squares - n * mean * mean) / (n - 1) : 0;
+    return (lo_cost_tasks){.count = count, .seconds = mean, .spread = sqrt(fmax(0, variance))};
+}
+
+/* So many tasks as the plan has them on average. */
+static lo_cost_tasks tasks_planned(const lo_plan_stage *stage, int64_t count)
+{
+    lo_cost_tasks mean = {.count = count};
+    for (int k = 0; k < stage->kinds; k++) {
+        const double share = (double)stage->kind[k].count / (double)stage->tasks;
+        mean.seconds += share * stage->kind[k].seconds;
+        mean.spread += share * stage->kind[k].spread;
+    }
+    return mean;
+}
+
+/* What the farm alone takes for tasks that are alike. */
+static lo_status farm_wall(const planning *p, const lo_plan_stage *like, lo_cost_tasks tasks, int64_t ranks,
+                           double *wall, lo_error *err)
+{
+    lo_plan_cost cost;
+    const lo_plan_stage stage = {.kind = {tasks},
+                                 .kinds = 1,
+                                 .tasks = tasks.count,
+                                 .team = like->team,
+                                 .cores = like->cores,
+                                 .record_bytes = like->record_bytes,
+                                 .record_seconds = like->record_seconds};
+    LO_TRY(lo_plan_cost_of(&stage, &p->probe.machine, ranks, &cost, err));
+    *wall = cost.wall;
+    return LO_OK;
+}
+
+/* Beside each attempt's farm: what the plan says with the study's task times, and with the probe's. */
+static lo_status check_attempts(const planning *p, const lo_plan_stage *probed, const lo_plan_stage *measured,
+                                lo_error *err)
+{
+    const lo_plan_seen all = seen_of(p, probed->number);
+    for (int i = 0; i < p->seen_count; i++) {
+        const lo_plan_seen *s = &p->seen[i];
+        double by_study;
+        double by_probe;
+        if (s->stage != probed->number || s->farmed == 0 || s->ranks < probed->team) {
+            continue;
+        }
+        LO_TRY(farm_wall(p, measured, tasks_like(&all, s->farmed), s->ranks, &by_study, err));
+        LO_TRY(farm_wall(p, probed, tasks_planned(probed, s->farmed), s->ranks, &by_probe, err));
+        (void)printf("checked attempt=%d stage=%s ranks=%lld tasks=%lld wall_s=%.3f predicted_s=%.3f "
+                     "error_percent=%.1f probe_s=%.3f probe_error_percent=%.1f\n",
+                     s->attempt, probed->name, (long long)s->ranks, (long long)s->farmed, s->farm_seconds,
+                     by_study, percent_off(by_study, s->farm_seconds), by_probe,
+                     percent_off(by_probe, s->farm_seconds));
+    }
+    return LO_OK;
+}
+
+/* Task times and records of the study take the place of the probe's. */
+static lo_status learn_from_study(planning *p, lo_error *err)
+{
+    for (int i = 0; i < p->plan.stages; i++) {
+        lo_plan_stage *stage = &p->plan.stage[i];
+        const lo_plan_stage probed = *stage;
+        const lo_plan_seen seen = seen_of(p, stage->number);
+        if (stage->tasks == 0 || seen.tasks == 0) {
+            continue;
+        }
+        const double was = tasks_planned(&probed, 1).seconds;
+        const lo_cost_tasks now = tasks_like(&seen, stage->tasks);
+        stage->kind[0] = now;
+        stage->kinds = 1;
+        stage->record_seconds = seen.farmed > 0 ? seen.record_seconds / (double)seen.farmed : -1;
+        (void)printf("measured stage=%s tasks=%lld seconds_per_task=%.4f spread=%.4f record_s=%.5f "
+                     "probe_seconds_per_task=%.4f probe_error_percent=%.1f\n",
+                     stage->name, (long long)seen.tasks, now.seconds, now.spread,
+                     fmax(0, stage->record_seconds), was, percent_off(was, now.seconds));
+        LO_TRY(check_attempts(p, &probed, stage, err));
+    }
+    return LO_OK;
+}
+
+/* ---- the command
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+/* Rank 0: all that is printed. */
+static lo_status print_plan(planning *p, lo_error *err)
+{
+    print_probe(p);
+    LO_TRY(lo_plan_stages(&p->preview, &p->preview.design, &p->probe, &p->plan, err));
+    if (p->study != NULL) {
+        LO_TRY(lo_plan_study_read(p->study, p->preview.job, &p->seen, &p->seen_count, err));
+        LO_TRY(learn_from_study(p, err));
+    }
+    LO_TRY(print_stages(p, err));
+    if (p->counts > 1) {
+        LO_TRY(print_strong(p, err));
+    }
+    return p->weak ? print_weak(p, err) : LO_OK;
+}
+
+/* Where the study is or will be: its directory, or the nearest one above that is there. */
+static const char *place_of(const char *study, char *path, size_t size)
+{
+    struct stat st;
+    (void)snprintf(path, size, "%s", study);
+    while (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
+        char *slash = strrchr(path, '/');
+        if (slash == NULL) {
+            return ".";
+        }
+        if (slash == path) {
+            return "/";
+        }
+        *slash = '\0';
+    }
+    return path;
+}
+
+static bool trains_something(const lo_job *job)
+{
+    return lo_job_has(job, "ensemble") || lo_job_has(job, "originals") || lo_job_has(job, "scores");
+}
+
+/* Collective over all ranks of the run. */
+static lo_status make_plan(planning *p, int rank, lo_error *err)
+{
+    char place[PATH_MAX];
+    LO_TRY(lo_agree(MPI_COMM_WORLD, open_preview(p, err), err));
+    const lo_job *job = p->preview.job;
+    lo_status status = LO_OK;
+    if (rank == 0 && lo_job_has(job, "attribution")) {
+        status = print_attribution(job, &p->preview.data, p->ranks[p->counts - 1], err);
+    }
+    LO_TRY(lo_agree(MPI_COMM_WORLD, status, err));
+    if (!trains_something(job)) {
+        if (rank == 0) {
+            (void)printf("the job has no stage that trains anything (no ensemble or originals section)\n");
+        }
+        return LO_OK;
+    }
+    plan_until(job, &p->preview.design, rank == 0);
+    LO_TRY(lo_plan_measure(MPI_COMM_WORLD, &p->preview,
+                           p->study != NULL ? place_of(p->study, place, sizeof(place)) : NULL, &p->probe,
+                           err));
+    return lo_agree(MPI_COMM_WORLD, rank == 0 ? print_plan(p, err) : LO_OK, err);
 }
 
 lo_status lo_command_plan(const lo_command_line *line, lo_error *err)
 {
-    int64_t ranks;
-    lo_preview v;
-    probe p = {0};
-    unlearning_plan unlearning;
-    scores_plan scores;
-    LO_TRY(lo_option_int(line, "ranks", 1, 1 << 24, 1, &ranks, err));
-    lo_status status = lo_preview_open(line, &v, err);
-    if (status == LO_OK && ranks % team_of(v.job) != 0) {
-        status = lo_fail(err, LO_USAGE, "plan: --ranks: %lld ranks cannot form teams of %lld (train.team)",
-                         (long long)ranks, (long long)team_of(v.job));
+    planning p = {
+        .line = line, .study = lo_option_value(line, "study"), .weak = lo_option_value(line, "weak") != NULL};
+    int rank;
+    int given; /* of a rank's threads (train.threads) the first alone calls MPI */
+    LO_TRY(read_ranks(&p, err));
+    lo_run_environment();
+    if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &given) != MPI_SUCCESS) {
+        return lo_fail(err, LO_INTERNAL, "MPI cannot be initialized");
     }
-    if (status == LO_OK && lo_job_has(v.job, "attribution")) {
-        status = print_attribution(v.job, &v.data, ranks, err);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    const lo_status status = make_plan(&p, rank, err);
+    lo_preview_close(&p.preview);
+    free(p.seen);
+    (void)H5close();
+    /* One voice. */
+    if (rank == 0 && status != LO_OK) {
+        (void)fprintf(stderr, "leaveout: %s\n", err->text);
     }
-    if (status == LO_OK && !lo_job_has(v.job, "ensemble") && !lo_job_has(v.job, "originals") &&
-        !lo_job_has(v.job, "scores")) {
-        (void)printf("the job has no stage that trains anything (no ensemble or originals section)\n");
-    } else if (status == LO_OK) {
-        plan_until(v.job, &v.design);
-        p.prepare_seconds = v.prepare_seconds;
-        status = probe_training(v.job, &v.data, &p, err);
-        if (status == LO_OK && lo_job_has(v.job, "influence") && v.data.test.count > 0) {
-            status = probe_contrast(v.design.models, v.data.train.count,
-                                    lo_job_bool(v.job, "influence.errors"), &p, err);
-        }
-        if (status == LO_OK) {
-            status = plan_unlearning(v.job, &v.data, ranks, &p, &unlearning, err);
-        }
-        if (status == LO_OK) {
-            status = plan_scores(v.job, &v.data, ranks, &p, &scores, err);
-        }
-        if (status == LO_OK) {
-            print_plan(v.job, &v.data, &v.design, ranks, &p, &unlearning, &scores);
-        }
-    }
-    lo_preview_close(&v);
+    err->text[0] = '\0';
+    MPI_Barrier(MPI_COMM_WORLD);
+    MPI_Finalize();
     return status;
 }
