@@ -7,21 +7,25 @@
 #include <stdio.h>
 #include <string.h>
 
-static lo_status start_from(lo_trainer *trainer, const lo_job *job, lo_error *err)
+/* train.from: the weights that trainings start from; NULL: fresh ones. */
+static const char *start_of(const lo_job *job)
 {
     const char *file = lo_job_text(job, "train.from");
+    return strcmp(file, "none") != 0 ? file : NULL;
+}
+
+/* Is the file still the one that the job means? */
+static lo_status check_start(const lo_job *job, const char *file, lo_error *err)
+{
     const char *expected = lo_job_text(job, "train.from_digest");
     char found[32];
     uint64_t digest;
-    lo_status status = lo_file_digest(file, &digest, err);
-    if (status == LO_OK) {
-        (void)snprintf(found, sizeof(found), "%016" PRIx64, digest);
-        status = strcmp(found, expected) == 0
-                     ? lo_trainer_start_from(trainer, file, err)
-                     : lo_fail(err, LO_USAGE, "%s has changed: its digest is %s, the job's is %s", file,
-                               found, expected);
-    }
-    return status == LO_OK ? LO_OK : lo_fail_prefix(err, status, "train.from");
+    LO_TRY(lo_file_digest(file, &digest, err));
+    (void)snprintf(found, sizeof(found), "%016" PRIx64, digest);
+    return strcmp(found, expected) == 0
+               ? LO_OK
+               : lo_fail(err, LO_USAGE, "%s has changed: its digest is %s, the job's is %s", file, found,
+                         expected);
 }
 
 static lo_status create(const lo_job *job, const lo_recipe *recipe, const lo_dataset *data,
@@ -29,14 +33,19 @@ static lo_status create(const lo_job *job, const lo_recipe *recipe, const lo_dat
 {
     const lo_model_spec model = lo_study_model_spec(job);
     LO_TRY(lo_trainer_create_team(&model, recipe, data, ranks, threads, out, err));
-    if (strcmp(lo_job_text(job, "train.from"), "none") == 0) {
+    const char *start = start_of(job);
+    if (start == NULL) {
         return LO_OK;
     }
-    const lo_status status = start_from(*out, job, err);
+    lo_status status = check_start(job, start, err);
+    if (status == LO_OK) {
+        status = lo_trainer_start_from(*out, start, err);
+    }
     if (status != LO_OK) {
         lo_trainer_destroy(out);
+        return lo_fail_prefix(err, status, "train.from");
     }
-    return status;
+    return LO_OK;
 }
 
 lo_status lo_job_trainer(const lo_job *job, const lo_dataset *data, lo_trainer **out, lo_error *err)
@@ -58,4 +67,24 @@ lo_status lo_job_trainer_of(const lo_job *job, const lo_recipe *recipe, const lo
     lo_recipe whole = *recipe;
     whole.slices = 1; /* of which its batch need not be a multiple */
     return create(job, &whole, data, NULL, 1, out, err);
+}
+
+lo_status lo_job_pupil(const lo_job *job, const lo_dataset *data, lo_pupil **out, lo_error *err)
+{
+    const lo_recipe recipe = lo_study_recipe(job);
+    const lo_model_spec model = lo_study_model_spec(job);
+    const char *start = start_of(job);
+    LO_TRY(lo_pupil_create(&model, &recipe, data, out, err));
+    if (start == NULL) {
+        return LO_OK;
+    }
+    lo_status status = check_start(job, start, err);
+    if (status == LO_OK) {
+        status = lo_pupil_start_from(*out, start, err);
+    }
+    if (status != LO_OK) {
+        lo_pupil_destroy(out);
+        return lo_fail_prefix(err, status, "train.from");
+    }
+    return LO_OK;
 }

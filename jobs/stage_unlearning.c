@@ -37,8 +37,6 @@ static lo_status worker_open(void *self, lo_error *err)
 {
     worker *w = self;
     const lo_study *s = w->study;
-    const lo_model_spec spec = lo_study_model_spec(s->job);
-    const lo_recipe recipe = lo_study_recipe(s->job);
     w->model = lo_unlearned_make(&s->data);
     w->payload = calloc(1, lo_unlearned_size(&w->model));
     if (w->payload == NULL) {
@@ -47,7 +45,7 @@ static lo_status worker_open(void *self, lo_error *err)
     }
     LO_TRY(lo_job_trainer(s->job, &s->data, &w->net, err));
     lo_trainer_checkpoint(w->net, &w->checkpoint);
-    return w->u.unlearner_count > 0 ? lo_pupil_create(&spec, &recipe, &s->data, &w->pupil, err) : LO_OK;
+    return w->u.unlearner_count > 0 ? lo_job_pupil(s->job, &s->data, &w->pupil, err) : LO_OK;
 }
 
 static void worker_close(worker *w)

@@ -20,7 +20,7 @@ struct lo_unlearn_method {
     const char *source;      /* publication */
     unsigned reads;          /* LO_READS_...; a run that reads another set is refused by the pupil */
     unsigned (*reads_with)(const lo_item *settings); /* NULL: reads; else which of them with these settings */
-    bool afresh;      /* starts from fresh weights, not from the original (retrain) */
+    bool afresh;      /* starts where trainings do, not from the original (retrain) */
     bool needs_score; /* request->score */
     const lo_setting *settings;
     int setting_count;

@@ -182,6 +182,7 @@ void lo_pupil_destroy(lo_pupil **pupil)
         lo_arena_destroy(&(*pupil)->arena);
         lo_arena_destroy(&(*pupil)->weights_arena);
         free((*pupil)->part);
+        free((*pupil)->start);
         free(*pupil);
         *pupil = NULL;
     }
@@ -207,6 +208,20 @@ lo_status lo_pupil_load(lo_pupil *pupil, const char *file, lo_error *err)
     memset(pupil->shown, 0, sizeof(pupil->shown));
     pupil->diverged = false;
     return end_masks(pupil, err);
+}
+
+lo_status lo_pupil_start_from(lo_pupil *pupil, const char *file, lo_error *err)
+{
+    const lo_network *network = pupil->network;
+    const size_t size = network->weight_size + network->statistic_size;
+    LO_TRY(lo_weights_load(pupil->network, file, err));
+    free(pupil->start);
+    pupil->start = malloc(size * sizeof(float));
+    if (pupil->start == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for the %zu weights that a training starts from", size);
+    }
+    copy_weights(network, pupil->start);
+    return LO_OK;
 }
 
 lo_network *lo_pupil_network(lo_pupil *pupil)
@@ -364,8 +379,14 @@ uint64_t lo_pupil_draw(const lo_pupil *pupil, lo_use use, uint64_t a, uint64_t b
 
 lo_status lo_pupil_renew(lo_pupil *pupil, uint64_t key)
 {
+    lo_network *network = pupil->network;
     pupil->diverged = false;
-    return lo_network_initialize(pupil->network, pupil->recipe.seed, key, pupil->tick);
+    if (pupil->start == NULL) {
+        return lo_network_initialize(network, pupil->recipe.seed, key, pupil->tick);
+    }
+    memcpy(network->weights, pupil->start, network->weight_size * sizeof(float));
+    memcpy(network->statistics, pupil->start + network->weight_size, network->statistic_size * sizeof(float));
+    return LO_OK;
 }
 
 static bool all_finite(const float *values, size_t count)

@@ -51,6 +51,11 @@ void lo_pupil_destroy(lo_pupil **pupil);
  * masks and freezing there were, forgets the account. Errors: as lo_weights_load. */
 lo_status lo_pupil_load(lo_pupil *pupil, const char *file, lo_error *err);
 
+/* Trainings from now on (lo_pupil_renew) start from the weights and statistics of a file, as those of a
+ * trainer do after lo_trainer_start_from; the network holds them until the next lo_pupil_load. Errors: as
+ * lo_weights_load; LO_INTERNAL without memory. */
+lo_status lo_pupil_start_from(lo_pupil *pupil, const char *file, lo_error *err);
+
 /* The network is the same object as long as the pupil lives; its buffers move when a method begins. */
 lo_network *lo_pupil_network(lo_pupil *pupil);
 const lo_recipe *lo_pupil_recipe(const lo_pupil *pupil);
@@ -102,7 +107,8 @@ uint64_t lo_pupil_key(const lo_pupil *pupil, lo_use use);
 /* Uniform in 0 .. n - 1, of the counter (a, b) of a use. */
 uint64_t lo_pupil_draw(const lo_pupil *pupil, lo_use use, uint64_t a, uint64_t b, uint64_t n);
 
-/* Fresh weights and statistics in every layer: those of a training of model seed `key`. */
+/* The weights and statistics that a training of model seed `key` begins with: fresh ones in every layer, or
+ * those of lo_pupil_start_from. */
 lo_status lo_pupil_renew(lo_pupil *pupil, uint64_t key);
 
 /* The optimizer of the steps from now on, all its state forgotten. */
@@ -133,8 +139,8 @@ size_t lo_pupil_head(const lo_pupil *pupil);
 lo_status lo_pupil_train_only(lo_pupil *pupil, const uint8_t *trained, lo_error *err);
 /* The same by gradients alone: those of the others are 0, but momentum and weight decay move them. */
 lo_status lo_pupil_mask_gradients(lo_pupil *pupil, const uint8_t *trained, lo_error *err);
-/* Weights where chosen is not 0 become what lo_pupil_renew(key) would make them; the others, and the
- * statistics, stay. */
+/* Weights where chosen is not 0 become fresh ones, those of a training of model seed `key` that starts from
+ * no file; the others, and the statistics, stay. */
 lo_status lo_pupil_reset(lo_pupil *pupil, const uint8_t *chosen, uint64_t key, lo_error *err);
 
 /* ---- teachers */

@@ -15,6 +15,7 @@ struct lo_pupil {
     lo_network *network;
     lo_arena *weights_arena; /* original, teachers' weights: weights, then statistics */
     float *original, *teacher[LO_TEACHERS];
+    float *start; /* weights, then statistics, that trainings start from; NULL: fresh ones */
     bool teaches[LO_TEACHERS];
 
     /* Made anew when a method begins with another size or precision. */

@@ -1,5 +1,6 @@
-/* Retraining: what all other methods are compared with. Every layer begins afresh, not only the direct
- * children of the model as in code that calls reset_parameters on these. */
+/* Retraining: what all other methods are compared with. Every layer begins as the recipe's trainings do:
+ * afresh, not only the direct children of the model as in code that calls reset_parameters on these, or from
+ * the file that they all start from (train.from). */
 #include "nn/schedule.h"
 #include "unlearn/common.h"
 
@@ -52,7 +53,7 @@ static lo_status run(lo_pupil *pupil, const lo_request *request, const lo_item *
 
 const lo_unlearn_method lo_unlearn_retrain = {
     .name = "retrain",
-    .description = "the recipe from fresh weights on the retain set alone: the oracle",
+    .description = "the recipe from its start on the retain set alone: the oracle",
     .source = "the definition of exact unlearning: Cao and Yang, IEEE S&P 2015",
     .reads = LO_READS_RETAIN,
     .afresh = true,

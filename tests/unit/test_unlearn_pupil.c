@@ -100,13 +100,9 @@ static void test_parts_of_requests(void **state)
     unlearn_close(u);
 }
 
-/* The oracle is a training: every layer afresh, the same bits. */
-static void test_retrain(void **state)
+/* Retraining is a training on the retain set: the same bits, whatever it starts from. */
+static void expect_training(unlearn_data *u, const char *start)
 {
-    (void)state;
-    const lo_augment augment = {.flip = LO_FLIP_RANDOM, .crop = 1};
-    unlearn_data *u =
-        unlearn_open("[{conv: 6}, batch_norm, relu, flatten, {dropout: 0.2}, {linear: 4}]", &augment);
     lo_error err = {""};
     lo_trainer *trainer = NULL;
     lo_training training;
@@ -114,20 +110,62 @@ static void test_retrain(void **state)
     assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_RETAIN), 4 * u->request.retain_count);
     assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_FORGET), 0);
     unlearn_check(lo_trainer_create(&u->model, &u->recipe, &u->data->dataset, &trainer, &err), &err);
+    if (start != NULL) {
+        unlearn_check(lo_trainer_start_from(trainer, start, &err), &err);
+    }
     unlearn_check(lo_trainer_run(trainer, lo_pupil_key(u->pupil, LO_USE_WEIGHTS), u->request.retain,
                                  u->request.retain_count, NULL, &training, &err),
                   &err);
     const lo_network *a = lo_pupil_network(u->pupil), *b = lo_trainer_network(trainer);
     assert_memory_equal(a->weights, b->weights, a->weight_size * sizeof(float));
     assert_memory_equal(a->statistics, b->statistics, a->statistic_size * sizeof(float));
+    lo_trainer_destroy(&trainer);
+}
+
+/* The oracle is a training, from fresh weights or from a file. */
+static void test_retrain(void **state)
+{
+    (void)state;
+    const lo_augment augment = {.flip = LO_FLIP_RANDOM, .crop = 1};
+    unlearn_data *u =
+        unlearn_open("[{conv: 6}, batch_norm, relu, flatten, {dropout: 0.2}, {linear: 4}]", &augment);
+    lo_error err = {""};
+    expect_training(u, NULL);
     /* Nothing of the original is left: no weight has its value. */
+    const lo_network *a = lo_pupil_network(u->pupil);
     for (int k = 0; k < a->parameter_count; k++) {
         const lo_parameter *p = &a->parameter[k];
         for (size_t i = 0; i < p->out && !p->statistic; i++) {
             assert_true(a->weights[p->offset + i] != lo_pupil_original(u->pupil)[p->offset + i]);
         }
     }
-    lo_trainer_destroy(&trainer);
+    float *fresh = unlearn_weights(u);
+    unlearn_check(lo_pupil_start_from(u->pupil, u->original, &err), &err);
+    expect_training(u, u->original);
+    float *continued = unlearn_weights(u);
+    assert_memory_not_equal(fresh, continued, unlearn_weights_size(u));
+    free(fresh);
+    free(continued);
+    unlearn_close(u);
+}
+
+/* With a file to start from, what a method resets and a fresh teacher are of random weights all the same. */
+static void test_start_is_of_trainings_alone(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    lo_error err = {""};
+    static const char *const methods[] = {"{name: del, epochs: 1}", "{name: bad_teacher, epochs: 1}"};
+    for (int i = 0; i < 2; i++) {
+        unlearn_run(u, methods[i]);
+        float *before = unlearn_weights(u);
+        unlearn_check(lo_pupil_start_from(u->pupil, u->original, &err), &err);
+        unlearn_run(u, methods[i]);
+        float *after = unlearn_weights(u);
+        assert_memory_equal(before, after, unlearn_weights_size(u));
+        free(before);
+        free(after);
+    }
     unlearn_close(u);
 }
 
@@ -343,6 +381,7 @@ int main(void)
         cmocka_unit_test(test_permission),
         cmocka_unit_test(test_parts_of_requests),
         cmocka_unit_test(test_retrain),
+        cmocka_unit_test(test_start_is_of_trainings_alone),
         cmocka_unit_test(test_finetune),
         cmocka_unit_test(test_gradients_add_up),
         cmocka_unit_test(test_masks),
