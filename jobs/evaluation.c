@@ -150,10 +150,9 @@ static double loss_match(const view *v, int64_t task)
     }
     const double *own = v->measured[task].loss + v->forgotten * LO_LOSSES;
     const double *before = v->measured[original].loss + v->forgotten * LO_LOSSES;
-    const double first = v->u->forgotten[v->forgotten].set.whole_class
-                             ? lo_accuracy(hits_of(v, task, LO_ON_FORGET))
-                             : fabs(own[LO_LOSS_FORGET] - own[LO_LOSS_UNSEEN]);
-    return first + fabs(own[LO_LOSS_UNSEEN] - before[LO_LOSS_UNSEEN]);
+    const bool all_gone = isnan(own[LO_LOSS_FORGET]) && isnan(before[LO_LOSS_FORGET]);
+    const double apart = all_gone ? 0 : fabs(own[LO_LOSS_FORGET] - own[LO_LOSS_UNSEEN]);
+    return own[LO_LOSS_GONE] + apart + fabs(own[LO_LOSS_UNSEEN] - before[LO_LOSS_UNSEEN]);
 }
 
 /* Mean over seeds of the criterion of one method's settings, among `count` rows; NaN where there is none. */

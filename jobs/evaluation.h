@@ -33,7 +33,12 @@ enum { LO_ON_FORGET, LO_ON_RETAIN, LO_ON_VALIDATION, LO_ON_TEST, LO_ON };
 
 /* Mean losses: on the forget set; on validation examples that look like those that are kept: of classes that
  * are not forgotten as a whole. NaN without examples. */
-enum { LO_LOSS_FORGET, LO_LOSS_UNSEEN, LO_LOSSES };
+enum {
+    LO_LOSS_FORGET, /* mean loss on forget examples of classes that have a retained one; NaN without any */
+    LO_LOSS_UNSEEN, /* likewise on validation examples */
+    LO_LOSS_GONE,   /* share of the other forget examples that it is right on; 0 without any */
+    LO_LOSSES
+};
 
 /* What is known of a task. */
 typedef struct lo_measured {

@@ -312,7 +312,8 @@ static lo_status count_hits(const publication *p, const lo_unlearned *model, int
     return LO_OK;
 }
 
-/* The mean loss on the rows [count] of a part (NULL: all) whose label is not `left` out; NaN without any. */
+/* The mean loss on the rows [count] of a part (NULL: all) whose label is not `left` out (NULL: on all); NaN
+ * without any. */
 static double mean_loss(const publication *p, const lo_logits *logits, const uint32_t *rows, int64_t count,
                         const uint8_t *left)
 {
@@ -329,7 +330,20 @@ static double mean_loss(const publication *p, const lo_logits *logits, const uin
     return used > 0 ? sum / (double)used : (double)NAN;
 }
 
-/* The losses that criterion validation_loss compares. */
+/* gone [classes]: 1 for classes of which no example is retained. */
+static void mark_gone(const lo_dataset *data, const lo_forget_set *set, uint8_t *gone)
+{
+    memset(gone, 1, (size_t)data->classes);
+    for (int64_t i = 0, next = 0; i < data->train.count; i++) {
+        if (next < set->count && set->position[next] == (uint32_t)i) {
+            next++;
+        } else {
+            gone[data->train.label[i]] = 0;
+        }
+    }
+}
+
+/* What criterion validation_loss compares. */
 static lo_status measure_losses(const publication *p, const lo_unlearned *model, int forgotten, double *loss,
                                 lo_error *err)
 {
@@ -337,16 +351,25 @@ static lo_status measure_losses(const publication *p, const lo_unlearned *model,
     const lo_forget_set *set = &p->u.forgotten[forgotten].set;
     const lo_logits train = {model->logits[0], data->train.label, data->train.count, data->classes};
     const lo_logits held = {model->logits[1], data->validation.label, data->validation.count, data->classes};
-    uint8_t *left = calloc((size_t)data->classes + 1, 1);
-    if (left == NULL) {
+    uint8_t *gone = malloc((size_t)data->classes + 1);
+    uint32_t *rows = calloc((size_t)set->count + 1, sizeof(*rows));
+    if (gone == NULL || rows == NULL) {
+        free(gone);
+        free(rows);
         return lo_fail(err, LO_INTERNAL, "no memory for the classes");
     }
-    for (int64_t i = 0; set->whole_class && i < set->count; i++) {
-        left[data->train.label[set->position[i]]] = 1;
+    mark_gone(data, set, gone);
+    int64_t count = 0;
+    for (int64_t i = 0; i < set->count; i++) {
+        if (gone[data->train.label[set->position[i]]] != 0) {
+            rows[count++] = set->position[i];
+        }
     }
-    loss[LO_LOSS_FORGET] = mean_loss(p, &train, set->position, set->count, NULL);
-    loss[LO_LOSS_UNSEEN] = mean_loss(p, &held, NULL, 0, left);
-    free(left);
+    loss[LO_LOSS_FORGET] = mean_loss(p, &train, set->position, set->count, gone);
+    loss[LO_LOSS_UNSEEN] = mean_loss(p, &held, NULL, 0, gone);
+    loss[LO_LOSS_GONE] = count > 0 ? lo_accuracy(lo_count_right(&train, rows, count)) : 0;
+    free(gone);
+    free(rows);
     return LO_OK;
 }
 

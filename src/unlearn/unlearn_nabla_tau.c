@@ -85,27 +85,36 @@ static double gated_loss(void *self, lo_batch *batch)
     return open ? c->alpha * gap * gap : 0;
 }
 
-/* What tau is measured on: the validation set; of whole classes that are to be forgotten, without these, for
- * what a model says about them is what is to change. */
+static void mark_classes(const lo_request *request, const uint32_t *rows, int64_t count, bool *known)
+{
+    for (int64_t i = 0; i < count; i++) {
+        known[request->dataset->train.label[rows[i]]] = true;
+    }
+}
+
+/* What tau is measured on: validation examples of the classes that the request has, retained or to be
+ * forgotten, for in a sequence of requests others may have been forgotten before; of whole classes that are
+ * to be forgotten, without these, for what a model says about them is what is to change. */
 static lo_status find_unseen(course *c, lo_error *err)
 {
     const lo_request *request = c->request;
     const lo_examples *validation = &request->dataset->validation;
-    bool *forgotten = calloc((size_t)request->dataset->classes + 1, sizeof(*forgotten));
+    bool *known = calloc((size_t)request->dataset->classes + 1, sizeof(*known));
     c->unseen = calloc((size_t)validation->count + 1, sizeof(*c->unseen));
-    if (forgotten == NULL || c->unseen == NULL) {
-        free(forgotten);
+    if (known == NULL || c->unseen == NULL) {
+        free(known);
         return lo_fail(err, LO_INTERNAL, "no memory for a list of validation examples");
     }
-    for (int64_t i = 0; i < request->forget_count && request->whole_class; i++) {
-        forgotten[request->dataset->train.label[request->forget[i]]] = true;
+    mark_classes(request, request->retain, request->retain_count, known);
+    if (!request->whole_class) {
+        mark_classes(request, request->forget, request->forget_count, known);
     }
     for (int64_t i = 0; i < validation->count; i++) {
-        if (!forgotten[validation->label[i]]) {
+        if (known[validation->label[i]]) {
             c->unseen[c->unseen_count++] = (uint32_t)i;
         }
     }
-    free(forgotten);
+    free(known);
     return LO_OK;
 }
 
@@ -192,15 +201,36 @@ done:
     return status;
 }
 
+static bool occurs(const lo_request *request, const uint32_t *rows, int64_t count, int32_t label)
+{
+    int64_t i = 0;
+    while (i < count && request->dataset->train.label[rows[i]] != label) {
+        i++;
+    }
+    return i < count;
+}
+
+/* Is there a validation example of a class that the request has? */
+static bool has_unseen(const lo_request *request)
+{
+    const lo_examples *validation = &request->dataset->validation;
+    bool found = false;
+    for (int64_t i = 0; i < validation->count && !found; i++) {
+        found = occurs(request, request->retain, request->retain_count, validation->label[i]) ||
+                occurs(request, request->forget, request->forget_count, validation->label[i]);
+    }
+    return found;
+}
+
 static const char *inapplicable(const lo_request *request, const lo_pupil *pupil, const lo_item *settings,
                                 char *why, size_t size)
 {
     (void)pupil;
     (void)why;
     (void)size;
-    if (request->dataset->validation.count == 0 && lo_item_real(settings, "tau") <= 0 &&
-        !request->whole_class) {
-        return "tau is the loss of validation examples, of which there are none (data.validation)";
+    if (lo_item_real(settings, "tau") <= 0 && !request->whole_class && !has_unseen(request)) {
+        return "tau is the loss of validation examples of the request's classes, of which there are none "
+               "(data.validation)";
     }
     return NULL;
 }

@@ -85,6 +85,11 @@ expect_code 0 "$LEAVEOUT" export "$work/search" evaluation --out "$work/evaluati
 [ "$(wc -l <"$work/evaluation.csv")" -eq $((1 + 3 * (2 + 3 + 5 * 2))) ] || fail "evaluation.csv: $(wc -l <"$work/evaluation.csv") lines"
 say "a search"
 
+# train.from: what retraining and oracles start from. With steps too small to change a weight both stay there.
+expect_code 0 study 2 "$work/from" --set "train.from=$work/one/originals/0.safetensors" --set train.lr=1e-30 --set 'scores=[]' \
+    --set ensemble=null --set 'unlearning.methods=[retrain]' --set 'unlearning.forget=[{name: random10, select: random, share: 0.1}]'
+say "a start"
+
 # Requests one after the other; the weights that a step begins with are made again where they are lost.
 expect_code 0 study 2 "$work/sequence" --set 'unlearning.sequence=[three, random]' --set 'unlearning.methods=[finetune]' \
     --set 'unlearning.forget=[{name: random, select: labels, classes: [1, 2], size: 20}, {name: three, select: class, classes: 3}]'
@@ -92,6 +97,9 @@ expect_code 0 study 1 "$work/lost" --set 'unlearning.sequence=[three, random]' -
     --set unlearning.keep_models=false \
     --set 'unlearning.forget=[{name: random, select: labels, classes: [1, 2], size: 20}, {name: three, select: class, classes: 3}]'
 expect_equal "$work/sequence" "$work/lost"
+expect_code 0 study 1 "$work/sequence" --set 'unlearning.sequence=[three, random]' --set 'unlearning.methods=[finetune]' \
+    --set unlearning.criterion=validation_loss \
+    --set 'unlearning.forget=[{name: random, select: labels, classes: [1, 2], size: 20}, {name: three, select: class, classes: 3}]'
 [ -e "$work/sequence/unlearned/finetune-three+random-1.safetensors" ] || fail "no weights of the second step"
 [ ! -e "$work/lost/oracles" ] || fail "weights of oracles were kept"
 
@@ -100,11 +108,11 @@ for python in /usr/bin/python3 python3; do
     python=
 done
 [ -n "$python" ] || skip "numpy and h5py are not there"
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$LEAVEOUT_SOURCE/tests/tools "$python" - "$work/one" "$work/sequence" "$work/data" "$work/search" <<'PYTHON' || fail "numpy"
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$LEAVEOUT_SOURCE/tests/tools "$python" - "$work/one" "$work/sequence" "$work/data" "$work/search" "$work/from" <<'PYTHON' || fail "numpy"
 import glob, gzip, sys
 import h5py, numpy as np
 from safetensors_numpy import read
-one, sequence, data, search = sys.argv[1:]
+one, sequence, data, search, began = sys.argv[1:]
 text = lambda d: [x.decode() for x in d[:]]
 with h5py.File(one + "/forget.h5") as f:
     sets = {k: f[k + "/index"][:] for k in f}
@@ -209,5 +217,36 @@ with h5py.File(sequence + "/evaluation.h5") as f:
     for s, r, k in zip(sets, read_retain, kinds):
         gone = len(np.flatnonzero(label == 3)) + (20 if s == "three+random" else 0)
         assert k != "unlearned" or r == 10 * (n - gone)
+# validation_loss: classes of which nothing is retained count by accuracy alone, others by loss.
+with h5py.File(sequence + "/forget.h5") as f:
+    forgotten = {k: np.isin(index, f[k + "/index"][:]) for k in f}
+with h5py.File(sequence + "/outputs.h5") as f:
+    logit = {p: f[p + "/logit"][:].reshape(-1, len(f[p + "/label"]), classes) for p in ("train", "validation")}
+    row = {(k, m): i for i, (k, m) in enumerate(zip(text(f["/model/kind"]), text(f["/model/name"])))}
+def losses(z, y):
+    z = z.astype(float)
+    return np.log(np.exp(z - z.max(-1, keepdims=True)).sum(-1)) + z.max(-1) - z[np.arange(len(y)), y]
+checked = 0
+with h5py.File(sequence + "/evaluation.h5") as f:
+    run = {k: (text(d) if d.dtype.kind == "S" else d[:]) for k, d in f["run"].items()}
+    criterion = f["/criterion/value"][:]
+for r, s in enumerate(run["forget_set"]):
+    if run["kind"][r] != "unlearned":
+        continue
+    i, o = row["unlearned", run["model"][r]], row["original", str(run["seed"][r])]
+    kept = np.isin(np.arange(classes), label[~forgotten[s]])
+    assert list(np.flatnonzero(~kept)) == [3]
+    unseen = [losses(logit["validation"][m], held)[kept[held]].mean() for m in (i, o)]
+    away, left = forgotten[s] & ~kept[label], forgotten[s] & kept[label]
+    expected = right(logit["train"][i], label)[away].mean() + abs(unseen[0] - unseen[1])
+    if left.any():
+        expected += abs(losses(logit["train"][i], label)[left].mean() - unseen[0])
+    assert np.isclose(criterion[r], expected, atol=1e-5), (s, criterion[r], expected)
+    checked += left.any() + 1
+assert checked == 6
+start, _ = read(one + "/originals/0.safetensors")
+for m in ("oracles/random10-0", "oracles/random10-2", "unlearned/retrain-random10-0", "unlearned/retrain-random10-1"):
+    w, _ = read(f"{began}/{m}.safetensors")
+    assert all(np.array_equal(w[k], start[k]) for k in start), m
 PYTHON
 say "the files hold what they say, by numpy"

@@ -664,6 +664,47 @@ static void test_nabla_tau_class(void **state)
     unlearn_close(u);
 }
 
+/* The second request of a sequence, class 2 having been forgotten before: its validation examples, which the
+ * model is meant to be bad at, have no say in tau. */
+static void test_nabla_tau_sequence(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    uint32_t forget[UNLEARN_TRAIN], retain[UNLEARN_TRAIN];
+    const int32_t *label = u->data->dataset.train.label, *unseen = u->data->dataset.validation.label;
+    lo_request request = u->request;
+    lo_item *item = NULL;
+    char why[256];
+    int64_t others = 0;
+    request.forget = forget;
+    request.retain = retain;
+    request.forget_count = request.retain_count = 0;
+    for (uint32_t i = 0; i < UNLEARN_TRAIN; i++) {
+        if (label[i] != 2 && i % 7 == 3) {
+            forget[request.forget_count++] = i;
+        } else if (label[i] != 2) {
+            retain[request.retain_count++] = i;
+        }
+    }
+    for (int i = 0; i < UNLEARN_VALIDATION; i++) {
+        others += unseen[i] != 2;
+    }
+    assert_true(others > 0 && others < UNLEARN_VALIDATION);
+    unlearn_reload(u);
+    unlearn_run_on(u, &request, "{name: nabla_tau, epochs: 12}");
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_VALIDATION), 3 * others);
+    /* With none of the other classes there is nothing to measure. */
+    int32_t gone[UNLEARN_VALIDATION];
+    for (int i = 0; i < UNLEARN_VALIDATION; i++) {
+        gone[i] = 2;
+    }
+    u->data->dataset.validation.label = gone;
+    const lo_unlearn_method *method = unlearn_method(u, "nabla_tau", &item);
+    assert_non_null(method->inapplicable(&request, u->pupil, item, why, sizeof(why)));
+    u->data->dataset.validation.label = unseen;
+    unlearn_close(u);
+}
+
 /* ---- RUM
  * ---------------------------------------------------------------------------------------------------------
  */
@@ -1194,19 +1235,33 @@ static void test_every_method(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_largest),         cmocka_unit_test(test_salun_mask),
-        cmocka_unit_test(test_del_mask),        cmocka_unit_test(test_blind_masks),
-        cmocka_unit_test(test_greedy),          cmocka_unit_test(test_greedy_order),
-        cmocka_unit_test(test_frozen),          cmocka_unit_test(test_reset),
-        cmocka_unit_test(test_imu_closed_form), cmocka_unit_test(test_imu_runs),
-        cmocka_unit_test(test_imu_fallback),    cmocka_unit_test(test_nabla_tau_passes),
-        cmocka_unit_test(test_nabla_tau_gate),  cmocka_unit_test(test_nabla_tau_needs_validation),
-        cmocka_unit_test(test_groups),          cmocka_unit_test(test_rum_of_one),
-        cmocka_unit_test(test_rum_reads),       cmocka_unit_test(test_ssd_micro_batches),
-        cmocka_unit_test(test_ssd_alpha),       cmocka_unit_test(test_bad_teacher),
-        cmocka_unit_test(test_scrub_rewinds),   cmocka_unit_test(test_every_method),
-        cmocka_unit_test(test_reads),           cmocka_unit_test(test_documents),
-        cmocka_unit_test(test_nabla_tau_class), cmocka_unit_test(test_rum_refuses),
+        cmocka_unit_test(test_largest),
+        cmocka_unit_test(test_salun_mask),
+        cmocka_unit_test(test_del_mask),
+        cmocka_unit_test(test_blind_masks),
+        cmocka_unit_test(test_greedy),
+        cmocka_unit_test(test_greedy_order),
+        cmocka_unit_test(test_frozen),
+        cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_imu_closed_form),
+        cmocka_unit_test(test_imu_runs),
+        cmocka_unit_test(test_imu_fallback),
+        cmocka_unit_test(test_nabla_tau_passes),
+        cmocka_unit_test(test_nabla_tau_gate),
+        cmocka_unit_test(test_nabla_tau_needs_validation),
+        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_rum_of_one),
+        cmocka_unit_test(test_rum_reads),
+        cmocka_unit_test(test_ssd_micro_batches),
+        cmocka_unit_test(test_ssd_alpha),
+        cmocka_unit_test(test_bad_teacher),
+        cmocka_unit_test(test_scrub_rewinds),
+        cmocka_unit_test(test_every_method),
+        cmocka_unit_test(test_reads),
+        cmocka_unit_test(test_documents),
+        cmocka_unit_test(test_nabla_tau_class),
+        cmocka_unit_test(test_rum_refuses),
+        cmocka_unit_test(test_nabla_tau_sequence),
         cmocka_unit_test(test_relabel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
