@@ -164,9 +164,10 @@ static lo_status take_numbers(const lo_item *item, lo_select select, lo_forget_s
 }
 
 lo_status lo_forget_item_select(lo_item *item, const lo_job *job, const lo_dataset *data, const char *study,
-                                lo_forget_set *out, lo_error *err)
+                                lo_forget_set *out, int64_t *size, lo_error *err)
 {
     *out = (lo_forget_set){0};
+    *size = 0;
     LO_TRY(lo_item_accept(item, lo_forget_settings, lo_forget_setting_count, err));
     const lo_select select = lo_select_named(lo_item_text(item, "select"));
     LO_TRY(check_settings(item, select, err));
@@ -194,13 +195,10 @@ lo_status lo_forget_item_select(lo_item *item, const lo_job *job, const lo_datas
         status = take_numbers(item, select, &spec, &number, err);
     }
     if (status == LO_OK && lo_select_by_score(select) && score == NULL) {
-        status = 2 * spec.size <= data->train.count
-                     ? LO_OK
-                     : lo_item_fail(item, err,
-                                    "size: found %lld; allowed: 1 to %lld, half of the training examples",
-                                    (long long)spec.size, (long long)(data->train.count / 2));
+        status = lo_forget_foresee(&spec, data->train.count, size, err);
     } else if (status == LO_OK) {
         status = lo_forget_select(&spec, data, out, err);
+        *size = out->count;
     }
     free(score);
     free(number);

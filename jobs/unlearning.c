@@ -72,7 +72,7 @@ static lo_status read_listed(lo_unlearning *u, const char *study, lo_error *err)
         LO_TRY(check_name(u, f->item, err));
         (void)snprintf(f->name, sizeof(f->name), "%s", lo_item_name(f->item));
         u->listed_count++;
-        LO_TRY(lo_forget_item_select(f->item, u->job, u->data, study, &f->set, err));
+        LO_TRY(lo_forget_item_select(f->item, u->job, u->data, study, &f->set, &f->size, err));
         f->digest = digest_of_set(lo_digest(LO_DIGEST_START, f->name), u->data, &f->set);
     }
     return LO_OK;
@@ -107,6 +107,7 @@ static lo_status add_alone(lo_unlearning *u, int listed, lo_error *err)
     lo_forgotten *f = &u->forgotten[u->forgotten_count++];
     *f = u->listed[listed];
     f->set = f->step = (lo_forget_set){0};
+    f->step_size = f->size;
     LO_TRY(copy_set(&u->listed[listed].set, &f->set, err));
     return copy_set(&u->listed[listed].set, &f->step, err);
 }
@@ -118,7 +119,10 @@ static lo_status add_step(lo_unlearning *u, int listed, lo_error *err)
     const lo_forgotten *former = &u->forgotten[before];
     const lo_forgotten *next = &u->listed[listed];
     lo_forgotten *f = &u->forgotten[u->forgotten_count++];
-    *f = (lo_forgotten){.before = before, .depth = former->depth + 1};
+    *f = (lo_forgotten){.before = before,
+                        .depth = former->depth + 1,
+                        .size = former->size + next->size,
+                        .step_size = next->size};
     if (strlen(former->name) + strlen(next->name) + 2 > sizeof(f->name)) {
         return lo_fail(err, LO_USAGE,
                        "unlearning.sequence: %s+%s is too long for a name; allowed: %zu characters in all",
@@ -131,6 +135,7 @@ static lo_status add_step(lo_unlearning *u, int listed, lo_error *err)
     if (former->set.count > 0 && next->set.count > 0) {
         LO_TRY(lo_forget_unite(u->data, f->name, &former->set, &next->set, &f->set, err));
     }
+    LO_TRY(lo_forget_check_size(f->name, f->size, u->data->train.count, err));
     f->digest = digest_of_set(lo_digest(former->digest, next->name), u->data, &next->set);
     return LO_OK;
 }
@@ -336,34 +341,89 @@ static lo_status read_search(lo_unlearning *u, const char *study, lo_error *err)
     return LO_OK;
 }
 
-/* Every method must accept every request that is known already. */
-static lo_status check_requests(const lo_unlearning *u, lo_error *err)
+/* Whom a request is about, for checks. */
+typedef struct trial {
+    const char *name;
+    const uint32_t *forget, *retain;
+    int64_t forget_count, retain_count;
+    bool whole_class;
+    const double *score; /* NULL: the method's own */
+} trial;
+
+/* Every method must accept it. */
+static lo_status try_methods(const lo_unlearning *u, const trial *t, lo_error *err)
+{
+    for (int m = 0; m < u->unlearner_count; m++) {
+        const lo_unlearner *l = &u->unlearner[m];
+        const lo_request request = {.dataset = u->data,
+                                    .name = t->name,
+                                    .forget = t->forget,
+                                    .forget_count = t->forget_count,
+                                    .retain = t->retain,
+                                    .retain_count = t->retain_count,
+                                    .whole_class = t->whole_class,
+                                    .seed = (uint64_t)lo_job_int(u->job, "seed"),
+                                    .score = l->score == NULL || t->score == NULL ? l->score : t->score};
+        LO_TRY(lo_request_check(&request, l->method, l->item, err));
+    }
+    return LO_OK;
+}
+
+static lo_status check_known(const lo_unlearning *u, const lo_forgotten *g, lo_error *err)
 {
     const int64_t n = u->data->train.count;
-    lo_status status = LO_OK;
-    for (int f = 0; f < u->forgotten_count && status == LO_OK; f++) {
-        const lo_forgotten *g = &u->forgotten[f];
-        if (g->set.count == 0) {
-            continue;
-        }
-        uint32_t *retained = lo_forget_retained(&g->set, n);
-        status = retained != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory for a retain set");
-        for (int m = 0; m < u->unlearner_count && status == LO_OK; m++) {
-            const lo_unlearner *l = &u->unlearner[m];
-            const lo_request request = {.dataset = u->data,
-                                        .name = g->name,
-                                        .forget = g->step.position,
-                                        .forget_count = g->step.count,
-                                        .retain = retained,
-                                        .retain_count = n - g->set.count,
-                                        .whole_class = g->step.whole_class,
-                                        .seed = (uint64_t)lo_job_int(u->job, "seed"),
-                                        .score = l->score};
-            status = lo_request_check(&request, l->method, l->item, err);
-        }
-        free(retained);
+    uint32_t *retained = lo_forget_retained(&g->set, n);
+    if (retained == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for a retain set");
     }
+    const trial known = {.name = g->name,
+                         .forget = g->step.position,
+                         .forget_count = g->step.count,
+                         .retain = retained,
+                         .retain_count = n - g->set.count,
+                         .whole_class = g->step.whole_class};
+    const lo_status status = try_methods(u, &known, err);
+    free(retained);
     return status;
+}
+
+/* Of a request that waits for its score only the sizes are known: it is tried with other examples, as many,
+ * that have a score. */
+static lo_status check_unknown(const lo_unlearning *u, const lo_forgotten *g, lo_error *err)
+{
+    const int64_t n = u->data->train.count;
+    uint32_t *any = calloc((size_t)n + 1, sizeof(*any));
+    double *score = calloc((size_t)n + 1, sizeof(*score));
+    lo_status status =
+        any != NULL && score != NULL
+            ? LO_OK
+            : lo_fail(err, LO_INTERNAL, "no memory for the check of %lld examples", (long long)n);
+    for (int64_t i = 0; i < n && status == LO_OK; i++) {
+        any[i] = (uint32_t)i;
+    }
+    if (status == LO_OK) {
+        const trial unknown = {.name = g->name,
+                               .forget = any,
+                               .forget_count = g->step_size,
+                               .retain = any + g->step_size,
+                               .retain_count = n - g->size,
+                               .score = score};
+        status = try_methods(u, &unknown, err);
+    }
+    free(any);
+    free(score);
+    return status;
+}
+
+/* Every method must accept every request. */
+static lo_status check_requests(const lo_unlearning *u, lo_error *err)
+{
+    for (int f = 0; f < u->forgotten_count; f++) {
+        const lo_forgotten *g = &u->forgotten[f];
+        const bool known = g->set.count > 0 && g->step.count > 0;
+        LO_TRY(known ? check_known(u, g, err) : check_unknown(u, g, err));
+    }
+    return LO_OK;
 }
 
 /* ---- tasks
@@ -563,16 +623,6 @@ lo_status lo_unlearning_check(const lo_job *job, const lo_dataset *data, lo_erro
     return status;
 }
 
-/* Examples of a request; of one whose score is not known yet what the job asks for. */
-static double examples_of(const lo_unlearning *u, const lo_forgotten *f)
-{
-    if (f->step.count > 0 || f->item == NULL) {
-        return (double)f->step.count;
-    }
-    const double size = (double)lo_item_int(f->item, "size");
-    return size > 0 ? size : lo_item_real(f->item, "share") * (double)u->data->train.count;
-}
-
 lo_status lo_unlearning_foresee(const lo_job *job, const lo_dataset *data, lo_unlearning_estimate *out,
                                 lo_error *err)
 {
@@ -581,8 +631,8 @@ lo_status lo_unlearning_foresee(const lo_job *job, const lo_dataset *data, lo_un
     const double epochs = (double)lo_job_int(job, "train.epochs");
     *out = (lo_unlearning_estimate){.originals = u.seeds};
     for (int f = 0; f < u.forgotten_count && status == LO_OK; f++) {
-        const double forget = examples_of(&u, &u.forgotten[f]);
-        const double retain = (double)data->train.count - forget;
+        const double forget = (double)u.forgotten[f].step_size;
+        const double retain = (double)(data->train.count - u.forgotten[f].size);
         out->oracles += u.oracles;
         out->oracle_examples += (double)u.oracles * retain * epochs;
         for (int m = 0; m < u.unlearner_count; m++) {

@@ -23,6 +23,8 @@ typedef struct lo_forgotten {
     lo_item *item;      /* of a set of the job; NULL */
     lo_forget_set set;  /* all that is forgotten */
     lo_forget_set step; /* what the last request asks for; the same where there was none before */
+    int64_t size;       /* of set; while a score of it is not known, the set being empty, what it will be */
+    int64_t step_size;  /* of step, likewise */
     int before;         /* what was forgotten before, -1: nothing */
     int depth;          /* how many requests before */
     uint64_t digest;    /* of the examples' numbers, request by request */

@@ -69,10 +69,15 @@ static lo_status fail_size(const selection *s, int64_t wanted)
                    (long long)s->dataset->train.count);
 }
 
+static int64_t size_among(const lo_forget_spec *spec, int64_t candidates)
+{
+    return spec->size > 0 ? spec->size : (int64_t)llround(spec->share * (double)candidates);
+}
+
 /* How many of the candidates. */
 static lo_status wanted_size(const selection *s, int64_t *size)
 {
-    *size = s->spec->size > 0 ? s->spec->size : (int64_t)llround(s->spec->share * (double)s->candidates);
+    *size = size_among(s->spec, s->candidates);
     return *size > s->candidates ? fail_size(s, *size) : LO_OK;
 }
 
@@ -151,17 +156,23 @@ static lo_status choose_middle(selection *s, int64_t size)
     return LO_OK;
 }
 
+/* A mix has something of each part. */
+static lo_status check_parts(const lo_forget_spec *spec, int64_t size, lo_error *err)
+{
+    return spec->select != LO_SELECT_MIX || size >= 3
+               ? LO_OK
+               : lo_fail(err, LO_USAGE, "forget set %s: a mix of %lld examples; allowed: at least 3",
+                         spec->name, (long long)size);
+}
+
 static lo_status choose_by_score(selection *s)
 {
     int64_t size;
     list_scored(s, 1);
     LO_TRY(wanted_size(s, &size));
+    LO_TRY(check_parts(s->spec, size, s->err));
     const int64_t third = s->spec->select == LO_SELECT_MIX ? size / 3 : 0;
     const int64_t top = s->spec->select == LO_SELECT_TOP ? size : third > 0 ? size - 2 * third : 0;
-    if (s->spec->select == LO_SELECT_MIX && third == 0) {
-        return lo_fail(s->err, LO_USAGE, "forget set %s: a mix of %lld examples; allowed: at least 3",
-                       s->spec->name, (long long)size);
-    }
     if (top > 0) {
         list_scored(s, -1);
         choose_first(s, top);
@@ -288,7 +299,7 @@ static lo_status choose(selection *s)
     return lo_fail(s->err, LO_INTERNAL, "forget set %s: no such selection", s->spec->name);
 }
 
-static lo_status check_size(const char *name, int64_t count, int64_t n, lo_error *err)
+lo_status lo_forget_check_size(const char *name, int64_t count, int64_t n, lo_error *err)
 {
     if (count == 0) {
         return lo_fail(err, LO_USAGE, "forget set %s is empty; allowed: 1 to %lld examples", name,
@@ -324,7 +335,7 @@ static lo_status gather(const lo_dataset *dataset, const char *name, const uint8
     for (int64_t i = 0; i < n; i++) {
         count += chosen[i];
     }
-    LO_TRY(check_size(name, count, n, err));
+    LO_TRY(lo_forget_check_size(name, count, n, err));
     uint8_t *seen = calloc((size_t)dataset->classes + 1, 1);
     out->position = calloc((size_t)count, sizeof(*out->position));
     if (out->position == NULL || seen == NULL) {
@@ -364,6 +375,13 @@ lo_status lo_forget_select(const lo_forget_spec *spec, const lo_dataset *dataset
         lo_forget_free(out);
     }
     return status;
+}
+
+lo_status lo_forget_foresee(const lo_forget_spec *spec, int64_t n, int64_t *count, lo_error *err)
+{
+    *count = size_among(spec, n);
+    LO_TRY(lo_forget_check_size(spec->name, *count, n, err));
+    return check_parts(spec, *count, err);
 }
 
 void lo_forget_free(lo_forget_set *set)

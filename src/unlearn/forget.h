@@ -61,6 +61,13 @@ lo_status lo_forget_select(const lo_forget_spec *spec, const lo_dataset *dataset
                            lo_error *err);
 void lo_forget_free(lo_forget_set *set);
 
+/* How many of n training examples a set by score will have, before the score is known, all examples being
+ * taken to have one. Errors: as lo_forget_select says of sizes alone. */
+lo_status lo_forget_foresee(const lo_forget_spec *spec, int64_t n, int64_t *count, lo_error *err);
+
+/* A set of `count` of n examples, `name` in errors: LO_USAGE when it is empty or larger than what remains. */
+lo_status lo_forget_check_size(const char *name, int64_t count, int64_t n, lo_error *err);
+
 /* Two sets as one, `name` in errors: LO_USAGE where they share an example, or together outnumber what
  * remains; LO_INTERNAL. The caller frees it. */
 lo_status lo_forget_unite(const lo_dataset *dataset, const char *name, const lo_forget_set *set,

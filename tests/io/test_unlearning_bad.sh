@@ -41,6 +41,21 @@ forget '{name: a, select: top, size: 10, by: attribution/ggn}' 'attribution.meth
 forget '{name: a/b, select: random, size: 5}' 'a/b: a name of 3 characters; allowed'
 forget '{name: a, select: random, size: 5}, {name: a, select: random, size: 6}' 'two forget sets have this name'
 forget '{name: a, select: random, sise: 5}' 'sise' 'size'
+# Of sets by a score the sizes are known before it is.
+more=(--set 'ensemble={models: 8}' --set 'scores=[memorization]')
+forget '{name: a, select: top, share: 0.0005, by: memorization}' 'forget set a is empty'
+forget '{name: a, select: middle, size: 301, by: memorization}' 'forget set a has 301 of 600 training examples, more than the 299'
+forget '{name: a, select: mix, size: 2, by: memorization}' 'forget set a: a mix of 2 examples; allowed: at least 3'
+forget '{name: a, select: mix, share: 0.003, by: memorization}' 'forget set a: a mix of 2 examples'
+refused '{forget: [{name: a, select: bottom, size: 2, by: memorization}], methods: [{name: rum, by: memorization}], seeds: 1}' \
+    '3 groups of forget set a, which has 2 examples'
+refused '{forget: [{name: a, select: top, size: 200, by: memorization}, {name: b, select: bottom, size: 150, by: memorization}], sequence: [a, b], seeds: 1}' \
+    'forget set a\+b has 350 of 600 training examples'
+refused '{forget: [{name: a, select: top, size: 200, by: memorization}, {name: b, select: random, size: 150}], sequence: [b, a], seeds: 1}' \
+    'forget set b\+a has 350 of 600 training examples'
+expect_code 0 "$LEAVEOUT" check "$job" "${more[@]}" --set \
+    'unlearning={forget: [{name: a, select: mix, size: 3, by: memorization}, {name: b, select: top, share: 0.3, by: memorization}], methods: [{name: rum, by: memorization}], sequence: [b, a], seeds: 1}'
+more=()
 printf '1\n2\nx3\n' >"$work/numbers"
 forget "{name: a, select: file, file: $work/numbers}" "$work/numbers:3: found 'x3'"
 refused '{methods: [finetune], seeds: 1}' 'unlearning.forget: names no forget set'
