@@ -37,6 +37,12 @@ const lo_setting lo_forget_settings[] = {
      .fallback = "median",
      .choices = "median rank",
      .help = "middle, mix: nearest to the median score, or in the middle of the order"},
+    {.name = "at",
+     .type = LO_SETTING_REAL,
+     .fallback = "0.5",
+     .low = 0,
+     .high = 1,
+     .help = "middle: rank: where the middle is, as a share of the examples in order of score"},
     {.name = "numbers",
      .type = LO_SETTING_INTS,
      .fallback = "[]",
@@ -59,9 +65,9 @@ static const char *const taken[LO_SELECTIONS] = {
     [LO_SELECT_CLASS] = " classes ",
     [LO_SELECT_SUBCLASS] = " classes ",
     [LO_SELECT_TOP] = " share size by ",
-    [LO_SELECT_MIDDLE] = " share size by middle ",
+    [LO_SELECT_MIDDLE] = " share size by middle at ",
     [LO_SELECT_BOTTOM] = " share size by ",
-    [LO_SELECT_MIX] = " share size by middle ",
+    [LO_SELECT_MIX] = " share size by middle at ",
     [LO_SELECT_FILE] = " numbers file ",
     [LO_SELECT_LABELS] = " share size classes draw ",
 };
@@ -76,6 +82,9 @@ static lo_status check_settings(const lo_item *item, lo_select select, lo_error 
             return lo_item_fail(item, err, "%s: does not apply to select: %s; allowed there:%s", name,
                                 lo_select_name(select), taken[select]);
         }
+    }
+    if (lo_item_given(item, "at") && strcmp(lo_item_text(item, "middle"), "rank") != 0) {
+        return lo_item_fail(item, err, "at: the position of the middle is for middle: rank");
     }
     const bool sized = lo_item_int(item, "size") > 0, shared = lo_item_real(item, "share") > 0;
     const bool may = strstr(taken[select], " size ") != NULL;
@@ -176,6 +185,7 @@ lo_status lo_forget_item_select(lo_item *item, const lo_job *job, const lo_datas
                            .size = lo_item_int(item, "size"),
                            .share = lo_item_real(item, "share"),
                            .by_rank = strcmp(lo_item_text(item, "middle"), "rank") == 0,
+                           .at = lo_item_real(item, "at"),
                            .seed = (uint64_t)lo_job_int(job, "seed"),
                            .draw = (uint64_t)lo_item_int(item, "draw")};
     const char *by = lo_item_text(item, "by");

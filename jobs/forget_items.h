@@ -11,9 +11,10 @@ extern const lo_setting lo_forget_settings[];
 extern const int lo_forget_setting_count;
 
 /* Takes the settings and chooses. study NULL: nothing was computed yet; a set that goes by a score of the
- * study is then checked as far as it can be, and comes out empty. Errors: LO_USAGE with the item's place;
- * those of lo_forget_select and lo_score_named_read. The caller frees the set. */
+ * study is then checked as far as it can be, and comes out empty. *size: of the set, in that case what it
+ * will be. Errors: LO_USAGE with the item's place; those of lo_forget_select and lo_score_named_read. The
+ * caller frees the set. */
 lo_status lo_forget_item_select(lo_item *item, const lo_job *job, const lo_dataset *data, const char *study,
-                                lo_forget_set *out, lo_error *err);
+                                lo_forget_set *out, int64_t *size, lo_error *err);
 
 #endif

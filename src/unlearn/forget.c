@@ -132,12 +132,25 @@ static double median_of_all(selection *s)
     return low + (high - low) / 2;
 }
 
+/* Where among the candidates the middle by rank begins. `at` is a share of all that have a score; those of a
+ * mix that are chosen already were taken from both ends. */
+static int64_t first_by_rank(const selection *s, int64_t size)
+{
+    int64_t scored = 0;
+    for (int64_t i = 0; i < s->dataset->train.count; i++) {
+        scored += isnan(s->spec->score[i]) ? 0 : 1;
+    }
+    const int64_t moved = (int64_t)llround((s->spec->at - 0.5) * (double)scored);
+    const int64_t first = (s->candidates - size) / 2 + moved, last = s->candidates - size;
+    return first < 0 ? 0 : first > last ? last : first;
+}
+
 static lo_status choose_middle(selection *s, int64_t size)
 {
     if (s->spec->by_rank) {
         list_scored(s, 1);
         qsort(s->candidate, (size_t)s->candidates, sizeof(*s->candidate), compare);
-        for (int64_t i = (s->candidates - size) / 2, left = size; left > 0; i++, left--) {
+        for (int64_t i = first_by_rank(s, size), left = size; left > 0; i++, left--) {
             s->chosen[s->candidate[i].position] = 1;
         }
         return LO_OK;

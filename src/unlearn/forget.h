@@ -39,6 +39,7 @@ typedef struct lo_forget_spec {
     int64_t numbers;
     const double *score; /* by score: [train.count], larger: more memorized; NaN: no score, never chosen */
     bool by_rank;        /* middle, mix: see lo_forget_select */
+    double at;           /* by rank: where the middle is, as a share of the order; 0.5: in its middle */
     uint64_t seed;       /* the job's */
     uint64_t draw;       /* random, labels: another number, another set */
 } lo_forget_spec;
@@ -52,7 +53,8 @@ typedef struct lo_forget_set {
 /* Chooses. Chance is a random key of each source number, the smallest keys are taken: a larger share of one
  * draw holds a smaller one. By score, of equal ones the example with the lower number comes first. The middle
  * is what is nearest to the median of all scores, of two equally near ones the smaller; by rank, those around
- * the middle of the examples in order of score. mix takes floor(K/3) smallest, floor(K/3) in the middle, and
+ * the position `at` of the examples in order of score, moved inwards where it is too near to an end ("matched
+ * rank": where a reference has its own middle). mix takes floor(K/3) smallest, floor(K/3) in the middle, and
  * the rest largest, none twice. Errors, all LO_USAGE and naming the set: it would be empty, or larger than
  * what remains; a number that is not among the training examples in use, or is given twice; a class that does
  * not occur; fewer scores than are asked for; labels of two levels that the data do not have. LO_INTERNAL

@@ -21,6 +21,16 @@ static int compare(const void *a, const void *b)
     return x->place < y->place ? -1 : 1;
 }
 
+/* Three parts, the middle one around the share `at` of the order. */
+static void by_matched_rank(const ranked *order, int64_t count, double at, int *group)
+{
+    const int64_t size = count / 3, first = size + (int64_t)llround((at - 0.5) * (double)count);
+    const int64_t begin = first < 0 ? 0 : first > count - size ? count - size : first;
+    for (int64_t i = 0; i < count; i++) {
+        group[order[i].place] = i < begin ? 0 : i < begin + size ? 1 : 2;
+    }
+}
+
 static void by_rank(const ranked *order, int64_t count, int groups, int *group)
 {
     const int64_t each = count / groups > 0 ? count / groups : 1;
@@ -46,7 +56,7 @@ static void by_distance(ranked *order, int64_t count, int *group)
 }
 
 lo_status lo_group_scores(const double *score, const uint32_t *position, int64_t count, int groups,
-                          bool by_median, int *group, lo_error *err)
+                          bool by_median, double at, int *group, lo_error *err)
 {
     ranked *order = calloc((size_t)count + 1, sizeof(*order));
     if (order == NULL) {
@@ -58,6 +68,8 @@ lo_status lo_group_scores(const double *score, const uint32_t *position, int64_t
     qsort(order, (size_t)count, sizeof(*order), compare);
     if (by_median && groups == 3) {
         by_distance(order, count, group);
+    } else if (groups == 3) {
+        by_matched_rank(order, count, at, group);
     } else {
         by_rank(order, count, groups, group);
     }

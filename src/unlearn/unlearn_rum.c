@@ -12,7 +12,7 @@ enum { MOST_GROUPS = 16 };
 static const lo_setting settings_of[] = {
     {.name = "inner",
      .type = LO_SETTING_ITEMS,
-     .fallback = "[none, finetune, salun]",
+     .fallback = "[none, {name: finetune, epochs: 10, lr: 0.1}, {name: salun, epochs: 5, lr: 0.1}]",
      .help =
          "methods of the groups, from the lowest scores up; one: the same for all (RUM^F); none: left alone"},
     {.name = "groups",
@@ -27,6 +27,13 @@ static const lo_setting settings_of[] = {
      .fallback = "rank",
      .choices = "rank median",
      .help = "equal parts in the order of scores; three groups: those nearest to the median in the middle"},
+    {.name = "at",
+     .type = LO_SETTING_REAL,
+     .fallback = "0.5",
+     .low = 0,
+     .high = 1,
+     .help = "split: rank, three groups: where the middle one is, as a share of the forget set in order of "
+             "score"},
     {.name = "control",
      .type = LO_SETTING_CHOICE,
      .fallback = "none",
@@ -39,6 +46,12 @@ static const lo_setting settings_of[] = {
 static bool control_is(const lo_item *settings, const char *name)
 {
     return strcmp(lo_item_text(settings, "control"), name) == 0;
+}
+
+/* Is the forget set taken all at once? */
+static bool in_one(const lo_item *settings)
+{
+    return control_is(settings, "vanilla") || lo_item_int(settings, "groups") == 1;
 }
 
 /* The method of a group, its settings accepted; *method NULL: none. */
@@ -68,6 +81,10 @@ static lo_status check(const lo_request *request, const lo_item *settings, lo_er
     if (strcmp(lo_item_text(settings, "split"), "median") == 0 && groups != 3) {
         return lo_item_fail(settings, err, "split: median is for 3 groups, found %lld", (long long)groups);
     }
+    if (lo_item_given(settings, "at") &&
+        (groups != 3 || strcmp(lo_item_text(settings, "split"), "rank") != 0)) {
+        return lo_item_fail(settings, err, "at: the position of the middle is for split: rank and 3 groups");
+    }
     if (request->forget_count < groups) {
         return lo_item_fail(settings, err, "%lld groups of forget set %s, which has %lld examples",
                             (long long)groups, request->name, (long long)request->forget_count);
@@ -90,6 +107,8 @@ static const char *inapplicable(const lo_request *request, const lo_pupil *pupil
                                 char *why, size_t size)
 {
     const char *reason = NULL;
+    lo_request partial = *request; /* groups but the last are no whole classes, whatever the request is */
+    partial.whole_class = false;
     for (int64_t g = 0; g < lo_item_length(settings, "inner") && reason == NULL; g++) {
         const lo_unlearn_method *method;
         lo_item *item;
@@ -97,6 +116,9 @@ static const char *inapplicable(const lo_request *request, const lo_pupil *pupil
         if (inner_of(settings, g, &method, &item, &err) == LO_OK && method != NULL &&
             method->inapplicable != NULL) {
             reason = method->inapplicable(request, pupil, item, why, size);
+            reason = reason != NULL || in_one(settings)
+                         ? reason
+                         : method->inapplicable(&partial, pupil, item, why, size);
         }
     }
     return reason;
@@ -109,6 +131,7 @@ typedef struct course {
     const lo_item *settings;
     int *group;                /* [forget_count]; -1: done */
     uint32_t *forget, *retain; /* room for those of a part */
+    bool *kept;                /* [classes]: room for those that a part retains */
 } course;
 
 /* Sizes stay, members change: by a keyed permutation. */
@@ -137,8 +160,24 @@ static lo_status find_groups(course *c, lo_error *err)
     }
     LO_TRY(lo_group_scores(request->score, request->forget, request->forget_count,
                            (int)lo_item_int(c->settings, "groups"),
-                           strcmp(lo_item_text(c->settings, "split"), "median") == 0, c->group, err));
+                           strcmp(lo_item_text(c->settings, "split"), "median") == 0,
+                           lo_item_real(c->settings, "at"), c->group, err));
     return control_is(c->settings, "shuffled") ? shuffle(c, err) : LO_OK;
+}
+
+/* Of a request for whole classes: does the part leave nothing of its classes? */
+static bool is_whole_class(course *c, const lo_request *part)
+{
+    const int32_t *label = part->dataset->train.label;
+    bool whole = part->whole_class;
+    memset(c->kept, 0, (size_t)part->dataset->classes * sizeof(*c->kept));
+    for (int64_t r = 0; r < part->retain_count; r++) {
+        c->kept[label[part->retain[r]]] = true;
+    }
+    for (int64_t f = 0; f < part->forget_count; f++) {
+        whole = whole && !c->kept[label[part->forget[f]]];
+    }
+    return whole;
 }
 
 /* The part of the request that forgets a group: groups still to come are retained so long. */
@@ -169,6 +208,7 @@ static lo_request part_of(course *c, int group, int step)
     memcpy(c->retain + part.retain_count, whole->retain + r,
            (size_t)(whole->retain_count - r) * sizeof(*c->retain));
     part.retain_count += whole->retain_count - r;
+    part.whole_class = is_whole_class(c, &part);
     return part;
 }
 
@@ -213,7 +253,8 @@ static lo_status run(lo_pupil *pupil, const lo_request *request, const lo_item *
     LO_TRY(lo_pupil_begin(pupil, request, 0, tick, err));
     c.group = calloc(forget + 1, sizeof(*c.group));
     c.forget = calloc(forget + all + 1, sizeof(*c.forget));
-    if (c.group == NULL || c.forget == NULL) {
+    c.kept = calloc((size_t)request->dataset->classes + 1, sizeof(*c.kept));
+    if (c.group == NULL || c.forget == NULL || c.kept == NULL) {
         status = lo_fail(err, LO_INTERNAL, "no memory for groups of %zu examples", forget);
         goto done;
     }
@@ -224,6 +265,7 @@ static lo_status run(lo_pupil *pupil, const lo_request *request, const lo_item *
 done:
     free(c.group);
     free(c.forget);
+    free(c.kept);
     return status;
 }
 

@@ -41,6 +41,8 @@ forget '{name: a, select: top, size: 10, by: attribution/ggn}' 'attribution.meth
 forget '{name: a/b, select: random, size: 5}' 'a/b: a name of 3 characters; allowed'
 forget '{name: a, select: random, size: 5}, {name: a, select: random, size: 6}' 'two forget sets have this name'
 forget '{name: a, select: random, sise: 5}' 'sise' 'size'
+forget '{name: a, select: top, size: 10, by: x.npy, at: 0.2}' 'at: does not apply to select: top'
+forget '{name: a, select: middle, size: 10, by: x.npy, at: 0.2}' 'at: the position of the middle is for middle: rank'
 # Of sets by a score the sizes are known before it is.
 more=(--set 'ensemble={models: 8}' --set 'scores=[memorization]')
 forget '{name: a, select: top, share: 0.0005, by: memorization}' 'forget set a is empty'

@@ -202,8 +202,9 @@ static void scores_are_ranked_and_ties_broken_by_number(void **state)
     for (int i = 0; i < N; i++) {
         flag[i] = before(&f, i, 1) >= 51 && before(&f, i, 1) < 51 + 17;
     }
-    set = chosen(&f,
-                 (lo_forget_spec){.select = LO_SELECT_MIDDLE, .size = 17, .score = f.score, .by_rank = true});
+    set =
+        chosen(&f, (lo_forget_spec){
+                       .select = LO_SELECT_MIDDLE, .size = 17, .score = f.score, .by_rank = true, .at = 0.5});
     assert_set(&set, flag);
 }
 
@@ -229,6 +230,45 @@ static void the_middle_is_nearest_the_median(void **state)
     }
     set = chosen(&f, (lo_forget_spec){.select = LO_SELECT_MIX, .size = 14, .score = f.score});
     assert_set(&set, flag);
+}
+
+/* The positions 0 .. 117 in order of score: around a quarter of them, and no further than the ends. */
+static void the_middle_is_where_it_is_asked_for(void **state)
+{
+    (void)state;
+    static const struct {
+        double at;
+        int first;
+    } cases[] = {{0.5, 54}, {0.25, 54 - 30}, {0.9, 54 + 47}, {0, 0}, {1, 118 - 10}};
+    fixture f;
+    uint8_t flag[N];
+    fill(&f);
+    for (int i = 0; i < N; i++) {
+        f.score[i] = i * 7 % 118;
+    }
+    f.score[118] = f.score[119] = (double)NAN;
+    for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+        for (int i = 0; i < N; i++) {
+            flag[i] = f.score[i] >= cases[c].first && f.score[i] < cases[c].first + 10;
+        }
+        lo_forget_set set = chosen(&f, (lo_forget_spec){.select = LO_SELECT_MIDDLE,
+                                                        .size = 10,
+                                                        .score = f.score,
+                                                        .by_rank = true,
+                                                        .at = cases[c].at});
+        assert_set(&set, flag);
+        /* In a mix the ten at both ends are taken already. */
+        const int first = cases[c].first < 10 ? 10 : cases[c].first > 98 ? 98 : cases[c].first;
+        for (int i = 0; i < N; i++) {
+            flag[i] =
+                f.score[i] < 10 || f.score[i] >= 108 || (f.score[i] >= first && f.score[i] < first + 10);
+        }
+        set = chosen(
+            &f,
+            (lo_forget_spec){
+                .select = LO_SELECT_MIX, .size = 30, .score = f.score, .by_rank = true, .at = cases[c].at});
+        assert_set(&set, flag);
+    }
 }
 
 static void a_mix_takes_none_twice(void **state)
@@ -326,6 +366,7 @@ int main(void)
         cmocka_unit_test(classes_are_whole),
         cmocka_unit_test(scores_are_ranked_and_ties_broken_by_number),
         cmocka_unit_test(the_middle_is_nearest_the_median),
+        cmocka_unit_test(the_middle_is_where_it_is_asked_for),
         cmocka_unit_test(a_mix_takes_none_twice),
         cmocka_unit_test(numbers_are_those_of_the_source),
         cmocka_unit_test(sets_are_united),

@@ -717,14 +717,23 @@ static void test_groups(void **state)
     const int rank[] = {1, 0, 2, 1, 0, 2, 2, 2}, median[] = {1, 0, 2, 1, 0, 2, 2, 2};
     int group[8];
     lo_error err = {""};
-    unlearn_check(lo_group_scores(score, all, 8, 3, false, group, &err), &err);
+    unlearn_check(lo_group_scores(score, all, 8, 3, false, 0.5, group, &err), &err);
     assert_memory_equal(group, rank, sizeof(rank));
-    unlearn_check(lo_group_scores(score, all, 8, 3, true, group, &err), &err);
+    unlearn_check(lo_group_scores(score, all, 8, 3, true, 0.5, group, &err), &err);
     assert_memory_equal(group, median, sizeof(median));
+    /* By matched rank: the middle two around 3/4 of the order, and no further than the ends. */
+    const int later[] = {0, 0, 2, 0, 0, 2, 1, 1}, last[] = {0, 0, 1, 0, 0, 1, 0, 0};
+    unlearn_check(lo_group_scores(score, all, 8, 3, false, 1, group, &err), &err);
+    assert_memory_equal(group, last, sizeof(last));
+    const int first[] = {2, 1, 2, 2, 1, 2, 2, 2};
+    unlearn_check(lo_group_scores(score, all, 8, 3, false, 0.1, group, &err), &err);
+    assert_memory_equal(group, first, sizeof(first));
+    unlearn_check(lo_group_scores(score, all, 8, 3, false, 0.75, group, &err), &err);
+    assert_memory_equal(group, later, sizeof(later));
     /* Skewed: by rank the middle is in the middle, by the median it is what is near it. */
     const double skewed[] = {0, 0.40, 0.41, 0.42, 0.43, 1};
     const int near[] = {0, 0, 1, 1, 2, 2};
-    unlearn_check(lo_group_scores(skewed, all, 6, 3, true, group, &err), &err);
+    unlearn_check(lo_group_scores(skewed, all, 6, 3, true, 0.5, group, &err), &err);
     assert_memory_equal(group, near, sizeof(near));
 }
 
