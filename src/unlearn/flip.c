@@ -27,7 +27,7 @@ static double contrast(void *self, lo_batch *batch)
     return loss;
 }
 
-/* The channel to go next, or the number of units where there is none left. Elements of vectors are none. */
+/* The unit to go next, or the number of units where there is none left. Elements of vectors do not go. */
 static size_t find_next(const flip *f)
 {
     double largest = -(double)INFINITY;
@@ -38,7 +38,7 @@ static size_t find_next(const flip *f)
         for (size_t j = unit->start; j < unit->start + unit->count; j++) {
             sum += (double)f->now[j] * (double)f->gradient[j];
         }
-        if (unit->count > 1 && !f->gone[i] && sum > largest) {
+        if (!unit->vector && !f->gone[i] && sum > largest) {
             largest = sum;
             found = i;
         }

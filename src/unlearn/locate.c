@@ -126,7 +126,7 @@ static lo_status choose_channels(lo_pupil *pupil, const lo_locate *locate, const
                                  size_t most, double *score, uint8_t *chosen, lo_error *err)
 {
     lo_units units = {0};
-    LO_TRY(lo_units_make(lo_pupil_network(pupil), &units, err));
+    LO_TRY(lo_units_make(lo_pupil_network(pupil), locate->criterion == LO_BY_FLIPPING, &units, err));
     lo_status status = LO_OK;
     if (locate->criterion == LO_BY_FLIPPING) {
         status = lo_flip_score(pupil, &locate->members, request, locate->flips, &units, err);

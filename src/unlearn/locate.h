@@ -30,14 +30,14 @@ typedef struct lo_locate {
     double share;       /* of all weights, that is chosen at most */
     bool cut_last;      /* the channel that does not fit any more is taken in part */
     lo_members members; /* whose gradients are summed */
-    int64_t flips;      /* by flipping: channels of an example at most */
+    int64_t flips;      /* by flipping: units of an example at most */
 } lo_locate;
 
 /* chosen [lo_pupil_size]: 1 for what is chosen. Gradients are summed exactly, before absolute values are
  * taken. Channels are taken in the order of their scores, of equal ones the earlier in the network first,
- * while they fit; weights alone likewise, of which there are exactly floor(share * size). By flipping, rows
- * of other examples are read from the request's retain set. Errors: LO_INTERNAL without memory; what tick
- * returned. */
+ * while they fit; weights alone likewise, of which there are exactly floor(share * size). By flipping, units
+ * are output channels of convolutions and single weights of other layers, and other examples are read from
+ * the request's retain set. Errors: LO_INTERNAL without memory; what tick returned. */
 lo_status lo_locate_weights(lo_pupil *pupil, const lo_locate *locate, const lo_request *request,
                             uint8_t *chosen, lo_error *err);
 

@@ -1,14 +1,24 @@
 #include "unlearn/units.h"
 
+#include "nn/layer.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-lo_status lo_units_make(const lo_network *network, lo_units *units, lo_error *err)
+/* Elements of a unit of a parameter. */
+static size_t length_of(const lo_network *network, const lo_parameter *p, bool single)
+{
+    const bool rows = !single || strcmp(network->layer[p->layer]->type->name, "conv") == 0;
+    return rows ? p->in * p->taps : 1;
+}
+
+lo_status lo_units_make(const lo_network *network, bool single, lo_units *units, lo_error *err)
 {
     size_t count = 0, at = 0;
     *units = (lo_units){0};
     for (int k = 0; k < network->parameter_count; k++) {
-        count += network->parameter[k].statistic ? 0 : network->parameter[k].out;
+        const lo_parameter *p = &network->parameter[k];
+        count += p->statistic ? 0 : p->out * p->in * p->taps / length_of(network, p, single);
     }
     units->unit = calloc(count + 1, sizeof(*units->unit));
     if (units->unit == NULL) {
@@ -16,9 +26,10 @@ lo_status lo_units_make(const lo_network *network, lo_units *units, lo_error *er
     }
     for (int k = 0; k < network->parameter_count; k++) {
         const lo_parameter *p = &network->parameter[k];
-        const size_t length = p->in * p->taps;
-        for (size_t row = 0; !p->statistic && row < p->out; row++) {
-            units->unit[units->count++] = (lo_unit){.start = at, .count = length, .rows = p->out};
+        const size_t length = length_of(network, p, single), rows = p->out * p->in * p->taps / length;
+        for (size_t row = 0; !p->statistic && row < rows; row++) {
+            units->unit[units->count++] =
+                (lo_unit){.start = at, .count = length, .rows = rows, .vector = p->in * p->taps == 1};
             at += length;
         }
     }

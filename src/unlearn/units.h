@@ -6,7 +6,8 @@
 
 typedef struct lo_unit {
     size_t start, count; /* elements of a vector of all parameters */
-    size_t rows;         /* of its tensor */
+    size_t rows;         /* units of its tensor */
+    bool vector;         /* an element of a vector: a bias, a normalization's */
     double score;
 } lo_unit;
 
@@ -15,9 +16,9 @@ typedef struct lo_units {
     lo_unit *unit; /* in the order of the network */
 } lo_units;
 
-/* Rows of the tensors [out, rest], of vectors single elements. LO_INTERNAL without memory; free(units->unit)
- * afterwards. */
-lo_status lo_units_make(const lo_network *network, lo_units *units, lo_error *err);
+/* Rows of the tensors [out, rest], of vectors single elements; with `single` rows of convolutions alone, and
+ * of all other tensors single elements. LO_INTERNAL without memory; free(units->unit) afterwards. */
+lo_status lo_units_make(const lo_network *network, bool single, lo_units *units, lo_error *err);
 
 /* Takes units in the order of their scores, of equal ones the earlier first, while no more than `most`
  * elements are chosen; those with a negative score never. cut: the next one in part. */

@@ -46,7 +46,7 @@ static const lo_setting settings_of[] = {
      .fallback = "20",
      .low = 1,
      .high = 1e6,
-     .help = "greedy: channels of an example at most"},
+     .help = "greedy: channels, of linear layers weights, of an example at most"},
 };
 
 static lo_locate localization(const lo_item *settings)

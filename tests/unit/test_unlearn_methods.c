@@ -262,98 +262,6 @@ static void test_greedy(void **state)
     unlearn_close(u);
 }
 
-/* Directly: the mean over the batch of an example and all that is retained, the example's loss times minus
- * the size of the batch; the channel of the largest sum of w g goes, until the example is lost or `most` have
- * gone. Counts at each weight the examples for which it did; returns how many channels went. */
-static size_t slow_flips(unlearn_data *u, uint32_t example, size_t most, int *count)
-{
-    const size_t size = lo_pupil_size(u->pupil);
-    lo_error err = {""};
-    const lo_members one = {.rows = &example, .count = 1}, others = lo_members_retain(&u->request);
-    float *original = vector_of(u), *w = vector_of(u);
-    double *of_one = calloc(size, sizeof(double)), *of_others = calloc(size, sizeof(double));
-    double *zero = calloc(size, sizeof(double));
-    slow_unit unit[256];
-    size_t gone = 0;
-    const size_t units = slow_units(u, zero, LO_H_ROW, unit);
-    for (lo_measure now; gone < most; gone++) {
-        unlearn_check(lo_pupil_measure(u->pupil, &one, false, 0, 0, &now, &err), &err);
-        if (now.correct == 0) {
-            break;
-        }
-        unlearn_check(lo_pupil_gradients(u->pupil, &one, false, of_one, &err), &err);
-        unlearn_check(lo_pupil_gradients(u->pupil, &others, false, of_others, &err), &err);
-        slow_unit *next = NULL;
-        for (size_t k = 0; k < units; k++) {
-            unit[k].score = 0;
-            for (size_t i = unit[k].start; i < unit[k].start + unit[k].count; i++) {
-                unit[k].score += (double)w[i] * (of_others[i] / (double)(others.count + 1) - of_one[i]);
-            }
-            if (unit[k].count > 1 && !unit[k].taken && (next == NULL || unit[k].score > next->score)) {
-                next = &unit[k];
-            }
-        }
-        assert_non_null(next);
-        next->taken = true;
-        for (size_t i = next->start; i < next->start + next->count; i++) {
-            w[i] = 0;
-            count[i]++;
-        }
-        lo_pupil_set_weights(u->pupil, w);
-    }
-    lo_pupil_set_weights(u->pupil, original);
-    free(original);
-    free(w);
-    free(of_one);
-    free(of_others);
-    free(zero);
-    return gone;
-}
-
-/* Which channels go, and in which order, of single examples; of several, those that go for any. */
-static void test_greedy_order(void **state)
-{
-    (void)state;
-    enum { EXAMPLES = 6 };
-    unlearn_data *u = unlearn_open(NULL, NULL);
-    lo_error err = {""};
-    const size_t size = lo_pupil_size(u->pupil);
-    int *any = calloc(size, sizeof(int)), *here = calloc(size, sizeof(int));
-    size_t longest = 0;
-    for (int e = 0; e < EXAMPLES; e++) {
-        const lo_members one = {.rows = u->request.forget + e, .count = 1};
-        for (size_t most = 1;; most++) {
-            memset(here, 0, size * sizeof(int));
-            unlearn_check(lo_pupil_begin(u->pupil, &u->request, 200, NULL, &err), &err);
-            const size_t gone = slow_flips(u, one.rows[0], most, here);
-            const lo_locate locate = {
-                .criterion = LO_BY_FLIPPING, .share = 1, .members = one, .flips = (int64_t)most};
-            uint8_t *chosen = located(u, &locate, 200);
-            for (size_t i = 0; i < size; i++) {
-                assert_int_equal(chosen[i], here[i]);
-            }
-            free(chosen);
-            longest = gone > longest ? gone : longest;
-            if (gone < most) {
-                break;
-            }
-        }
-        for (size_t i = 0; i < size; i++) {
-            any[i] += here[i];
-        }
-    }
-    assert_true(longest >= 3);
-    const lo_locate all = {.criterion = LO_BY_FLIPPING,
-                           .share = 1,
-                           .members = {.rows = u->request.forget, .count = EXAMPLES},
-                           .flips = 1000};
-    uint8_t *chosen = located(u, &all, 200);
-    for (size_t i = 0; i < size; i++) {
-        assert_int_equal(chosen[i], any[i] > 0);
-    }
-    free(chosen);
-    free(any);
-    free(here);
     unlearn_close(u);
 }
 
@@ -1250,6 +1158,7 @@ int main(void)
         cmocka_unit_test(test_blind_masks),
         cmocka_unit_test(test_greedy),
         cmocka_unit_test(test_greedy_order),
+        cmocka_unit_test(test_greedy_linear),
         cmocka_unit_test(test_frozen),
         cmocka_unit_test(test_reset),
         cmocka_unit_test(test_imu_closed_form),
