@@ -72,3 +72,26 @@ lo_status lo_unlearn_epochs(lo_pupil *pupil, const lo_item *settings, lo_feed *f
     }
     return LO_OK;
 }
+
+bool lo_unlearn_is_auto(const lo_item *settings, const char *name)
+{
+    return strcmp(lo_item_text(settings, name), "auto") == 0;
+}
+
+double lo_unlearn_number(const lo_item *settings, const char *name, double automatic)
+{
+    return lo_unlearn_is_auto(settings, name) ? automatic : strtod(lo_item_text(settings, name), NULL);
+}
+
+lo_status lo_unlearn_check_number(const lo_item *settings, const char *name, double low, double high,
+                                  lo_error *err)
+{
+    const char *text = lo_item_text(settings, name);
+    char *end = NULL;
+    const double value = strtod(text, &end);
+    const bool number = end != text && *end == '\0' && value >= low && value <= high;
+    return number || lo_unlearn_is_auto(settings, name)
+               ? LO_OK
+               : lo_item_fail(settings, err, "%s: found '%s'; allowed: auto, or a number from %g to %g", name,
+                              text, low, high);
+}

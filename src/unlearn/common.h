@@ -71,6 +71,14 @@ lo_status lo_unlearn_begin(lo_pupil *pupil, const lo_request *request, const lo_
 lo_status lo_unlearn_begin_with(lo_pupil *pupil, const lo_request *request, const lo_item *settings,
                                 int64_t batch, const lo_tick *tick, lo_error *err);
 
+/* A number that a setting of type LO_SETTING_TEXT has, or `automatic` where it is "auto". */
+double lo_unlearn_number(const lo_item *settings, const char *name, double automatic);
+bool lo_unlearn_is_auto(const lo_item *settings, const char *name);
+
+/* Is it auto or a number from low to high? Errors: LO_USAGE. */
+lo_status lo_unlearn_check_number(const lo_item *settings, const char *name, double low, double high,
+                                  lo_error *err);
+
 /* lr of an epoch, from 0, by LO_SET_PACE, LO_SET_EPOCHS and LO_SET_RATE. */
 double lo_unlearn_rate(const lo_item *settings, int64_t epoch);
 

@@ -22,23 +22,20 @@ static const lo_setting settings_of[] = {
      .high = 1,
      .help = "lr falls in a straight line, epoch by epoch, towards this share of it"},
     {.name = "alpha",
-     .type = LO_SETTING_REAL,
-     .fallback = "0",
-     .low = 0,
-     .high = 1,
+     .type = LO_SETTING_TEXT,
+     .fallback = "auto",
      .help =
-         "weight of the forget term at the start; 0: 5/3 of the forget set's share of the data, at most 1"},
+         "weight of the forget term at the start, from 0 to 1; auto: 5/3 of the forget set's share of the "
+         "data, at most 1"},
     {.name = "alpha_decay",
      .type = LO_SETTING_CHOICE,
      .fallback = "epoch",
      .choices = "epoch step none",
      .help = "how it falls to 0 over the run"},
     {.name = "tau",
-     .type = LO_SETTING_REAL,
-     .fallback = "0",
-     .low = 0,
-     .high = 1e3,
-     .help = "the loss to be reached; 0: that of the validation set"},
+     .type = LO_SETTING_TEXT,
+     .fallback = "auto",
+     .help = "the loss to be reached, from 0 to 1000; auto: that of the validation set"},
     {.name = "tau_refresh",
      .type = LO_SETTING_INT,
      .fallback = "5",
@@ -124,8 +121,8 @@ static lo_status measure_tau(course *c, int64_t epoch, lo_error *err)
 {
     const lo_members members = {.validation = true, .rows = c->unseen, .count = c->unseen_count};
     lo_measure measure = {0};
-    c->tau = lo_item_real(c->settings, "tau");
-    if (c->tau > 0) {
+    if (!lo_unlearn_is_auto(c->settings, "tau")) {
+        c->tau = lo_unlearn_number(c->settings, "tau", 0);
         return LO_OK;
     }
     if (c->unseen_count > 0) {
@@ -160,10 +157,9 @@ static lo_status train_epoch(course *c, int64_t epoch, double start, lo_error *e
 static lo_status train(course *c, lo_error *err)
 {
     const lo_request *request = c->request;
-    const double given = lo_item_real(c->settings, "alpha");
     const double share =
         (double)request->forget_count / (double)(request->forget_count + request->retain_count);
-    const double start = given > 0 ? given : fmin(1, 5.0 / 3.0 * share);
+    const double start = lo_unlearn_number(c->settings, "alpha", fmin(1, 5.0 / 3.0 * share));
     for (int64_t e = 0; e < c->epochs && !lo_pupil_diverged(c->pupil); e++) {
         if (e % lo_item_int(c->settings, "tau_refresh") == 0) {
             LO_TRY(measure_tau(c, e, err));
@@ -228,16 +224,24 @@ static const char *inapplicable(const lo_request *request, const lo_pupil *pupil
     (void)pupil;
     (void)why;
     (void)size;
-    if (lo_item_real(settings, "tau") <= 0 && !request->whole_class && !has_unseen(request)) {
+    if (lo_unlearn_is_auto(settings, "tau") && !request->whole_class && !has_unseen(request)) {
         return "tau is the loss of validation examples of the request's classes, of which there are none "
                "(data.validation)";
     }
     return NULL;
 }
 
+static lo_status check(const lo_request *request, const lo_item *settings, lo_error *err)
+{
+    (void)request;
+    LO_TRY(lo_unlearn_check_number(settings, "alpha", 0, 1, err));
+    return lo_unlearn_check_number(settings, "tau", 0, 1e3, err);
+}
+
 static unsigned reads_with(const lo_item *settings)
 {
-    return LO_READS_FORGET | LO_READS_RETAIN | (lo_item_real(settings, "tau") > 0 ? 0 : LO_READS_VALIDATION);
+    return LO_READS_FORGET | LO_READS_RETAIN |
+           (lo_unlearn_is_auto(settings, "tau") ? LO_READS_VALIDATION : 0);
 }
 
 const lo_unlearn_method lo_unlearn_nabla_tau = {
@@ -248,5 +252,6 @@ const lo_unlearn_method lo_unlearn_nabla_tau = {
     .reads_with = reads_with,
     .settings = settings_of,
     .setting_count = LO_COUNT(settings_of),
+    .check = check,
     .inapplicable = inapplicable,
     .run = run};

@@ -86,7 +86,7 @@ expect_code 0 "$LEAVEOUT" export "$work/search" evaluation --out "$work/evaluati
 say "a search"
 
 # train.from: what retraining and oracles start from. With steps too small to change a weight both stay there.
-expect_code 0 study 2 "$work/from" --set "train.from=$work/one/originals/0.safetensors" --set train.lr=1e-30 --set 'scores=[]' \
+expect_code 0 study 2 "$work/from" --set "train.from=$work/one/originals/0.safetensors" --set train.optimizer.lr=1.0e-30 --set 'scores=[]' \
     --set ensemble=null --set 'unlearning.methods=[retrain]' --set 'unlearning.forget=[{name: random10, select: random, share: 0.1}]'
 say "a start"
 

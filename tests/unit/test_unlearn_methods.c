@@ -262,6 +262,161 @@ static void test_greedy(void **state)
     unlearn_close(u);
 }
 
+/* What can go: channels of the convolutions, and each weight of the linear layer, which is the head. */
+static size_t slow_flip_units(unlearn_data *u, const double *zero, slow_unit *unit)
+{
+    slow_unit row[64];
+    const size_t rows = slow_units(u, zero, LO_H_ROW, row), head = lo_pupil_head(u->pupil);
+    size_t units = 0;
+    for (size_t k = 0; k < rows; k++) {
+        const size_t length = row[k].start < head ? row[k].count : 1;
+        for (size_t i = 0; row[k].count > 1 && i < row[k].count; i += length) {
+            unit[units] = (slow_unit){.start = row[k].start + i, .count = length};
+            units++;
+        }
+    }
+    return units;
+}
+
+/* Directly: the mean over the batch of an example and all that is retained, the example's loss times minus
+ * the size of the batch; the channel or weight of the largest sum of w g goes, until the example is lost or
+ * `most` have gone. Counts at each weight the examples for which it did; returns how many channels went. */
+static size_t slow_flips(unlearn_data *u, uint32_t example, size_t most, int *count)
+{
+    const size_t size = lo_pupil_size(u->pupil);
+    lo_error err = {""};
+    const lo_members one = {.rows = &example, .count = 1}, others = lo_members_retain(&u->request);
+    float *original = vector_of(u), *w = vector_of(u);
+    double *of_one = calloc(size, sizeof(double)), *of_others = calloc(size, sizeof(double));
+    double *zero = calloc(size, sizeof(double));
+    slow_unit unit[256];
+    size_t gone = 0;
+    const size_t units = slow_flip_units(u, zero, unit);
+    for (lo_measure now; gone < most; gone++) {
+        unlearn_check(lo_pupil_measure(u->pupil, &one, false, 0, 0, &now, &err), &err);
+        if (now.correct == 0) {
+            break;
+        }
+        unlearn_check(lo_pupil_gradients(u->pupil, &one, false, of_one, &err), &err);
+        unlearn_check(lo_pupil_gradients(u->pupil, &others, false, of_others, &err), &err);
+        slow_unit *next = NULL;
+        for (size_t k = 0; k < units; k++) {
+            unit[k].score = 0;
+            for (size_t i = unit[k].start; i < unit[k].start + unit[k].count; i++) {
+                unit[k].score += (double)w[i] * (of_others[i] / (double)(others.count + 1) - of_one[i]);
+            }
+            if (!unit[k].taken && (next == NULL || unit[k].score > next->score)) {
+                next = &unit[k];
+            }
+        }
+        assert_non_null(next);
+        next->taken = true;
+        for (size_t i = next->start; i < next->start + next->count; i++) {
+            w[i] = 0;
+            count[i]++;
+        }
+        lo_pupil_set_weights(u->pupil, w);
+    }
+    lo_pupil_set_weights(u->pupil, original);
+    free(original);
+    free(w);
+    free(of_one);
+    free(of_others);
+    free(zero);
+    return gone;
+}
+
+/* Which channels go, and in which order, of single examples; of several, those that go for any. */
+static void test_greedy_order(void **state)
+{
+    (void)state;
+    enum { EXAMPLES = 6 };
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    lo_error err = {""};
+    const size_t size = lo_pupil_size(u->pupil);
+    int *any = calloc(size, sizeof(int)), *here = calloc(size, sizeof(int));
+    size_t longest = 0;
+    for (int e = 0; e < EXAMPLES; e++) {
+        const lo_members one = {.rows = u->request.forget + e, .count = 1};
+        for (size_t most = 1;; most++) {
+            memset(here, 0, size * sizeof(int));
+            unlearn_check(lo_pupil_begin(u->pupil, &u->request, 200, NULL, &err), &err);
+            const size_t gone = slow_flips(u, one.rows[0], most, here);
+            const lo_locate locate = {
+                .criterion = LO_BY_FLIPPING, .share = 1, .members = one, .flips = (int64_t)most};
+            uint8_t *chosen = located(u, &locate, 200);
+            for (size_t i = 0; i < size; i++) {
+                assert_int_equal(chosen[i], here[i]);
+            }
+            free(chosen);
+            longest = gone > longest ? gone : longest;
+            if (gone < most) {
+                break;
+            }
+        }
+        for (size_t i = 0; i < size; i++) {
+            any[i] += here[i];
+        }
+    }
+    assert_true(longest >= 3);
+    const lo_locate all = {.criterion = LO_BY_FLIPPING,
+                           .share = 1,
+                           .members = {.rows = u->request.forget, .count = EXAMPLES},
+                           .flips = 1000};
+    uint8_t *chosen = located(u, &all, 200);
+    for (size_t i = 0; i < size; i++) {
+        assert_int_equal(chosen[i], any[i] > 0);
+    }
+    free(chosen);
+    free(any);
+    free(here);
+    unlearn_close(u);
+}
+
+/* Of a linear layer the single weight with the largest w g goes first, not a row of them. */
+static void test_greedy_linear(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open("[flatten, {linear: 4}]", NULL);
+    lo_error err = {""};
+    lo_feed *feed = NULL;
+    lo_batch others;
+    const size_t size = lo_pupil_size(u->pupil), weights = size - 4; /* without the biases */
+    double *own = calloc(size, sizeof(*own)), *theirs = calloc(size, sizeof(*theirs));
+    float *w = vector_of(u);
+    assert_non_null(own);
+    assert_non_null(theirs);
+    lo_members one = {.rows = u->request.forget, .count = 1};
+    for (lo_measure m = {0}; m.correct == 0; one.rows += m.correct == 0 ? 1 : 0) {
+        unlearn_check(lo_pupil_begin(u->pupil, &u->request, 0, NULL, &err), &err);
+        unlearn_check(lo_pupil_measure(u->pupil, &one, false, 0, 0, &m, &err), &err);
+    }
+    const lo_locate locate = {.criterion = LO_BY_FLIPPING, .share = 1, .members = one, .flips = 1};
+    uint8_t *chosen = located(u, &locate, 0);
+    /* The gradient of the mean of both, the example's with the weight minus their number, from exact sums. */
+    const lo_feed_spec spec = {.rows = u->request.retain,
+                               .count = u->request.retain_count,
+                               .batch = (int64_t)lo_pupil_network(u->pupil)->capacity - 1,
+                               .key = lo_pupil_key(u->pupil, LO_USE_CHOICE)};
+    unlearn_check(lo_feed_open(u->pupil, &spec, &feed, &err), &err);
+    lo_feed_cycle(feed, &others);
+    const lo_members rest = {.rows = others.row, .count = (int64_t)others.count};
+    unlearn_check(lo_pupil_gradients(u->pupil, &one, false, own, &err), &err);
+    unlearn_check(lo_pupil_gradients(u->pupil, &rest, false, theirs, &err), &err);
+    size_t first = 0;
+    double largest = -(double)INFINITY;
+    for (size_t i = 0; i < weights; i++) {
+        const double g = theirs[i] / (double)(others.count + 1) - own[i];
+        first = (double)w[i] * g > largest ? i : first;
+        largest = fmax(largest, (double)w[i] * g);
+    }
+    assert_int_equal(count_chosen(u, chosen), 1);
+    assert_int_equal(chosen[first], 1);
+    lo_feed_close(&feed);
+    free(own);
+    free(theirs);
+    free(w);
+    free(chosen);
     unlearn_close(u);
 }
 
@@ -519,6 +674,36 @@ static void test_nabla_tau_gate(void **state)
     unlearn_close(u);
 }
 
+/* 0 can be asked for: alpha 0 leaves the forget set out, tau 0 closes the gate, and neither is auto. */
+static void test_nabla_tau_zero(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    lo_item *item = NULL;
+    lo_error err = {""};
+    const int batches = (int)(u->request.forget_count + 15) / 16;
+    unlearn_run(u, "{name: nabla_tau, epochs: 3, alpha: 0, end: 1}");
+    float *weightless = unlearn_weights(u), *direct = retained_alone(u, 3 * batches, 1, 1e-3);
+    assert_memory_equal(weightless, direct, unlearn_weights_size(u));
+    free(direct);
+    unlearn_run(u, "{name: nabla_tau, epochs: 3, tau: 0, alpha: 0.5, alpha_decay: none, end: 1}");
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_VALIDATION), 0);
+    float *closed = unlearn_weights(u);
+    direct = retained_alone(u, 3 * batches, 0.5, 1e-3);
+    assert_memory_equal(closed, direct, unlearn_weights_size(u));
+    static const char *const bad[] = {"{name: nabla_tau, alpha: 1.5}", "{name: nabla_tau, alpha: -1}",
+                                      "{name: nabla_tau, tau: much}", "{name: nabla_tau, tau: nan}"};
+    for (int i = 0; i < 4; i++) {
+        const lo_unlearn_method *method = unlearn_method(u, bad[i], &item);
+        assert_int_equal(lo_request_check(&u->request, method, item, &err), LO_USAGE);
+        assert_non_null(strstr(err.text, "allowed: auto, or a number from 0 to"));
+    }
+    free(weightless);
+    free(closed);
+    free(direct);
+    unlearn_close(u);
+}
+
 static void test_nabla_tau_needs_validation(void **state)
 {
     (void)state;
@@ -707,6 +892,61 @@ static void test_rum_reads(void **state)
     unlearn_close(u);
 }
 
+/* Part of a class in a group, the rest in groups to come: no whole class, so tau is measured on that class
+ * too; the last group leaves none of it. */
+static void test_rum_whole_class(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    uint32_t forget[UNLEARN_TRAIN], retain[UNLEARN_TRAIN];
+    const int32_t *label = u->data->dataset.train.label, *unseen = u->data->dataset.validation.label;
+    lo_request request = u->request;
+    lo_item *item = NULL;
+    char why[256];
+    int64_t others = 0;
+    request.forget = forget;
+    request.retain = retain;
+    request.forget_count = request.retain_count = 0;
+    request.whole_class = true;
+    for (uint32_t i = 0; i < UNLEARN_TRAIN; i++) {
+        if (label[i] == 2) {
+            forget[request.forget_count++] = i;
+        } else {
+            retain[request.retain_count++] = i;
+        }
+    }
+    for (int i = 0; i < UNLEARN_VALIDATION; i++) {
+        others += unseen[i] != 2;
+    }
+    assert_true(others > 0 && others < UNLEARN_VALIDATION);
+    unlearn_reload(u);
+    unlearn_run_on(u, &request, "{name: rum, inner: [{name: nabla_tau, epochs: 1}]}");
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_VALIDATION), 2 * UNLEARN_VALIDATION + others);
+    /* Without validation examples whole classes can be forgotten, parts of them not. */
+    u->data->dataset.validation.count = 0;
+    const lo_unlearn_method *method = unlearn_method(u, "{name: rum, inner: [nabla_tau]}", &item);
+    assert_non_null(method->inapplicable(&request, u->pupil, item, why, sizeof(why)));
+    method = unlearn_method(u, "{name: rum, inner: [nabla_tau], control: vanilla}", &item);
+    assert_null(method->inapplicable(&request, u->pupil, item, why, sizeof(why)));
+    unlearn_close(u);
+}
+
+/* Methods by default have the settings of RUM's authors, not their own. */
+static void test_rum_defaults(void **state)
+{
+    (void)state;
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    unlearn_run(u, "rum");
+    float *defaults = unlearn_weights(u);
+    unlearn_run(u, "{name: rum, inner: [none, {name: finetune, epochs: 10, lr: 0.1}, {name: salun, epochs: "
+                   "5, lr: 0.1}]}");
+    float *written = unlearn_weights(u);
+    assert_memory_equal(defaults, written, unlearn_weights_size(u));
+    free(defaults);
+    free(written);
+    unlearn_close(u);
+}
+
 static void refused(unlearn_data *u, const lo_request *request, const char *text, const char *expected)
 {
     lo_item *item = NULL;
@@ -731,6 +971,7 @@ static void test_rum_refuses(void **state)
     refused(u, &u->request, "{name: rum, inner: [none, none, fine]}", "fine");
     refused(u, &u->request, "{name: rum, inner: [none, none, {name: finetune, apochs: 3}]}", "epochs");
     refused(u, &u->request, "{name: rum, groups: 2, inner: finetune, split: median}", "3 groups");
+    refused(u, &u->request, "{name: rum, at: 0.9, split: median}", "split: rank and 3 groups");
     bad = u->request;
     bad.forget_count = 2;
     refused(u, &bad, "rum", "has 2 examples");
@@ -1158,7 +1399,6 @@ int main(void)
         cmocka_unit_test(test_blind_masks),
         cmocka_unit_test(test_greedy),
         cmocka_unit_test(test_greedy_order),
-        cmocka_unit_test(test_greedy_linear),
         cmocka_unit_test(test_frozen),
         cmocka_unit_test(test_reset),
         cmocka_unit_test(test_imu_closed_form),
@@ -1179,6 +1419,10 @@ int main(void)
         cmocka_unit_test(test_documents),
         cmocka_unit_test(test_nabla_tau_class),
         cmocka_unit_test(test_rum_refuses),
+        cmocka_unit_test(test_greedy_linear),
+        cmocka_unit_test(test_nabla_tau_zero),
+        cmocka_unit_test(test_rum_whole_class),
+        cmocka_unit_test(test_rum_defaults),
         cmocka_unit_test(test_nabla_tau_sequence),
         cmocka_unit_test(test_relabel),
     };
