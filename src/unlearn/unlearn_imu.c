@@ -11,7 +11,7 @@
 
 static const lo_setting settings_of[] = {
     LO_SET_EPOCHS("10"),
-    LO_SET_BATCH("0"),
+    LO_SET_BATCH("256"),
     LO_SET_PACE("sgd", "0.01", "5.0e-4"),
     LO_SET_RATE("constant", "0.01"),
     LO_SET_MODE("train"),
