@@ -922,6 +922,35 @@ static void test_rum_whole_class(void **state)
     unlearn_reload(u);
     unlearn_run_on(u, &request, "{name: rum, inner: [{name: nabla_tau, epochs: 1}]}");
     assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_VALIDATION), 2 * UNLEARN_VALIDATION + others);
+    /* The first group alone is what nabla_tau makes of it as a request that is no whole class. */
+    int group[UNLEARN_TRAIN];
+    uint32_t first[UNLEARN_TRAIN], rest[UNLEARN_TRAIN];
+    lo_error err = {""};
+    lo_request part = request;
+    unlearn_check(lo_group_scores(u->score, forget, request.forget_count, 3, false, 0.5, group, &err), &err);
+    part.forget = first;
+    part.retain = rest;
+    part.forget_count = part.retain_count = 0;
+    part.whole_class = false;
+    for (uint32_t i = 0, f = 0; i < UNLEARN_TRAIN; i++) {
+        if (label[i] == 2 && group[f++] == 0) {
+            first[part.forget_count++] = i;
+        } else {
+            rest[part.retain_count++] = i;
+        }
+    }
+    static const char *const inner = "{name: nabla_tau, epochs: 3, alpha: 0.5}";
+    char text[128];
+    (void)snprintf(text, sizeof(text), "{name: rum, inner: [%s, none, none]}", inner);
+    unlearn_reload(u);
+    unlearn_run_on(u, &request, text);
+    float *grouped = unlearn_weights(u);
+    unlearn_reload(u);
+    unlearn_run_on(u, &part, inner);
+    float *alone = unlearn_weights(u);
+    assert_memory_equal(grouped, alone, unlearn_weights_size(u));
+    free(grouped);
+    free(alone);
     /* Without validation examples whole classes can be forgotten, parts of them not. */
     u->data->dataset.validation.count = 0;
     const lo_unlearn_method *method = unlearn_method(u, "{name: rum, inner: [nabla_tau]}", &item);
