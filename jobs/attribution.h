@@ -51,7 +51,8 @@ typedef struct lo_attribution {
     int64_t parameters;                     /* of the network; 0: there is none, or its features are meant */
     struct lo_attribution_network *network; /* NULL: LO_ATTRIBUTION_LINEAR */
     bool primal, dual;                      /* which form is asked for; neither: the smaller */
-    double room;                            /* bytes that the method at work may take */
+    double room;                            /* bytes that the method at work may take ... */
+    double spare;                           /* ... and that it does not need */
 } lo_attribution;
 
 /* What a method found out about its own work, the same on all ranks at the end. */

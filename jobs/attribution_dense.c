@@ -74,12 +74,44 @@ void lo_dense_end(lo_dense *d)
 {
     lo_grid_matrix_destroy(&d->matrix);
     lo_grid_matrix_destroy(&d->factor);
+    free(d->whole);
+    d->whole = NULL;
     lo_grid_destroy(&d->grid);
 }
 
-/* Solves for `count` columns of this rank, of `width` a rank at most: all (A u = b), or half (L u = b). */
+/* Solutions are many more than columns of the factor: where a rank has room for all of it, each solves for
+ * its own columns, and nothing travels any more. */
+static lo_status share_factor(lo_dense *d, lo_error *err)
+{
+    const int64_t p = d->gradients.size;
+    const double bytes = 8.0 * (double)p * (double)p;
+    int there = 1;
+    if (d->grid.ranks > 1) {
+        d->whole = bytes <= d->a->spare ? malloc((size_t)bytes) : NULL;
+        there = d->whole != NULL;
+        MPI_Allreduce(MPI_IN_PLACE, &there, 1, MPI_INT, MPI_MIN, d->grid.comm);
+    }
+    if (!there || d->whole == NULL) {
+        free(d->whole);
+        d->whole = NULL;
+        return LO_OK;
+    }
+    return lo_grid_whole(&d->factor, d->whole, err);
+}
+
+/* Solves for the columns of this rank, of `width` a rank: all (A u = b), or half (L u = b). */
 static lo_status solve_slab(const lo_dense *d, bool half, int64_t width, double *slab, lo_error *err)
 {
+    enum { COLUMNS_A_TICK = 256 };
+    const int64_t p = d->gradients.size;
+    for (int64_t c = 0; d->whole != NULL && c < width; c += COLUMNS_A_TICK) {
+        lo_factor_solve(d->whole, p, half, slab + c * p,
+                        width - c < COLUMNS_A_TICK ? width - c : COLUMNS_A_TICK);
+        LO_TRY(lo_tick_call(d->a->tick));
+    }
+    if (d->whole != NULL) {
+        return LO_OK;
+    }
     lo_grid_matrix side;
     lo_status status = lo_grid_matrix_create(&d->grid, d->gradients.size, width * d->grid.ranks, &side, err);
     if (status == LO_OK) {
@@ -428,6 +460,7 @@ lo_status lo_dense_solve(lo_dense *d, lo_attribution_direct *out, lo_error *err)
     }
     LO_TRY(lo_grid_matrix_create(&d->grid, p, p, &d->factor, err));
     LO_TRY(lo_grid_cholesky_ladder(&d->matrix, a->damping, TRIES, &d->factor, &out->damping, err));
+    LO_TRY(share_factor(d, err));
     lo_dense_say(a, d->method, "factor", &d->clock);
     LO_TRY(find_all(d, out, err));
     if (a->spectrum) {

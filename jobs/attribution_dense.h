@@ -30,6 +30,7 @@ typedef struct lo_dense {
     lo_gradients gradients;
     lo_grid grid;
     lo_grid_matrix matrix, factor; /* [size, size] */
+    double *whole;                 /* the factor on every rank, where there is room for it; else NULL */
     double clock, fit_gradient;
 } lo_dense;
 

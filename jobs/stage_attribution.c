@@ -498,6 +498,7 @@ static lo_status run_direct(stage *s, result *r, lo_error *err)
     const char *name = r->type->name;
     const int ranks = s->study->run.ranks;
     a->room = a->memory - (bytes_with(s, r->type, ranks) - r->type->bytes(a, ranks));
+    a->spare = a->memory - bytes_with(s, r->type, ranks);
     if (!lo_kept_there(a, name)) {
         LO_TRY(r->type->direct(a, &r->direct, &r->notes, err));
         if (!a->keep) {

@@ -62,6 +62,10 @@ lo_status lo_grid_fill(lo_grid_matrix *matrix, lo_grid_tile *tile, void *self, l
 lo_status lo_grid_put_slabs(lo_grid_matrix *matrix, int64_t width, const double *slab, lo_error *err);
 lo_status lo_grid_get_slabs(const lo_grid_matrix *matrix, int64_t width, double *slab, lo_error *err);
 
+/* full [rows, columns] of a square matrix, whole on every rank: its columns one behind the other, what lies
+ * above the diagonal of a factor being anything. Errors: what a rank's tick returned. */
+lo_status lo_grid_whole(const lo_grid_matrix *matrix, double *full, lo_error *err);
+
 /* dots [columns], on every rank: the products of the columns of a with those of b. */
 void lo_grid_column_dots(const lo_grid_matrix *a, const lo_grid_matrix *b, double *dots);
 

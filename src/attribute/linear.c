@@ -86,6 +86,19 @@ bool lo_cholesky_is_singular(const double *factor, int64_t d)
     return false;
 }
 
+void lo_factor_solve(const double *columns, int64_t d, bool half, double *b, int64_t count)
+{
+    const int n = (int)d, sides = (int)count;
+    if (count > 0) {
+        cblas_dtrsm(CblasColMajor, CblasLeft, CblasLower, CblasNoTrans, CblasNonUnit, n, sides, 1, columns, n,
+                    b, n);
+        if (!half) {
+            cblas_dtrsm(CblasColMajor, CblasLeft, CblasLower, CblasTrans, CblasNonUnit, n, sides, 1, columns,
+                        n, b, n);
+        }
+    }
+}
+
 void lo_cholesky_solve(const double *factor, int64_t d, double *b, int64_t count)
 {
     const int n = (int)d;

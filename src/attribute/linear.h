@@ -42,6 +42,10 @@ bool lo_cholesky_is_singular(const double *factor, int64_t d);
 /* Solves A x = b with the factor for `count` right-hand sides, the rows of b [count, d], in place. */
 void lo_cholesky_solve(const double *factor, int64_t d, double *b, int64_t count);
 
+/* The same, or (`half`) L x = b alone, with a factor whose columns lie one behind the other, as ScaLAPACK has
+ * it. */
+void lo_factor_solve(const double *columns, int64_t d, bool half, double *b, int64_t count);
+
 /* The inverse of A, both triangles, in the factor's place. */
 void lo_cholesky_invert(double *factor, int64_t d);
 

@@ -1,4 +1,5 @@
 /* Matrices on the grid against plain algebra on one rank, by backward error. About two seconds. */
+#include "attribute/linear.h"
 #include "mpi/grid.h"
 #include "mpi/mpi_test.h"
 
@@ -51,6 +52,56 @@ static int64_t count_of(int64_t columns)
 static double side(int64_t r, int64_t s)
 {
     return cos(0.1 * (double)(r * (s + 1)));
+}
+
+/* The factor on every rank: its product is the matrix, and it solves as the grid does. */
+static void whole_factors(const lo_grid *grid)
+{
+    lo_error err = {{0}};
+    lo_grid_matrix a;
+    lo_grid_matrix factor;
+    double none = 0;
+    double used = -1;
+    double *full = malloc((size_t)(N * N) * sizeof(*full));
+    double x[N];
+    CHECK(full != NULL);
+    CHECK_OK(lo_grid_matrix_create(grid, N, N, &a, &err));
+    CHECK_OK(lo_grid_matrix_create(grid, N, N, &factor, &err));
+    CHECK_OK(lo_grid_fill(&a, tile, &none, &err));
+    CHECK_OK(lo_grid_cholesky_ladder(&a, 0, 5, &factor, &used, &err));
+    CHECK_OK(lo_grid_whole(&factor, full, &err));
+    for (int64_t r = 0; r < N; r++) {
+        for (int64_t c = 0; c <= r; c++) {
+            double sum = 0;
+            for (int64_t k = 0; k <= c; k++) {
+                sum += full[k * N + r] * full[k * N + c];
+            }
+            CHECK(fabs(sum - element(r, c)) < 1e-11);
+        }
+        x[r] = side(r, 3);
+    }
+    lo_factor_solve(full, N, false, x, 1);
+    for (int64_t r = 0; r < N; r++) {
+        double sum = 0;
+        for (int64_t c = 0; c < N; c++) {
+            sum += element(r, c) * x[c];
+        }
+        CHECK(fabs(sum - side(r, 3)) < 1e-11);
+    }
+    for (int64_t r = 0; r < N; r++) {
+        x[r] = side(r, 3);
+    }
+    lo_factor_solve(full, N, true, x, 1); /* L x = b */
+    for (int64_t r = 0; r < N; r++) {
+        double sum = 0;
+        for (int64_t c = 0; c <= r; c++) {
+            sum += full[c * N + r] * x[c];
+        }
+        CHECK(fabs(sum - side(r, 3)) < 1e-11);
+    }
+    free(full);
+    lo_grid_matrix_destroy(&factor);
+    lo_grid_matrix_destroy(&a);
 }
 
 static void solves(const lo_grid *grid)
@@ -372,6 +423,7 @@ int main(int argc, char **argv)
     mpi_test_begin(&argc, &argv);
     CHECK_OK(lo_grid_create(MPI_COMM_WORLD, &grid, &err));
     solves(&grid);
+    whole_factors(&grid);
     inverts(&grid);
     multiplies(&grid);
     adds_up(&grid);
