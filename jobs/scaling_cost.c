@@ -12,112 +12,55 @@
  * ----------------------------------------------------------------------------------------------------------
  */
 
-static int find_listed(const lo_score_list *list, const char *name)
+/* Of every score of the job that scores.h5 holds: its own work, its share of an original's training. */
+static lo_status read_costs(const lo_scaling *s, double *own, double *share, lo_error *err)
 {
-    for (int i = 0; i < list->count; i++) {
-        if (strcmp(list->listed[i].name, name) == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-/* Marks a score and all that it is made of. */
-static void mark(const lo_score_list *list, int at, uint8_t *marked)
-{
-    const lo_listed_score *l = &list->listed[at];
-    marked[at] = 1;
-    for (int u = 0; l->score->uses != NULL && l->score->uses(l->item, u) != NULL; u++) {
-        const int used = find_listed(list, l->score->uses(l->item, u));
-        if (used >= 0 && !marked[used]) {
-            mark(list, used, marked);
-        }
-    }
-}
-
-/* Core-seconds of the last `models` models that are in use. */
-static lo_status last_models_cost(const lo_scaling *s, int64_t models, double *sum, lo_error *err)
-{
-    const lo_ensemble_file *e = &s->source.ensemble;
-    double *seconds = NULL;
-    int64_t rows = 0;
-    LO_TRY(lo_h5_read_all(&e->reader, "/seconds", LO_H5_F64, (void **)&seconds, &rows, NULL, err));
-    *sum = 0;
-    for (int64_t r = rows - 1; r >= 0 && models > 0; r--) {
-        if ((e->use[e->model[r] / 8] >> (e->model[r] % 8) & 1) != 0) {
-            *sum += seconds[r];
-            models--;
-        }
-    }
-    free(seconds);
-    return LO_OK;
-}
-
-static lo_status add_cost(const lo_scaling *s, const lo_listed_score *l, lo_score_cost *cost, lo_error *err)
-{
-    char path[128];
-    double own = 0;
-    (void)snprintf(path, sizeof(path), "/%s", l->name);
-    LO_TRY(lo_h5_get_real(&s->scores, path, "cost_core_seconds", &own, err));
-    cost->own += own;
-    if ((l->score->needs & LO_FROM_ORIGINALS) != 0) {
-        cost->originals = s->source.originals_seconds;
-    }
-    if ((l->score->needs & (LO_FROM_COUNTS | LO_FROM_OUTCOMES)) != 0) {
-        const int64_t all = s->held_back + s->models;
-        const int64_t models = l->score->models != NULL ? l->score->models(l->item) : all;
-        cost->models = models > cost->models ? models : cost->models;
-    }
-    return LO_OK;
-}
-
-static lo_status cost_of(lo_scaling *s, lo_scaling_row *row, uint8_t *marked, lo_error *err)
-{
-    memset(marked, 0, (size_t)s->list.count);
-    mark(&s->list, (int)(row->listed - s->list.listed), marked);
-    row->cost = (lo_score_cost){0};
     for (int i = 0; i < s->list.count; i++) {
-        LO_TRY(marked[i] ? add_cost(s, &s->list.listed[i], &row->cost, err) : LO_OK);
+        char path[128];
+        (void)snprintf(path, sizeof(path), "/%s", s->list.listed[i].name);
+        share[i] = 1;
+        if (lo_h5_has(&s->scores, path)) {
+            LO_TRY(lo_h5_get_real(&s->scores, path, "cost_core_seconds", &own[i], err));
+            (void)lo_h5_get_real(&s->scores, path, "share_of_training", &share[i],
+                                 NULL); /* since a version */
+        }
     }
-    LO_TRY(last_models_cost(s, row->cost.models, &row->cost.ensemble, err));
-    row->in_reference = row->cost.models > s->held_back;
-    row->total = (row->cost.own + row->cost.originals + row->cost.ensemble) / s->training;
     return LO_OK;
 }
 
-/* A training on all examples: an original's; without originals, a model's of the ensemble divided by its
- * share of the examples. */
-static lo_status training_cost(lo_scaling *s, lo_error *err)
+static lo_status cost_of(lo_scaling *s, const lo_score_costs *costs, lo_scaling_row *row, lo_error *err)
 {
-    if (s->source.rows > 0) {
-        s->training = s->source.originals_seconds / (double)s->source.rows;
-        return LO_OK;
+    LO_TRY(lo_score_cost_of(costs, (int)(row->listed - s->list.listed), &row->cost, err));
+    row->originals = row->cost.originals > 0 ? s->source.originals : 0;
+    if (row->each_original) {
+        row->originals = 1;
+        const double all = (double)s->source.originals;
+        row->cost.own /= all;
+        row->cost.originals /= (double)s->source.rows;
     }
-    double in = 0;
-    double all = 0;
-    lo_counts *counts = calloc((size_t)s->n + 1, sizeof(*counts));
-    if (counts == NULL) {
-        return lo_fail(err, LO_INTERNAL, "no memory to count the models of %lld examples", (long long)s->n);
-    }
-    lo_count(&s->mask, &s->correct, s->source.ensemble.use, counts);
-    for (int64_t i = 0; i < s->n; i++) {
-        in += counts[i].in;
-        all += counts[i].in + counts[i].out;
-    }
-    free(counts);
-    s->training = s->source.ensemble.seconds / (double)s->source.ensemble.rows * (all / in);
+    row->in_reference = row->cost.models > s->held_back || row->cost.file_of_ensemble;
+    row->later = (row->cost.own + row->cost.ensemble) / s->training;
+    row->total = row->later + row->cost.originals / s->training;
     return LO_OK;
 }
 
-lo_status lo_scaling_costs(lo_scaling *scaling, lo_error *err)
+lo_status lo_scaling_costs(lo_scaling *s, lo_error *err)
 {
-    uint8_t *marked = calloc((size_t)scaling->list.count + 1, 1);
+    const size_t room = (size_t)s->list.count + 1;
+    double *own = calloc(room, sizeof(*own));
+    double *share = calloc(room, sizeof(*share));
     lo_status status =
-        marked != NULL ? training_cost(scaling, err) : lo_fail(err, LO_INTERNAL, "no memory for costs");
-    for (int r = 0; r < scaling->rows && status == LO_OK; r++) {
-        status = cost_of(scaling, &scaling->row[r], marked, err);
+        own != NULL && share != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory for costs");
+    s->training = lo_score_training(&s->source);
+    const lo_score_costs costs = {&s->list, &s->source, own, share, s->training};
+    if (status == LO_OK) {
+        status = read_costs(s, own, share, err);
     }
-    free(marked);
+    for (int r = 0; r < s->rows && status == LO_OK; r++) {
+        status = cost_of(s, &costs, &s->row[r], err);
+    }
+    free(own);
+    free(share);
     return status;
 }
 
@@ -159,15 +102,15 @@ static int curve_of(const lo_scaling *s, const char *kind, int *rows, double *co
     return count;
 }
 
-/* Room for curves. */
 typedef struct curve {
     int *rows, count;
     double *cost, *value;
 } curve;
 
-static double correlation(const lo_scaling *s, int row, int64_t resample)
+/* Of the statistic by which scores are weighed. */
+static double agreement(const lo_scaling *s, int row, int64_t resample)
 {
-    const int64_t at = (int64_t)row * LO_COMPARED_COUNT + LO_COMPARED_SPEARMAN;
+    const int64_t at = (int64_t)row * LO_COMPARED_COUNT + LO_COMPARED_SOMERS;
     return resample < 0 ? s->estimate[at] : s->replicate[at * s->resamples + resample];
 }
 
@@ -175,46 +118,45 @@ static double correlation(const lo_scaling *s, int row, int64_t resample)
 static double curve_at(const lo_scaling *s, const curve *c, double cost, int64_t resample)
 {
     for (int i = 0; i < c->count; i++) {
-        c->value[i] = correlation(s, c->rows[i], resample);
+        c->value[i] = agreement(s, c->rows[i], resample);
     }
     return lo_curve_at(c->cost, c->value, c->count, cost);
 }
 
-/* The kind whose curve is highest at a cost; NULL: no curve goes there. Leaves its curve in c. */
-static const char *best_curve(const lo_scaling *s, double cost, curve *c, double *value)
+/* The number of the curve that is highest at a cost, of a resample; -1: none goes there. */
+static int best_curve(const lo_scaling *s, const curve *curves, double cost, int64_t resample, double *value)
 {
-    const char *best = NULL;
+    int best = -1;
     *value = NAN;
     for (int k = 0; k < KINDS; k++) {
-        c->count = curve_of(s, kinds[k], c->rows, c->cost);
-        const double here = curve_at(s, c, cost, -1);
+        const double here = curve_at(s, &curves[k], cost, resample);
         if (!isnan(here) && !(here <= *value)) {
             *value = here;
-            best = kinds[k];
+            best = k;
         }
-    }
-    if (best != NULL) {
-        c->count = curve_of(s, best, c->rows, c->cost);
-        *value = curve_at(s, c, cost, -1);
     }
     return best;
 }
 
-static void against_few_models(const lo_scaling *s, int r, curve *c, double *replicate)
+/* The best curve is chosen again in each resample: who picks the best of three is lucky at times. */
+static void against_few_models(const lo_scaling *s, int r, const curve *curves, double *replicate)
 {
     lo_scaling_row *row = &s->row[r];
     double there;
-    const char *kind = is_few(row) ? NULL : best_curve(s, row->total, c, &there);
-    row->against = kind != NULL ? kind : "";
+    const int kind = is_few(row) ? -1 : best_curve(s, curves, row->total, -1, &there);
+    row->against = kind >= 0 ? kinds[kind] : "";
     row->difference = (lo_interval){NAN, NAN, 0};
     row->difference_value = row->worth = NAN;
-    if (kind == NULL) {
+    if (kind < 0) {
         return;
     }
-    row->difference_value = correlation(s, r, -1) - there;
-    row->worth = lo_curve_reach(c->cost, c->value, c->count, correlation(s, r, -1));
+    const curve *c = &curves[kind];
+    row->difference_value = agreement(s, r, -1) - there;
+    (void)curve_at(s, c, row->total, -1); /* for its values */
+    row->worth = lo_curve_reach(c->cost, c->value, c->count, agreement(s, r, -1));
     for (int64_t b = 0; b < s->resamples; b++) {
-        replicate[b] = correlation(s, r, b) - curve_at(s, c, row->total, b);
+        (void)best_curve(s, curves, row->total, b, &there);
+        replicate[b] = agreement(s, r, b) - there;
     }
     row->difference = lo_interval_percentile(replicate, s->resamples, 0.95);
 }
@@ -222,71 +164,108 @@ static void against_few_models(const lo_scaling *s, int r, curve *c, double *rep
 /* Measured seconds tell costs apart that differ by more than this. */
 static const double slack = 0.02;
 
-static lo_status find_front(lo_scaling *s, double *cost, double *value, uint8_t *front, lo_error *err)
+/* Room for fronts, [rows] and replicate [rows, resamples]. */
+typedef struct front_room {
+    double *cost, *value, *share, *replicate;
+    uint8_t *front;
+} front_room;
+
+/* later: by what is left to pay for who has trained the originals. */
+static lo_status find_front(lo_scaling *s, bool later, const front_room *room, lo_error *err)
 {
-    double *replicate = calloc((size_t)(s->rows * s->resamples) + 1, sizeof(*replicate));
-    double *share = calloc((size_t)s->rows + 1, sizeof(*share));
-    lo_status status = replicate != NULL && share != NULL
-                           ? LO_OK
-                           : lo_fail(err, LO_INTERNAL, "no memory for the front of %d scores", s->rows);
-    for (int r = 0; r < s->rows && status == LO_OK; r++) {
-        cost[r] = lo_scaling_is_rival(&s->row[r]) ? s->row[r].total : NAN;
-        value[r] = correlation(s, r, -1);
+    for (int r = 0; r < s->rows; r++) {
+        const double cost = later ? s->row[r].later : s->row[r].total;
+        room->cost[r] = lo_scaling_is_rival(&s->row[r]) ? cost : NAN;
+        room->value[r] = agreement(s, r, -1);
         for (int64_t b = 0; b < s->resamples; b++) {
-            replicate[r * s->resamples + b] = correlation(s, r, b);
+            room->replicate[r * s->resamples + b] = agreement(s, r, b);
         }
     }
+    lo_pareto(room->cost, room->value, s->rows, slack, room->front);
+    LO_TRY(lo_pareto_share(room->cost, room->replicate, s->rows, s->resamples, slack, room->share, err));
+    for (int r = 0; r < s->rows; r++) {
+        *(later ? &s->row[r].later_front : &s->row[r].front) = room->front[r] != 0;
+        *(later ? &s->row[r].later_front_share : &s->row[r].front_share) = room->share[r];
+    }
+    return LO_OK;
+}
+
+static lo_status find_fronts(lo_scaling *s, lo_error *err)
+{
+    const size_t rows = (size_t)s->rows + 1;
+    const front_room room = {calloc(rows, sizeof(double)), calloc(rows, sizeof(double)),
+                             calloc(rows, sizeof(double)),
+                             calloc(rows * (size_t)s->resamples, sizeof(double)), calloc(rows, 1)};
+    lo_status status = room.cost != NULL && room.value != NULL && room.share != NULL &&
+                               room.replicate != NULL && room.front != NULL
+                           ? find_front(s, false, &room, err)
+                           : lo_fail(err, LO_INTERNAL, "no memory for the front of %d scores", s->rows);
     if (status == LO_OK) {
-        lo_pareto(cost, value, s->rows, slack, front);
-        status = lo_pareto_share(cost, replicate, s->rows, s->resamples, slack, share, err);
+        status = find_front(s, true, &room, err);
     }
-    for (int r = 0; r < s->rows && status == LO_OK; r++) {
-        s->row[r].front = front[r] != 0;
-        s->row[r].front_share = share[r];
-    }
-    free(replicate);
-    free(share);
+    free(room.cost);
+    free(room.value);
+    free(room.share);
+    free(room.replicate);
+    free(room.front);
     return status;
 }
 
 /* Measured seconds differ from training to training: a score may cost this much more than the budget. */
 static const double tolerance = 1.05;
 
-static void fill_budget(const lo_scaling *s, lo_scaling_budget *b, curve *c)
+static void fill_budget(const lo_scaling *s, lo_scaling_budget *b, const curve *curves)
 {
     b->best = -1;
     for (int r = 0; r < s->rows; r++) {
         const bool affordable =
             lo_scaling_is_rival(&s->row[r]) && s->row[r].total <= tolerance * b->trainings;
-        const double here = correlation(s, r, -1);
-        if (affordable && !isnan(here) && (b->best < 0 || here > correlation(s, b->best, -1))) {
+        const double here = agreement(s, r, -1);
+        if (affordable && !isnan(here) && (b->best < 0 || here > agreement(s, b->best, -1))) {
             b->best = r;
         }
     }
-    b->by = best_curve(s, b->trainings, c, &b->few_models);
+    const int kind = best_curve(s, curves, b->trainings, -1, &b->few_models);
+    b->by = kind >= 0 ? kinds[kind] : NULL;
 }
 
-lo_status lo_scaling_weigh(lo_scaling *scaling, lo_error *err)
+static lo_status draw_curves(const lo_scaling *s, curve *curves, lo_error *err)
 {
-    lo_scaling *s = scaling;
     const size_t rows = (size_t)s->rows + 1;
-    curve c = {calloc(rows, sizeof(int)), 0, calloc(rows, sizeof(double)), calloc(rows, sizeof(double))};
+    for (int k = 0; k < KINDS; k++) {
+        curves[k] =
+            (curve){calloc(rows, sizeof(int)), 0, calloc(rows, sizeof(double)), calloc(rows, sizeof(double))};
+        if (curves[k].rows == NULL || curves[k].cost == NULL || curves[k].value == NULL) {
+            return lo_fail(err, LO_INTERNAL, "no memory to weigh %d scores", s->rows);
+        }
+        curves[k].count = curve_of(s, kinds[k], curves[k].rows, curves[k].cost);
+    }
+    return LO_OK;
+}
+
+lo_status lo_scaling_weigh(lo_scaling *s, lo_error *err)
+{
+    curve curves[KINDS] = {{0}};
     double *replicate = calloc((size_t)s->resamples + 1, sizeof(*replicate));
-    uint8_t *front = calloc(rows, 1);
     lo_status status =
-        c.rows != NULL && c.cost != NULL && c.value != NULL && replicate != NULL && front != NULL
-            ? find_front(s, c.cost, c.value, front, err)
-            : lo_fail(err, LO_INTERNAL, "no memory to weigh %d scores", s->rows);
+        replicate != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory to weigh %d scores", s->rows);
+    if (status == LO_OK) {
+        status = find_fronts(s, err);
+    }
+    if (status == LO_OK) {
+        status = draw_curves(s, curves, err);
+    }
     for (int r = 0; r < s->rows && status == LO_OK; r++) {
-        against_few_models(s, r, &c, replicate);
+        against_few_models(s, r, curves, replicate);
     }
     for (int b = 0; b < s->budgets && status == LO_OK; b++) {
-        fill_budget(s, &s->budget[b], &c);
+        fill_budget(s, &s->budget[b], curves);
     }
-    free(c.rows);
-    free(c.cost);
-    free(c.value);
     free(replicate);
-    free(front);
+    for (int k = 0; k < KINDS; k++) {
+        free(curves[k].rows);
+        free(curves[k].cost);
+        free(curves[k].value);
+    }
     return status;
 }

@@ -24,11 +24,14 @@ static lo_status write_reliability(const filling *f, lo_error *err)
     const struct {
         const char *name;
         double value;
-    } reals[] = {{"half_pearson", r->half.pearson},         {"half_spearman", r->half.spearman},
-                 {"spread_pearson", r->spread.pearson},     {"spread_spearman", r->spread.spearman},
-                 {"reliability_pearson", r->whole.pearson}, {"reliability_spearman", r->whole.spearman},
-                 {"ceiling_pearson", r->ceiling.pearson},   {"ceiling_spearman", r->ceiling.spearman},
-                 {"training_core_seconds", f->s->training}};
+    } reals[] = {
+        {"half_pearson", r->half.pearson},         {"half_spearman", r->half.spearman},
+        {"spread_pearson", r->spread.pearson},     {"spread_spearman", r->spread.spearman},
+        {"reliability_pearson", r->whole.pearson}, {"reliability_spearman", r->whole.spearman},
+        {"ceiling_pearson", r->ceiling.pearson},   {"ceiling_spearman", r->ceiling.spearman},
+        {"ceiling_of_ties", r->tie_ceiling},       {"reference_tied", r->tied},
+        {"in_accuracy", f->s->in_accuracy},        {"in_accuracy_replaced", f->s->in_accuracy_replaced},
+        {"training_core_seconds", f->s->training}};
     for (size_t i = 0; i < sizeof(reals) / sizeof(reals[0]); i++) {
         LO_TRY(lo_h5_real(f->h5, "/", reals[i].name, reals[i].value, err));
     }
@@ -68,10 +71,14 @@ enum {
     MODELS,
     TOTAL,
     OWN_TRAININGS,
+    LATER,
+    ROW_ORIGINALS,
     IN_REFERENCE,
     LEFT_OUT,
     FRONT,
     FRONT_SHARE,
+    LATER_FRONT,
+    LATER_FRONT_SHARE,
     AGAINST,
     DIFFERENCE,
     DIFFERENCE_LOW,
@@ -79,6 +86,8 @@ enum {
     WORTH,
     MISSED_QUARTER,
     MISSED_HALF,
+    SAVING,
+    RMSE,
     COLUMNS
 };
 
@@ -93,10 +102,14 @@ static const struct {
     [MODELS] = {"/cost/ensemble_models", LO_H5_I64},
     [TOTAL] = {"/cost/trainings", LO_H5_F64},
     [OWN_TRAININGS] = {"/cost/own_trainings", LO_H5_F64},
+    [LATER] = {"/cost/trainings_after_originals", LO_H5_F64},
+    [ROW_ORIGINALS] = {"/cost/originals", LO_H5_I64},
     [IN_REFERENCE] = {"/in_reference", LO_H5_U8},
     [LEFT_OUT] = {"/left_out", LO_H5_I64},
     [FRONT] = {"/front/member", LO_H5_U8},
     [FRONT_SHARE] = {"/front/share", LO_H5_F64},
+    [LATER_FRONT] = {"/front_after_originals/member", LO_H5_U8},
+    [LATER_FRONT_SHARE] = {"/front_after_originals/share", LO_H5_F64},
     [AGAINST] = {"/equal_cost/few_models_by", LO_H5_CHARS},
     [DIFFERENCE] = {"/equal_cost/value", LO_H5_F64},
     [DIFFERENCE_LOW] = {"/equal_cost/low", LO_H5_F64},
@@ -104,6 +117,8 @@ static const struct {
     [WORTH] = {"/equal_cost/worth_trainings", LO_H5_F64},
     [MISSED_QUARTER] = {"/screening/missed_025", LO_H5_F64},
     [MISSED_HALF] = {"/screening/missed_050", LO_H5_F64},
+    [SAVING] = {"/screening/saving", LO_H5_F64},
+    [RMSE] = {"/rmse", LO_H5_F64},
 };
 
 static double real_of(const lo_scaling *s, int r, int column)
@@ -120,8 +135,16 @@ static double real_of(const lo_scaling *s, int r, int column)
         return row->total;
     case OWN_TRAININGS:
         return row->cost.own / s->training;
+    case LATER:
+        return row->later;
     case FRONT_SHARE:
         return row->front_share;
+    case LATER_FRONT_SHARE:
+        return row->later_front_share;
+    case SAVING:
+        return row->saving;
+    case RMSE:
+        return row->rmse;
     case DIFFERENCE:
         return row->difference_value;
     case DIFFERENCE_LOW:
@@ -138,10 +161,12 @@ static double real_of(const lo_scaling *s, int r, int column)
 static int64_t whole_of(const lo_scaling *s, int r, int column)
 {
     const lo_scaling_row *row = &s->row[r];
-    return column == MODELS         ? row->cost.models
-           : column == IN_REFERENCE ? row->in_reference
-           : column == FRONT        ? row->front
-                                    : s->n - s->comparison.reference[r].used;
+    return column == MODELS          ? row->cost.models
+           : column == ROW_ORIGINALS ? row->originals
+           : column == IN_REFERENCE  ? row->in_reference
+           : column == FRONT         ? row->front
+           : column == LATER_FRONT   ? row->later_front
+                                     : s->n - s->comparison.reference[row->first].used;
 }
 
 /* One element of a column, where it goes in memory. */
@@ -150,8 +175,7 @@ static void put(const lo_scaling *s, int r, int column, char *to)
     const lo_h5_type type = columns[column].type;
     if (type == LO_H5_CHARS) {
         memset(to, 0, LO_H5_TEXT_SIZE);
-        (void)snprintf(to, LO_H5_TEXT_SIZE, "%s",
-                       column == SCORE ? s->row[r].listed->name : s->row[r].against);
+        (void)snprintf(to, LO_H5_TEXT_SIZE, "%s", column == SCORE ? s->row[r].name : s->row[r].against);
     } else if (type == LO_H5_F64) {
         const double value = real_of(s, r, column);
         memcpy(to, &value, sizeof(value));
@@ -176,8 +200,8 @@ static lo_status write_column(const filling *f, int column, int number, char *ro
  * ----------------------------------------------------------------------------------------------------------
  */
 
-enum { VALUE, LOW, HIGH, CORRECTED, FIELDS };
-static const char *const fields[FIELDS] = {"value", "low", "high", "corrected"};
+enum { VALUE, LOW, HIGH, SPREAD, CORRECTED, FIELDS };
+static const char *const fields[FIELDS] = {"value", "low", "high", "spread", "corrected"};
 
 /* Correlations are there as they would be with a reference without noise, too. */
 static int fields_of(int statistic)
@@ -190,10 +214,11 @@ static double field_of(const lo_scaling *s, int r, int statistic, int field)
     const int64_t at = (int64_t)r * LO_COMPARED_COUNT + statistic;
     const double reliability =
         statistic == LO_COMPARED_SPEARMAN ? s->reliability.whole.spearman : s->reliability.whole.pearson;
-    return field == VALUE  ? s->estimate[at]
-           : field == LOW  ? s->low[at]
-           : field == HIGH ? s->high[at]
-                           : lo_disattenuated(s->estimate[at], reliability, 1);
+    return field == VALUE    ? s->estimate[at]
+           : field == LOW    ? s->low[at]
+           : field == HIGH   ? s->high[at]
+           : field == SPREAD ? s->spread[at]
+                             : lo_disattenuated(s->estimate[at], reliability, 1);
 }
 
 static lo_status write_statistic(const filling *f, int statistic, const int *number, double *room,
@@ -227,15 +252,13 @@ static lo_status add_statistics(const filling *f, int number[LO_COMPARED_COUNT][
  * ----------------------------------------------------------------------------------------------------------
  */
 
-enum { BUDGET, BEST, BEST_SPEARMAN, FEW, FEW_BY, BUDGET_COLUMNS };
+enum { BUDGET, BEST, BEST_VALUE, FEW, FEW_BY, BUDGET_COLUMNS };
 static const struct {
     const char *path;
     lo_h5_type type;
 } budget_columns[BUDGET_COLUMNS] = {
-    [BUDGET] = {"/budgets/trainings", LO_H5_F64},
-    [BEST] = {"/budgets/best", LO_H5_CHARS},
-    [BEST_SPEARMAN] = {"/budgets/best_spearman", LO_H5_F64},
-    [FEW] = {"/budgets/few_models_spearman", LO_H5_F64},
+    [BUDGET] = {"/budgets/trainings", LO_H5_F64},         [BEST] = {"/budgets/best", LO_H5_CHARS},
+    [BEST_VALUE] = {"/budgets/best_somers_d", LO_H5_F64}, [FEW] = {"/budgets/few_models_somers_d", LO_H5_F64},
     [FEW_BY] = {"/budgets/few_models_by", LO_H5_CHARS},
 };
 
@@ -243,7 +266,7 @@ static void put_budget(const lo_scaling *s, int b, int column, char *to)
 {
     const lo_scaling_budget *budget = &s->budget[b];
     if (budget_columns[column].type == LO_H5_CHARS) {
-        const char *best = budget->best >= 0 ? s->row[budget->best].listed->name : "";
+        const char *best = budget->best >= 0 ? s->row[budget->best].name : "";
         const char *by = budget->by != NULL ? budget->by : "";
         memset(to, 0, LO_H5_TEXT_SIZE);
         (void)snprintf(to, LO_H5_TEXT_SIZE, "%s", column == BEST ? best : by);
@@ -252,7 +275,7 @@ static void put_budget(const lo_scaling *s, int b, int column, char *to)
     const double value = column == BUDGET   ? budget->trainings
                          : column == FEW    ? budget->few_models
                          : budget->best < 0 ? (double)NAN
-                                            : lo_scaling_estimate(s, budget->best, LO_COMPARED_SPEARMAN);
+                                            : lo_scaling_estimate(s, budget->best, LO_COMPARED_SOMERS);
     memcpy(to, &value, sizeof(value));
 }
 

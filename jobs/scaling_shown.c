@@ -15,9 +15,16 @@ static const struct {
 } shown[] = {
     {"/cost/trainings", offsetof(lo_report_compared, trainings)},
     {"/cost/own_trainings", offsetof(lo_report_compared, own)},
+    {"/cost/originals", offsetof(lo_report_compared, originals)},
+    {"/cost/trainings_after_originals", offsetof(lo_report_compared, later)},
+    {"/somers_d/value", offsetof(lo_report_compared, somers)},
+    {"/somers_d/low", offsetof(lo_report_compared, low)},
+    {"/somers_d/high", offsetof(lo_report_compared, high)},
+    {"/somers_d/spread", offsetof(lo_report_compared, spread)},
+    {"/rmse", offsetof(lo_report_compared, rmse)},
+    {"/screening/missed_050", offsetof(lo_report_compared, missed)},
+    {"/screening/saving", offsetof(lo_report_compared, saving)},
     {"/spearman/value", offsetof(lo_report_compared, spearman)},
-    {"/spearman/low", offsetof(lo_report_compared, low)},
-    {"/spearman/high", offsetof(lo_report_compared, high)},
     {"/spearman/corrected", offsetof(lo_report_compared, corrected)},
     {"/pearson/value", offsetof(lo_report_compared, pearson)},
     {"/auc_025/value", offsetof(lo_report_compared, auc_quarter)},
@@ -52,6 +59,7 @@ static lo_status copy(const lo_scaling_table *table, lo_report_scaling *out, lo_
             *(double *)(void *)((char *)c + shown[k].offset) = at(table, shown[k].path, r);
         }
         c->front = at(table, "/front/member", r) > 0;
+        c->later_front = at(table, "/front_after_originals/member", r) > 0;
         c->in_reference = at(table, "/in_reference", r) > 0;
     }
     for (int64_t b = 0; b < table->budgets; b++) {
@@ -79,6 +87,9 @@ lo_status lo_scaling_show(const lo_study *study, lo_report_scaling *out, lo_erro
     if (status == LO_OK) {
         out->ceiling = table.ceiling;
         out->reliability = table.reliability;
+        out->tied = table.tied;
+        out->in_accuracy = table.in_accuracy;
+        out->in_accuracy_replaced = table.in_accuracy_replaced;
         out->training = table.training;
         out->models = table.models;
         out->held_back = table.held_back;

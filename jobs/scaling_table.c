@@ -17,20 +17,26 @@ static const struct {
     {"/cost/originals_core_seconds", LO_H5_F64},
     {"/cost/ensemble_core_seconds", LO_H5_F64},
     {"/cost/ensemble_models", LO_H5_I64},
+    {"/cost/trainings_after_originals", LO_H5_F64},
+    {"/cost/originals", LO_H5_I64},
     {"/in_reference", LO_H5_U8},
     {"/left_out", LO_H5_I64},
     {"/front/member", LO_H5_U8},
     {"/front/share", LO_H5_F64},
+    {"/front_after_originals/member", LO_H5_U8},
+    {"/front_after_originals/share", LO_H5_F64},
     {"/equal_cost/value", LO_H5_F64},
     {"/equal_cost/low", LO_H5_F64},
     {"/equal_cost/high", LO_H5_F64},
     {"/equal_cost/worth_trainings", LO_H5_F64},
     {"/screening/missed_025", LO_H5_F64},
     {"/screening/missed_050", LO_H5_F64},
+    {"/screening/saving", LO_H5_F64},
+    {"/rmse", LO_H5_F64},
 };
 
 static const char *const statistics[] = {
-#define STATISTIC(name, text, help) "/" text "/value", "/" text "/low", "/" text "/high",
+#define STATISTIC(name, text, help) "/" text "/value", "/" text "/low", "/" text "/high", "/" text "/spread",
     LO_COMPARED_LIST(STATISTIC)
 #undef STATISTIC
         "/spearman/corrected",
@@ -87,14 +93,17 @@ static lo_status read_budgets(const lo_h5_reader *reader, lo_scaling_table *t, l
     LO_TRY(read_texts(reader, "/budgets/best", &t->budgets, &t->best, err));
     LO_TRY(read_texts(reader, "/budgets/few_models_by", &t->budgets, &t->by, err));
     LO_TRY(read_column(reader, "/budgets/trainings", LO_H5_F64, t->budgets, &t->budget, err));
-    LO_TRY(read_column(reader, "/budgets/best_spearman", LO_H5_F64, t->budgets, &t->best_value, err));
-    return read_column(reader, "/budgets/few_models_spearman", LO_H5_F64, t->budgets, &t->few_models, err);
+    LO_TRY(read_column(reader, "/budgets/best_somers_d", LO_H5_F64, t->budgets, &t->best_value, err));
+    return read_column(reader, "/budgets/few_models_somers_d", LO_H5_F64, t->budgets, &t->few_models, err);
 }
 
 static lo_status read_root(const lo_h5_reader *reader, lo_scaling_table *t, lo_error *err)
 {
     LO_TRY(lo_h5_get_real(reader, "/", "ceiling_spearman", &t->ceiling, err));
     LO_TRY(lo_h5_get_real(reader, "/", "reliability_spearman", &t->reliability, err));
+    LO_TRY(lo_h5_get_real(reader, "/", "reference_tied", &t->tied, err));
+    LO_TRY(lo_h5_get_real(reader, "/", "in_accuracy", &t->in_accuracy, err));
+    LO_TRY(lo_h5_get_real(reader, "/", "in_accuracy_replaced", &t->in_accuracy_replaced, err));
     LO_TRY(lo_h5_get_real(reader, "/", "training_core_seconds", &t->training, err));
     LO_TRY(lo_h5_get_int(reader, "/", "reference_models", &t->models, err));
     LO_TRY(lo_h5_get_int(reader, "/", "models_held_back", &t->held_back, err));

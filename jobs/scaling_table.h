@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-enum { LO_SCALING_MOST = 96 }; /* columns */
+enum { LO_SCALING_MOST = 128 }; /* columns */
 
 typedef struct lo_scaling_table {
     int64_t rows;
@@ -20,6 +20,8 @@ typedef struct lo_scaling_table {
     double *budget, *best_value, *few_models; /* [budgets] */
     char (*best)[LO_H5_TEXT_SIZE], (*by)[LO_H5_TEXT_SIZE];
     double ceiling, reliability, training; /* of ranks; core-seconds */
+    double tied;                           /* share of the reference's examples */
+    double in_accuracy, in_accuracy_replaced;
     int64_t models, held_back, group, resamples;
 } lo_scaling_table;
 

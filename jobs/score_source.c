@@ -72,6 +72,11 @@ static lo_status read_originals(lo_score_source *s, lo_error *err)
             s->seed[s->originals++] = s->seed[r];
         }
     }
+    if (status == LO_OK && s->rows > 0) {
+        char path[64];
+        (void)snprintf(path, sizeof(path), "/%lld/example/input_square", (long long)s->seed[0]);
+        s->has_gradients = lo_h5_has(&s->training, path);
+    }
     free(seconds);
     free(diverged);
     return status;

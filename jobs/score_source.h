@@ -40,6 +40,7 @@ typedef struct lo_score_source {
     int64_t *seed;           /* [originals]: those that did not diverge */
     int64_t originals, rows; /* and all */
     double originals_seconds;
+    bool has_gradients; /* they have logged those in the input, which takes longer */
     int64_t epochs;
     int64_t now;                   /* the one that is looked at, its seed */
     float *log[LO_LOG_QUANTITIES]; /* [epochs, count], NULL: not read yet; as the next two */

@@ -8,7 +8,6 @@
 #include "jobs/stages.h"
 #include "mpi/agree.h"
 #include "score/pairs.h"
-#include "score/screening.h"
 
 #include <limits.h>
 #include <math.h>
@@ -32,22 +31,6 @@ static lo_status no_memory(lo_error *err)
  * ----------------------------------------------------------------------------------------------------------
  */
 
-/* memorization is what the others are compared with. */
-static bool is_wanted(const lo_job *job, const lo_listed_score *l)
-{
-    const int64_t count = lo_job_length(job, "scaling.scores");
-    if (strcmp(l->score->name, "memorization") == 0) {
-        return false;
-    }
-    for (int64_t i = 0; i < count; i++) {
-        const char *name = lo_job_text_at(job, "scaling.scores", i);
-        if (strcmp(name, "all") == 0 || strcmp(name, l->name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static lo_status check_name(const lo_score_list *list, const char *name, lo_error *err)
 {
     char names[LO_SCORE_NAMES_SIZE] = "all";
@@ -56,7 +39,12 @@ static lo_status check_name(const lo_score_list *list, const char *name, lo_erro
         const size_t used = strlen(names);
         (void)snprintf(names + used, sizeof(names) - used, " %s", list->listed[i].name);
         if (strcmp(list->listed[i].name, name) == 0) {
-            return LO_OK;
+            return lo_scaling_is_reference(&list->listed[i])
+                       ? lo_fail(err, LO_USAGE,
+                                 "scaling.scores: %s is what the others are compared with; leave it out, or "
+                                 "list memorization by probability under another name",
+                                 name)
+                       : LO_OK;
         }
     }
     const char *nearest = lo_nearest(name, names, buffer, sizeof(buffer));
@@ -67,22 +55,10 @@ static lo_status check_name(const lo_score_list *list, const char *name, lo_erro
                          nearest != NULL ? ")" : "", names);
 }
 
-/* The models that the largest estimate from few models looks at. */
-static int64_t most_models(const lo_score_list *list)
-{
-    int64_t most = 0;
-    for (int i = 0; i < list->count; i++) {
-        const lo_listed_score *l = &list->listed[i];
-        const int64_t models = l->score->models != NULL ? l->score->models(l->item) : 0;
-        most = models > most ? models : most;
-    }
-    return most;
-}
-
 static lo_status check_models(const lo_job *job, const lo_score_list *list, lo_error *err)
 {
     const int64_t planned = lo_study_planned(job);
-    const int64_t held_back = most_models(list);
+    const int64_t held_back = lo_scaling_most_models(list);
     return planned - held_back >= LEAST_MODELS ? LO_OK
                                                : lo_fail(err, LO_USAGE,
                                                          "scaling: of the ensemble's %lld models %lld are "
@@ -132,32 +108,21 @@ static void close_all(lo_scaling *s)
     free(s->estimate);
     free(s->low);
     free(s->high);
+    free(s->spread);
+    free(s->each);
     free(s->replicate);
     free(s->budget);
 }
 
-static lo_status choose_rows(lo_scaling *s, lo_error *err)
+static lo_status read_budgets(lo_scaling *s, lo_error *err)
 {
     const lo_job *job = s->study->job;
-    s->row = calloc((size_t)s->list.count + 1, sizeof(*s->row));
     s->budgets = (int)lo_job_length(job, "scaling.budgets");
     s->budget = calloc((size_t)s->budgets + 1, sizeof(*s->budget));
-    if (s->row == NULL || s->budget == NULL) {
-        return no_memory(err);
-    }
-    for (int i = 0; i < s->list.count; i++) {
-        const lo_listed_score *l = &s->list.listed[i];
-        char path[128];
-        (void)snprintf(path, sizeof(path), "/%s/value", l->name);
-        if (is_wanted(job, l) && lo_h5_has(&s->scores, path)) {
-            s->row[s->rows++].listed = l;
-        }
-    }
-    s->held_back = most_models(&s->list);
-    for (int b = 0; b < s->budgets; b++) {
+    for (int b = 0; b < s->budgets && s->budget != NULL; b++) {
         s->budget[b].trainings = lo_job_real_at(job, "scaling.budgets", b);
     }
-    return LO_OK;
+    return s->budget != NULL ? LO_OK : no_memory(err);
 }
 
 /* The reference's models: those in use but for the last ones. */
@@ -194,9 +159,12 @@ static lo_status open_all(lo_study *study, lo_scaling *s, lo_error *err)
     }
     (void)snprintf(path, sizeof(path), "%s/scores.h5", study->run.study);
     LO_TRY(lo_score_source_open(study, &s->source, err));
+    s->source.first = 0; /* every rank looks at all examples */
+    s->source.count = s->n;
     LO_TRY(lo_h5_open(path, &s->scores, err));
     LO_TRY(lo_score_list_read(study->job, &s->list, err));
-    LO_TRY(choose_rows(s, err));
+    LO_TRY(lo_scaling_choose_rows(s, err));
+    LO_TRY(read_budgets(s, err));
     return choose_models(s, err);
 }
 
@@ -254,101 +222,93 @@ static lo_status find_reliability(lo_scaling *s, lo_error *err)
  * ----------------------------------------------------------------------------------------------------------
  */
 
-static lo_status read_score(const lo_scaling *s, const lo_listed_score *l, float *room, double *to,
-                            lo_error *err)
-{
-    char path[128];
-    (void)snprintf(path, sizeof(path), "/%s/value", l->name);
-    LO_TRY(lo_h5_read(&s->scores, path, LO_H5_F32, 0, s->n, room, err));
-    for (int64_t i = 0; i < s->n; i++) {
-        to[i] = l->orientation * (double)room[i];
-    }
-    return LO_OK;
-}
-
-/* values [rows + 1, n]: the scores, then the reference. */
-static lo_status fill_values(lo_scaling *s, double *values, const double **score, uint8_t *noisy, float *room,
-                             lo_error *err)
+/* noisy [n]: was the label replaced? Of the models of the reference, how well they fit what they have seen:
+ * memorization is low for what is not learned. */
+static lo_status look_at_labels(lo_scaling *s, uint8_t *noisy, lo_error *err)
 {
     const lo_examples *train = &s->study->data.train;
-    for (int r = 0; r < s->rows; r++) {
-        score[r] = values + r * s->n;
-        LO_TRY(read_score(s, s->row[r].listed, room, values + r * s->n, err));
+    lo_counts *counts = calloc((size_t)s->n + 1, sizeof(*counts));
+    if (counts == NULL) {
+        return no_memory(err);
     }
     for (int64_t i = 0; i < s->n; i++) {
         noisy[i] = train->label[i] != train->label_true[i];
         s->noisy += noisy[i];
     }
-    return memorization(s, s->use, values + s->rows * s->n, err);
+    lo_count(&s->mask, &s->correct, s->use, counts);
+    s->in_accuracy = lo_in_accuracy(counts, s->n, NULL);
+    s->in_accuracy_replaced = lo_in_accuracy(counts, s->n, noisy);
+    free(counts);
+    return LO_OK;
 }
 
-/* Of the examples above a threshold, the share that was not chosen. */
-static double missed(const lo_scaling *s, const double *reference, const uint8_t *chosen, double threshold)
-{
-    double above = 0;
-    double lost = 0;
-    for (int64_t i = 0; i < s->n; i++) {
-        above += reference[i] > threshold;
-        lost += reference[i] > threshold && !chosen[i];
-    }
-    return above > 0 ? lost / above : (double)NAN;
-}
-
-/* What screening never looks at cannot be found by it. */
-static lo_status find_missed(lo_scaling *s, const double *reference, float *room, uint8_t *chosen,
+/* values [columns + 1, n]: the sets of values, then the reference. */
+static lo_status compare_all(lo_scaling *s, double *values, const double **score, uint8_t *noisy,
                              lo_error *err)
 {
-    for (int r = 0; r < s->rows; r++) {
-        lo_scaling_row *row = &s->row[r];
-        const lo_item *item = row->listed->item;
-        row->missed_quarter = row->missed_half = NAN;
-        if (strcmp(row->listed->score->name, "screening") != 0) {
-            continue;
-        }
-        char path[128];
-        int64_t orientation = 1;
-        (void)snprintf(path, sizeof(path), "/%s", lo_item_text(item, "by"));
-        LO_TRY(lo_h5_get_int(&s->scores, path, "orientation", &orientation, err));
-        (void)snprintf(path, sizeof(path), "/%s/value", lo_item_text(item, "by"));
-        LO_TRY(lo_h5_read(&s->scores, path, LO_H5_F32, 0, s->n, room, err));
-        LO_TRY(
-            lo_screening_choose(room, (int)orientation, s->n, lo_screening_count(item, s->n), chosen, err));
-        row->missed_quarter = missed(s, reference, chosen, 0.25);
-        row->missed_half = missed(s, reference, chosen, 0.5);
+    double *reference = values + s->columns * s->n;
+    for (int c = 0; c < s->columns; c++) {
+        score[c] = values + c * s->n;
     }
-    return LO_OK;
+    LO_TRY(lo_ensemble_columns(&s->source.ensemble, "/mask", 0, s->n, &s->mask, err));
+    LO_TRY(lo_ensemble_columns(&s->source.ensemble, "/train/correct", 0, s->n, &s->correct, err));
+    LO_TRY(look_at_labels(s, noisy, err));
+    LO_TRY(memorization(s, s->use, reference, err));
+    LO_TRY(lo_scaling_values(s, values, err));
+    LO_TRY(lo_scaling_look(s, values, reference, err));
+    return lo_comparison_create(score, s->columns, reference, noisy, s->n, s->group, &s->source.tick,
+                                &s->comparison, err);
 }
 
 static lo_status prepare(lo_scaling *s, lo_error *err)
 {
-    const lo_ensemble_file *e = &s->source.ensemble;
-    double *values = calloc((size_t)(s->rows + 1) * (size_t)s->n + 1, sizeof(*values));
-    const double **score = calloc((size_t)s->rows + 1, sizeof(*score));
+    double *values = calloc((size_t)(s->columns + 1) * (size_t)s->n + 1, sizeof(*values));
+    const double **score = calloc((size_t)s->columns + 1, sizeof(*score));
     uint8_t *noisy = calloc((size_t)s->n + 1, 1);
-    float *room = calloc((size_t)s->n + 1, sizeof(*room));
-    lo_status status =
-        values != NULL && score != NULL && noisy != NULL && room != NULL ? LO_OK : no_memory(err);
-    if (status == LO_OK) {
-        status = lo_ensemble_columns(e, "/mask", 0, s->n, &s->mask, err);
-    }
-    if (status == LO_OK) {
-        status = lo_ensemble_columns(e, "/train/correct", 0, s->n, &s->correct, err);
-    }
-    if (status == LO_OK) {
-        status = fill_values(s, values, score, noisy, room, err);
-    }
-    if (status == LO_OK) {
-        status = lo_comparison_create(score, s->rows, values + s->rows * s->n, noisy, s->n, s->group,
-                                      &s->source.tick, &s->comparison, err);
-    }
-    if (status == LO_OK) {
-        status = find_missed(s, values + s->rows * s->n, room, noisy, err); /* noisy has been copied */
-    }
+    s->each = calloc((size_t)s->columns * LO_COMPARED_COUNT + 1, sizeof(*s->each));
+    lo_status status = values != NULL && score != NULL && noisy != NULL && s->each != NULL
+                           ? compare_all(s, values, score, noisy, err)
+                           : no_memory(err);
     free(values);
     free(score);
     free(noisy);
-    free(room);
     return status == LO_OK ? find_reliability(s, err) : status;
+}
+
+/* An lo_statistics: the rows', means over those of their sets of values; value [rows, LO_COMPARED_COUNT]. */
+static lo_status compute_rows(void *self, const int32_t *weight, double *value, lo_error *err)
+{
+    lo_scaling *s = self;
+    LO_TRY(lo_comparison_compute(&s->comparison, weight, s->each, err));
+    for (int r = 0; r < s->rows; r++) {
+        const lo_scaling_row *row = &s->row[r];
+        for (int k = 0; k < LO_COMPARED_COUNT; k++) {
+            double sum = 0;
+            for (int c = row->first; c < row->first + row->columns; c++) {
+                sum += s->each[c * LO_COMPARED_COUNT + k];
+            }
+            value[r * LO_COMPARED_COUNT + k] = sum / row->columns;
+        }
+    }
+    return LO_OK;
+}
+
+/* After compute_rows: the standard deviation of the sets' statistics. */
+static void find_spread(lo_scaling *s)
+{
+    for (int r = 0; r < s->rows; r++) {
+        const lo_scaling_row *row = &s->row[r];
+        for (int k = 0; k < LO_COMPARED_COUNT; k++) {
+            double squares = 0;
+            for (int c = row->first; c < row->first + row->columns; c++) {
+                const double away =
+                    s->each[c * LO_COMPARED_COUNT + k] - s->estimate[r * LO_COMPARED_COUNT + k];
+                squares += away * away;
+            }
+            s->spread[r * LO_COMPARED_COUNT + k] =
+                row->columns > 1 ? sqrt(squares / (row->columns - 1)) : (double)NAN;
+        }
+    }
 }
 
 static lo_bootstrap bootstrap_of(lo_scaling *s)
@@ -357,8 +317,8 @@ static lo_bootstrap bootstrap_of(lo_scaling *s)
                           .n = s->n,
                           .resamples = s->resamples,
                           .statistics = (int64_t)s->rows * LO_COMPARED_COUNT,
-                          .compute = lo_comparison_compute,
-                          .self = &s->comparison};
+                          .compute = compute_rows,
+                          .self = s};
 }
 
 /* mine [statistics, count] of every rank, to rank 0: s->replicate [statistics, resamples]. */
@@ -416,7 +376,8 @@ static lo_status conclude(lo_scaling *s, double *acceleration, double *sorted, l
 {
     const lo_bootstrap bootstrap = bootstrap_of(s);
     const int64_t blocks = s->n < BLOCKS ? s->n : BLOCKS;
-    LO_TRY(lo_comparison_compute(&s->comparison, NULL, s->estimate, err));
+    LO_TRY(compute_rows(s, NULL, s->estimate, err));
+    find_spread(s);
     LO_TRY(lo_bootstrap_acceleration(&bootstrap, blocks, acceleration, &s->source.tick, err));
     for (int64_t k = 0; k < bootstrap.statistics; k++) {
         memcpy(sorted, s->replicate + k * s->resamples, (size_t)s->resamples * sizeof(*sorted));
@@ -438,10 +399,11 @@ static lo_status conclude_on_rank_0(lo_scaling *s, lo_error *err)
     s->estimate = calloc(room, sizeof(double));
     s->low = calloc(room, sizeof(double));
     s->high = calloc(room, sizeof(double));
-    lo_status status =
-        acceleration != NULL && sorted != NULL && s->estimate != NULL && s->low != NULL && s->high != NULL
-            ? LO_OK
-            : no_memory(err);
+    s->spread = calloc(room, sizeof(double));
+    lo_status status = acceleration != NULL && sorted != NULL && s->estimate != NULL && s->low != NULL &&
+                               s->high != NULL && s->spread != NULL
+                           ? LO_OK
+                           : no_memory(err);
     if (status == LO_OK && s->study->run.rank == 0) {
         status = conclude(s, acceleration, sorted, err);
     }
@@ -458,14 +420,15 @@ static lo_status conclude_on_rank_0(lo_scaling *s, lo_error *err)
 static uint64_t digest_of(const lo_scaling *s, lo_error *err, lo_status *status)
 {
     char text[128];
-    uint64_t d = LO_DIGEST_START;
+    uint64_t d =
+        lo_digest(LO_DIGEST_START, "scaling 2"); /* what is computed, and written, has changed once */
     *status = lo_h5_get_text(&s->scores, "/", "digest", text, sizeof(text), err);
     d = lo_digest(lo_digest(d, text), s->source.ensemble.identity);
     (void)snprintf(text, sizeof(text), "%lld %lld %lld %lld", (long long)s->group, (long long)s->resamples,
                    (long long)s->splits, (long long)s->source.rows);
     d = lo_digest(d, text);
     for (int r = 0; r < s->rows; r++) {
-        d = lo_digest(d, s->row[r].listed->name);
+        d = lo_digest(d, s->row[r].name);
     }
     for (int b = 0; b < s->budgets; b++) {
         (void)snprintf(text, sizeof(text), "%.17g", s->budget[b].trainings);

@@ -3,6 +3,7 @@
  * are sharded over ranks. What scores.h5 holds already is taken over from there. */
 #include "base/clock.h"
 #include "base/file.h"
+#include "jobs/score_cost.h"
 #include "jobs/score_list.h"
 #include "jobs/score_source.h"
 #include "jobs/score_tasks.h"
@@ -29,6 +30,10 @@ typedef struct result {
     int number[FIELDS]; /* datasets */
     lo_estimate *estimate;
     float *all; /* [n]: the values of all ranks, once another score asked for them */
+    bool has_each;
+    float *each; /* [count, originals]: the values of every original */
+    int each_number;
+    double share; /* of an original's training that it uses */
     double seconds, shared_seconds;
 } result;
 
@@ -135,10 +140,20 @@ static bool is_possible(const stage *s, const result *r)
     return possible;
 }
 
-/* Rank 0 looks, all take what it finds: does the old file hold the score, of the same identity? */
+/* With one original its values are the score's. */
+static bool has_each(const stage *s, const result *r)
+{
+    return is_per_original(r->listed->score) && s->source.originals > 1;
+}
+
+/* Rank 0 looks, all take what it finds: does the old file hold the score, of the same identity? (Earlier
+ * versions kept no values of every original.) */
 static bool is_in_old(const stage *s, const result *r)
 {
-    return r->identity != 0 && identity_in_old(s, r) == r->identity;
+    char path[128];
+    (void)snprintf(path, sizeof(path), "/%s/originals", r->listed->name);
+    return r->identity != 0 && identity_in_old(s, r) == r->identity &&
+           (!has_each(s, r) || lo_h5_has(&s->old, path));
 }
 
 /* Of the whole file. */
@@ -244,6 +259,18 @@ static lo_score_input input_of(stage *s, const result *r)
     return input;
 }
 
+/* Of one original; what it uses of that one's training adds to the mean share. */
+static lo_status compute_one(const lo_score_input *input, const lo_score *score, lo_estimate *out,
+                             double *share, lo_error *err)
+{
+    if (score->share_of_training != NULL) {
+        double of_this = 1;
+        LO_TRY(score->share_of_training(input, &of_this, err));
+        *share += of_this / (double)input->originals;
+    }
+    return score->compute(input, out, err);
+}
+
 /* Mean and standard error of the mean over originals, in their order. */
 static lo_status compute_originals(stage *s, result *r, lo_error *err)
 {
@@ -253,8 +280,9 @@ static lo_status compute_originals(stage *s, result *r, lo_error *err)
     lo_estimate *one = calloc((size_t)count + 1, sizeof(*one));
     double *sum = calloc(2 * (size_t)count + 1, sizeof(*sum));
     lo_status status = one != NULL && sum != NULL ? LO_OK : no_memory(s, err);
-    float *every = calloc((size_t)(seeds * count) + 1, sizeof(*every));
+    float *every = calloc((size_t)(seeds * count) + 1, sizeof(*every)); /* [count, seeds] */
     status = status == LO_OK && every == NULL ? no_memory(s, err) : status;
+    r->share = score->share_of_training == NULL ? 1 : 0;
     status = lo_agree(s->study->run.comm, status, err);
     for (int64_t o = 0; o < seeds && status == LO_OK; o++) {
         clear(s, one);
@@ -262,10 +290,10 @@ static lo_status compute_originals(stage *s, result *r, lo_error *err)
         const lo_score_input input = input_of(s, r);
         status = lo_agree(s->study->run.comm, status, err);
         if (status == LO_OK) {
-            status = lo_agree(s->study->run.comm, score->compute(&input, one, err), err);
+            status = lo_agree(s->study->run.comm, compute_one(&input, score, one, &r->share, err), err);
         }
         for (int64_t k = 0; k < count; k++) {
-            every[o * count + k] = one[k].value;
+            every[k * seeds + o] = one[k].value;
             sum[k] += (double)one[k].value;
         }
     }
@@ -273,7 +301,7 @@ static lo_status compute_originals(stage *s, result *r, lo_error *err)
         const double mean = sum[k] / (double)seeds;
         double squares = 0;
         for (int64_t o = 0; o < seeds; o++) {
-            const double away = (double)every[o * count + k] - mean;
+            const double away = (double)every[k * seeds + o] - mean;
             squares += away * away;
         }
         r->estimate[k].value = (float)mean;
@@ -282,7 +310,7 @@ static lo_status compute_originals(stage *s, result *r, lo_error *err)
     }
     free(one);
     free(sum);
-    free(every);
+    r->each = every;
     return status;
 }
 
@@ -333,20 +361,16 @@ static lo_status read_old(stage *s, result *r, lo_error *err)
                                     : &e->high) = s->field[k];
         }
     }
-    (void)snprintf(path, sizeof(path), "/%s", r->listed->name);
-    return lo_h5_get_real(&s->old, path, "cost_core_seconds", &r->seconds, err);
-}
-
-/* What a score needs, by way of the scores that it uses too: those come before it. */
-static unsigned needs_of(const stage *s, const result *r)
-{
-    const lo_score *score = r->listed->score;
-    unsigned needs = score->needs;
-    for (int u = 0; score->uses != NULL && score->uses(r->listed->item, u) != NULL; u++) {
-        const result *used = find_result(s, score->uses(r->listed->item, u));
-        needs |= used != NULL ? used->listed->score->needs : 0;
+    if (r->has_each) {
+        r->each = calloc((size_t)(s->source.count * s->source.originals) + 1, sizeof(*r->each));
+        (void)snprintf(path, sizeof(path), "/%s/originals", r->listed->name);
+        LO_TRY(r->each != NULL ? LO_OK : no_memory(s, err));
+        LO_TRY(lo_h5_read(&s->old, path, LO_H5_F32, s->source.first, s->source.count, r->each, err));
     }
-    return needs;
+    (void)snprintf(path, sizeof(path), "/%s", r->listed->name);
+    r->share = 1;
+    (void)lo_h5_get_real(&s->old, path, "share_of_training", &r->share, NULL); /* not of earlier versions */
+    return lo_h5_get_real(&s->old, path, "cost_core_seconds", &r->seconds, err);
 }
 
 static void settle(const stage *s, result *r)
@@ -356,14 +380,30 @@ static void settle(const stage *s, result *r)
     r->has[STANDARD_ERROR] =
         (score->gives & LO_GIVES_ERROR) != 0 || (is_per_original(score) && s->source.originals > 1);
     r->has[LOW] = r->has[HIGH] = (score->gives & LO_GIVES_INTERVAL) != 0;
-    r->shared_seconds = 0;
-    const unsigned needs = needs_of(s, r);
-    if ((needs & (LO_FROM_COUNTS | LO_FROM_OUTCOMES)) != 0) {
-        r->shared_seconds += s->source.ensemble.seconds;
+    r->has_each = has_each(s, r);
+    r->share = 1;
+}
+
+/* What others of the job may share with each score. */
+static lo_status find_costs(stage *s, lo_error *err)
+{
+    const size_t room = (size_t)s->list.count + 1;
+    double *own = calloc(room, sizeof(*own));
+    double *share = calloc(room, sizeof(*share));
+    lo_status status = own != NULL && share != NULL ? LO_OK : no_memory(s, err);
+    const lo_score_costs costs = {&s->list, &s->source, own, share, lo_score_training(&s->source)};
+    for (int i = 0; i < s->list.count && status == LO_OK; i++) {
+        own[i] = s->result[i].seconds;
+        share[i] = s->result[i].share;
     }
-    if ((needs & LO_FROM_ORIGINALS) != 0) {
-        r->shared_seconds += s->source.originals_seconds;
+    for (int i = 0; i < s->list.count && status == LO_OK; i++) {
+        lo_score_cost cost = {0};
+        status = s->result[i].possible ? lo_score_cost_of(&costs, i, &cost, err) : LO_OK;
+        s->result[i].shared_seconds = cost.originals + cost.ensemble;
     }
+    free(own);
+    free(share);
+    return lo_agree(s->study->run.comm, status, err);
 }
 
 static lo_status compute_all(stage *s, lo_error *err)
@@ -391,7 +431,7 @@ static lo_status compute_all(stage *s, lo_error *err)
             lo_run_say(&s->study->run, "event=score name=%s core_seconds=%.2f", r->listed->name, r->seconds);
         }
     }
-    return status;
+    return status == LO_OK ? find_costs(s, err) : status;
 }
 
 /* ---- the file
@@ -435,9 +475,15 @@ static lo_status add_score(const stage *s, result *r, lo_h5 *h5, lo_error *err)
                              &r->number[f], err));
         }
     }
+    if (r->has_each) {
+        (void)snprintf(path, sizeof(path), "/%s/originals", r->listed->name);
+        LO_TRY(lo_h5_add(h5, path, LO_H5_F32, s->source.n, s->source.originals, s->source.first,
+                         s->source.count, &r->each_number, err));
+    }
     (void)snprintf(path, sizeof(path), "/%s", r->listed->name);
     (void)snprintf(text, sizeof(text), "%016llx", (unsigned long long)r->identity);
     LO_TRY(lo_h5_int(h5, path, "orientation", r->listed->orientation, err));
+    LO_TRY(lo_h5_real(h5, path, "share_of_training", r->share, err));
     LO_TRY(lo_h5_text(h5, path, "description", score->description, err));
     LO_TRY(lo_h5_text(h5, path, "source", score->source, err));
     LO_TRY(lo_h5_text(h5, path, "settings", r->listed->settings, err));
@@ -474,7 +520,7 @@ static lo_status write_values(const stage *s, const result *r, lo_h5 *h5, lo_err
             LO_TRY(lo_h5_write(h5, r->number[f], s->source.count, s->field, LO_OK, err));
         }
     }
-    return LO_OK;
+    return r->has_each ? lo_h5_write(h5, r->each_number, s->source.count, r->each, LO_OK, err) : LO_OK;
 }
 
 static lo_status write_counts(const stage *s, lo_h5 *h5, lo_error *err)
@@ -532,7 +578,8 @@ static lo_status publish(stage *s, lo_error *err)
     LO_TRY(compute_all(s, err));
     lo_h5_close(&s->old);
     s->old.id = -1;
-    const uint64_t bytes = (uint64_t)s->source.n * (uint64_t)(s->list.count * 16 + 32) + (1 << 16);
+    const uint64_t row = (uint64_t)s->list.count * (16 + 4 * (uint64_t)s->source.originals) + 32;
+    const uint64_t bytes = (uint64_t)s->source.n * row + (1 << 16);
     file_path(s, path, sizeof(path));
     LO_TRY(lo_h5_create(s->study->run.comm, path, bytes, &h5, err));
     const lo_status status = lo_h5_commit(&h5, write_all(s, &h5, err), err);
@@ -641,6 +688,8 @@ static void forget_results(stage *s)
     for (int i = 0; i < s->list.count && s->result != NULL; i++) {
         free(s->result[i].estimate);
         free(s->result[i].all);
+        free(s->result[i].each);
+        s->result[i].each = NULL;
         s->result[i].estimate = NULL;
         s->result[i].all = NULL;
     }

@@ -82,6 +82,7 @@ static void compare(const lo_comparison *c, int number, const int32_t *weight, d
         v[LO_COMPARED_TOP_MEAN + g] = found[g].mean;
     }
     v[LO_COMPARED_SPEARMAN] = lo_paired_spearman(p, weight);
+    v[LO_COMPARED_SOMERS] = lo_paired_somers(p, weight);
     v[LO_COMPARED_PEARSON] = lo_paired_pearson(p, weight);
     v[LO_COMPARED_AUC_QUARTER] = lo_paired_auc(p, 0.25, weight);
     v[LO_COMPARED_AUC_HALF] = lo_paired_auc(p, 0.5, weight);

@@ -12,6 +12,7 @@
 /* X(name in files, what it is) */
 #define LO_COMPARED_LIST(X)                                                                                  \
     X(SPEARMAN, "spearman", "rank correlation with the reference")                                           \
+    X(SOMERS, "somers_d", "Somers' D given the reference: pairs that are tied in it do not count")           \
     X(PEARSON, "pearson", "correlation with the reference")                                                  \
     X(AUC_QUARTER, "auc_025", "area under the ROC curve for a reference above 0.25")                         \
     X(AUC_HALF, "auc_050", "area under the ROC curve for a reference above 0.5")                             \

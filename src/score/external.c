@@ -212,6 +212,10 @@ static const lo_setting settings[] = {
     {"file", LO_SETTING_TEXT, "", 0, 0, NULL, "The file of numbers, .npy or text."},
     {"orientation", LO_SETTING_CHOICE, "large", 0, 0, "large small",
      "Which values mean more memorized, large or small ones."},
+    {"cost", LO_SETTING_REAL, "0", 0, 1e12, NULL,
+     "Trainings on the whole training set that it took; where it is not given, it is no rival for a budget."},
+    {"uses_ensemble", LO_SETTING_BOOL, "false", 0, 0, NULL,
+     "It was made from this study's ensemble, so it shares the reference's noise."},
 };
 
 const lo_score lo_score_external = {

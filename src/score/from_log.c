@@ -42,6 +42,14 @@ lo_status lo_score_log_stop(const lo_score_input *input, int64_t *epochs, lo_err
     return LO_OK;
 }
 
+lo_status lo_score_share_until(const lo_score_input *input, double *share, lo_error *err)
+{
+    int64_t epochs = 0;
+    LO_TRY(lo_score_log_stop(input, &epochs, err));
+    *share = (double)epochs / (double)input->epochs;
+    return LO_OK;
+}
+
 lo_status lo_score_check_until(const lo_score_input *input, lo_error *err)
 {
     const int64_t until = lo_item_int(input->item, "until");

@@ -25,4 +25,5 @@ const lo_score lo_score_csg = {
     .setting = settings,
     .settings = sizeof(settings) / sizeof(settings[0]),
     .compute = compute,
+    .share_of_training = lo_score_share_until,
 };

@@ -24,4 +24,5 @@ const lo_score lo_score_sgal = {
     .setting = settings,
     .settings = sizeof(settings) / sizeof(settings[0]),
     .compute = compute,
+    .share_of_training = lo_score_share_until,
 };

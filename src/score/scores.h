@@ -157,6 +157,10 @@ typedef struct lo_score {
      * original. NULL: nothing to speak of. */
     lo_score_work (*work)(const lo_score_input *input);
 
+    /* LO_FROM_LOG: how much of an original's training it looks at, 0 to 1: a training that ends there would
+     * do. NULL: all. Errors: as compute. */
+    lo_status (*share_of_training)(const lo_score_input *input, double *share, lo_error *err);
+
     /* LO_FROM_SCORES: the number-th score it needs, NULL after the last. */
     const char *(*uses)(const lo_item *item, int number);
 
@@ -179,8 +183,9 @@ lo_status lo_score_log_sum(const lo_score_input *input, lo_quantity quantity, in
                            lo_estimate *out, lo_error *err);
 
 /* For those with the setting `until`: that, or where it is 0 the epochs up to the (first) largest norm of the
- * weights; and lo_score.check for it. Errors: LO_USAGE. */
+ * weights; lo_score.share_of_training and lo_score.check for it. Errors: LO_USAGE. */
 lo_status lo_score_log_stop(const lo_score_input *input, int64_t *epochs, lo_error *err);
+lo_status lo_score_share_until(const lo_score_input *input, double *share, lo_error *err);
 lo_status lo_score_check_until(const lo_score_input *input, lo_error *err);
 
 /* The mean over all epochs. */

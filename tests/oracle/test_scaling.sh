@@ -5,6 +5,7 @@ source "$(dirname "$0")/../lib.sh"
 /usr/bin/python3 -c 'import h5py, scipy' 2>/dev/null || skip "no python3-h5py or python3-scipy"
 
 make_job "$job"
+/usr/bin/python3 -c "import random; random.seed(4); [print(random.random()) for i in range(360)]" >"$work/numbers.txt"
 cat >"$job" <<END
 seed: 7
 data: {format: idx, path: $work/data, label_noise: 0.05, validation: 0.1, train_limit: 400}
@@ -27,11 +28,18 @@ scores:
   - {name: hybrid, of: [confidence, few_4], as: ranks}
   - {name: hybrid, of: [confidence, knn_input], combine: regression, target: few_4, as: fitted}
   - {name: screening, by: confidence, share: 0.1, models: 2}
+  - {name: memorization, by: probability, as: by_probability}
+  - {name: csg, until: 10}
+  - {name: sgal, until: 5}
+  - {name: hybrid, of: [csg], as: early}
+  - {name: told, file: $work/numbers.txt, cost: 3}
+  - {name: untold, file: $work/numbers.txt}
+  - {name: secret, file: $work/numbers.txt, cost: 0, uses_ensemble: true}
 scaling: {resamples: 400, budgets: [0.5, 1, 2, 4]}
 END
 expect_code 0 "$LEAVEOUT" run "$job" --study "$work/one"
 expect_silence
-expect_text "$work/out" 'event=published file=scaling.h5 scores=13'
+expect_text "$work/out" 'event=published file=scaling.h5 scores=24'
 
 say "against numpy and scipy"
 /usr/bin/python3 "$LEAVEOUT_SOURCE/tests/oracle/check_scaling.py" "$work/one" >"$work/out" 2>&1 || fail "check_scaling.py"
@@ -52,6 +60,8 @@ expect_code 2 "$LEAVEOUT" export "$work/one" scaling --format npy
 say "what is wrong is said before anything is trained"
 expect_code 2 "$LEAVEOUT" check "$job" --set 'scaling.scores=[confidense]'
 expect_text "$work/err" "confidense.*nearest: confidence"
+expect_code 2 "$LEAVEOUT" check "$job" --set 'scaling.scores=[memorization]'
+expect_text "$work/err" 'memorization is what the others are compared with'
 expect_code 2 "$LEAVEOUT" check "$job" --set ensemble=null --set 'scores=[confidence]'
 expect_text "$work/err" 'section ensemble'
 expect_code 2 "$LEAVEOUT" check "$job" --set ensemble.models=11

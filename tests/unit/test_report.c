@@ -706,7 +706,13 @@ static void test_study_of_scores(void **state)
         {.name = "cheap & <plain>",
          .trainings = 1,
          .own = 0.01,
-         .spearman = 0.75,
+         .originals = 2,
+         .somers = 0.75,
+         .spread = NAN,
+         .rmse = NAN,
+         .saving = 4,
+         .missed = 0.25,
+         .spearman = 0.625,
          .low = 0.7,
          .high = 0.8,
          .corrected = 0.79,
@@ -717,6 +723,9 @@ static void test_study_of_scores(void **state)
         {.name = "dear",
          .trainings = 8,
          .own = 0,
+         .somers = 0.875,
+         .spread = 0.03125,
+         .saving = NAN,
          .spearman = 0.875,
          .low = 0.85,
          .high = 0.9,
@@ -726,6 +735,9 @@ static void test_study_of_scores(void **state)
          .noise = NAN},
         {.name = "everything",
          .trainings = 50,
+         .somers = 0.99,
+         .saving = NAN,
+         .later_front = true,
          .spearman = 0.99,
          .low = NAN,
          .high = NAN,
@@ -733,6 +745,8 @@ static void test_study_of_scores(void **state)
          .difference = NAN},
         {.name = "undefined",
          .trainings = 2,
+         .somers = NAN,
+         .saving = NAN,
          .spearman = NAN,
          .low = NAN,
          .high = NAN,
@@ -746,6 +760,9 @@ static void test_study_of_scores(void **state)
                                            .budget = budget,
                                            .ceiling = 0.95,
                                            .reliability = 0.904,
+                                           .tied = 0.75,
+                                           .in_accuracy = 0.999,
+                                           .in_accuracy_replaced = 0.9,
                                            .training = 45,
                                            .models = 50,
                                            .held_back = 8,
@@ -753,13 +770,25 @@ static void test_study_of_scores(void **state)
                                            .resamples = 1000};
     char *text = write_and_read(&s);
     assert_has(text, "What a score costs");
-    assert_has(
-        text,
-        "cheap &amp; &lt;plain&gt; ●</th><td>1.00</td><td>0.010</td><td>0.750</td><td>0.700 to 0.800</td>");
+    assert_has(text,
+               "cheap &amp; &lt;plain&gt; ●</th><td>1.00</td><td>0.010</td><td>2</td><td>0.750</td><td>0.700 "
+               "to 0.800</td><td>–</td><td>0.625</td>");
     assert_has(text, "−0.125 (−0.250 to +0.063)");
-    assert_has(text, "everything *</th>");
+    assert_has(text, "everything ○ *</th>");
     assert_has(text, "reliability of 0.904");
+    assert_has(text, "75.0 % of its examples share");
+    assert_has(text, "correlation above 0.950, an upper bound");
+    assert_has(text, "90.0 % of the replaced labels");
+    assert_has(text, "Below 95");
+    assert_has(text, "<td>0.031</td>");
+    assert_has(text, "as often as 4.0 times as many models");
+    assert_has(text, "never looks at 25.0 % of");
     assert_has(text, "<td class=\"left\">none</td>");
+    free(text);
+    s.report.scaling.in_accuracy_replaced = NAN;
+    text = write_and_read(&s);
+    assert_lacks(text, "Below 95");
+    assert_lacks(text, "of the replaced labels among");
     free(text);
     s.report.scaling = (lo_report_scaling){0};
     text = write_and_read(&s);
