@@ -115,6 +115,16 @@ static const struct {
                       "larger, the more alike they are"},
 };
 
+int lo_audit_number_count(void)
+{
+    return NUMBERS;
+}
+
+const char *lo_audit_number_name(int i)
+{
+    return numbers[i].name;
+}
+
 /* Why there is no number. */
 enum {
     FOUND,
@@ -550,7 +560,7 @@ static lo_status population_ratios(audit *a, int64_t r, const references *refs, 
     }
     const lo_references z = {side[0], models, half[0], half[0], NULL, NULL};
     const lo_references others = {side[1], models, half[1], half[1], NULL, NULL};
-    const lo_rmia options = {.a = 0.5, .gamma = 1};
+    const lo_rmia options = {.a = lo_job_real(a->study->job, "audit.rmia_a"), .gamma = 1};
     const lo_references *of[HALVES] = {&refs->forget, &others};
     const float *own[HALVES] = {phi, side[1] + models * half[1]};
     for (int k = 0; k < HALVES && status == LO_OK; k++) {
@@ -1011,9 +1021,14 @@ static void state_of(const audit *a, char state[32])
     if (a->in.has_ensemble) {
         digest = lo_digest(digest, a->in.ensemble.identity);
     }
-    char sample[32];
-    (void)snprintf(sample, sizeof(sample), "%" PRId64, lo_job_int(a->study->job, "audit.sample"));
-    digest = lo_digest(digest, sample);
+    char text[32];
+    const double own = lo_job_real(a->study->job, "audit.rmia_a");
+    (void)snprintf(text, sizeof(text), "%" PRId64, lo_job_int(a->study->job, "audit.sample"));
+    digest = lo_digest(digest, text);
+    if (a->wanted[RMIA] && own != 0.5) { /* a file of before there was the key has the default */
+        (void)snprintf(text, sizeof(text), "%a", own);
+        digest = lo_digest(digest, text);
+    }
     (void)snprintf(state, 32, "%016" PRIx64, digest);
 }
 
@@ -1091,6 +1106,9 @@ static lo_status add_datasets(const audit *a, lo_h5 *h, datasets *d, lo_error *e
     }
     if (a->wanted[SVC]) {
         LO_TRY(lo_h5_int(h, "/mia_svc", "sample", lo_job_int(a->study->job, "audit.sample"), err));
+    }
+    if (a->wanted[RMIA]) {
+        LO_TRY(lo_h5_real(h, "/rmia", "a", lo_job_real(a->study->job, "audit.rmia_a"), err));
     }
     LO_TRY(lo_h5_int(h, "/", "format", LO_STUDY_FORMAT, err));
     LO_TRY(lo_h5_text(h, "/", "version", LEAVEOUT_VERSION, err));

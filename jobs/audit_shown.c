@@ -1,6 +1,7 @@
 #include "jobs/audit_shown.h"
 
 #include "base/file.h"
+#include "jobs/choices_shown.h"
 #include "mpi/h5file.h"
 
 #include <limits.h>
@@ -343,6 +344,7 @@ static lo_status read_receipts(const char *study, const table *t, lo_report_audi
 void lo_audit_shown_free(lo_report_audit *audit)
 {
     free(audit->row);
+    free(audit->choice);
     for (int i = 0; i < audit->receipts; i++) {
         free(audit->receipt[i].text);
     }
@@ -366,6 +368,9 @@ lo_status lo_audit_show(const char *study, lo_report_audit *audit, lo_error *err
         }
         if (status == LO_OK) {
             status = read_receipts(study, &t, audit, err);
+        }
+        if (status == LO_OK && lo_h5_has(&evaluation, "/tow")) {
+            status = lo_choices_show(&evaluation, &audit->choice, &audit->choices, err);
         }
         lo_h5_close(&evaluation);
     }

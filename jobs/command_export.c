@@ -715,7 +715,9 @@ static lo_status export_named(const lo_command_line *line, export *x, lo_error *
                  {"attribution", lo_export_attribution_csv, lo_export_attribution_npy},
                  {"models", models_csv, models_npy},
                  {"scaling", scaling_csv, scaling_npy},
-                 {"evaluation", lo_export_evaluation_csv, lo_export_evaluation_npy}};
+                 {"evaluation", lo_export_evaluation_csv, lo_export_evaluation_npy},
+                 {"audit", lo_export_audit_csv, lo_export_audit_npy},
+                 {"privacy", lo_export_privacy_csv, lo_export_privacy_npy}};
     const char *what = line->operand[1];
     const char *format = lo_option_value(line, "format");
     char fallback[PATH_MAX];
@@ -738,10 +740,10 @@ static lo_status export_named(const lo_command_line *line, export *x, lo_error *
         }
         return npy ? kinds[i].npy(x, err) : kinds[i].csv(x, err);
     }
-    return lo_fail(
-        err, LO_USAGE,
-        "export: found '%s'; allowed are scores, influence, attribution, models, scaling and evaluation",
-        what);
+    return lo_fail(err, LO_USAGE,
+                   "export: found '%s'; allowed are scores, influence, attribution, models, scaling, "
+                   "evaluation, audit and privacy",
+                   what);
 }
 
 lo_status lo_command_export(const lo_command_line *line, lo_error *err)

@@ -29,4 +29,11 @@ lo_status lo_export_attribution_npy(const lo_export *x, lo_error *err);
 lo_status lo_export_evaluation_csv(const lo_export *x, lo_error *err);
 lo_status lo_export_evaluation_npy(const lo_export *x, lo_error *err);
 
+/* audit.h5: a row for each model and forget set, as of evaluation.h5. privacy.h5: a row for each training
+ * example. npy: the numbers alone, rows as of the csv. */
+lo_status lo_export_audit_csv(const lo_export *x, lo_error *err);
+lo_status lo_export_audit_npy(const lo_export *x, lo_error *err);
+lo_status lo_export_privacy_csv(const lo_export *x, lo_error *err);
+lo_status lo_export_privacy_npy(const lo_export *x, lo_error *err);
+
 #endif

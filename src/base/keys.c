@@ -358,6 +358,9 @@ static const lo_key table[] = {
         .help =
             "mia_svc: fit to this many retain and as many test examples, at most; papers take 10000, which "
             "is 10 s of each model."),
+    REAL("audit.rmia_a", "0.5", 0, 1, "", LO_KEYS_NONE,
+         .help = "rmia of unlearned models: a of its offline form. privacy.h5 has the one that told best what a "
+                 "model of the ensemble was trained on (attribute a of /rmia)."),
 
     SECTION("scaling", OPTIONAL,
             .help = "Stage: the study of scores: what each costs and how well it agrees with the ensemble's "

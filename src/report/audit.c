@@ -167,32 +167,85 @@ static void draw_trade_off(FILE *out, const lo_report_audited *rows, int64_t cou
                 out);
 }
 
+/* Numbers by what they ask: each kind a table of its own, which fits the page. */
+static const struct {
+    const char *title, *numbers; /* every name between blanks */
+} kinds[] = {{"Do they behave like the oracles?",
+              " tow_mia avg_gap aus disagreement activation_distance js weight_distance "},
+             {"Can an attacker who has one model tell what it forgot?",
+              " mia_svc mia_loss mia_entropy mia_population lira lira_tpr_at_0.01 rmia rmia_tpr_at_0.01 "},
+             {"What is left inside, and what do all seeds together give away?",
+              " zrf relearn anamnesis entanglement u_lira klom forgetting_quality "}};
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+
+static bool is_of_kind(const lo_report_number *number, int kind)
+{
+    char name[64];
+    bool listed[KINDS + 1] = {false};
+    (void)snprintf(name, sizeof(name), " %s ", number->name);
+    for (int k = 0; k < KINDS; k++) {
+        listed[k] = strstr(kinds[k].numbers, name) != NULL;
+        listed[KINDS] = listed[KINDS] || listed[k];
+    }
+    return listed[kind] || (kind == 0 && !listed[KINDS]); /* what is in no list is in the first table */
+}
+
+/* A name that may be broken at its underscores: columns are as narrow as their numbers. */
+static void write_breakable(FILE *out, const char *name)
+{
+    for (const char *c = name; *c != '\0'; c++) {
+        const char one[2] = {*c, '\0'};
+        lo_html_text(out, one);
+        (void)fputs(*c == '_' ? "<wbr/>" : "", out);
+    }
+}
+
+static void write_table(FILE *out, const lo_report_audit *a, const lo_report_audited *rows, int64_t count,
+                        int kind)
+{
+    (void)fprintf(out,
+                  "<p class=\"row\">%s</p>\n<div class=\"wide\"><table>\n<thead><tr><th "
+                  "scope=\"col\">Method</th>",
+                  kinds[kind].title);
+    for (int n = 0; n < a->numbers; n++) {
+        if (is_of_kind(&a->number[n], kind)) {
+            (void)fputs("<th scope=\"col\" class=\"name\"><code>", out);
+            write_breakable(out, a->number[n].name);
+            (void)fputs("</code></th>", out);
+        }
+    }
+    (void)fputs("<th scope=\"col\">Seeds</th></tr></thead>\n<tbody>\n", out);
+    for (int64_t r = 0; r < count; r++) {
+        (void)fputs("<tr><td class=\"long who\"><code>", out);
+        lo_html_text(out, rows[r].method);
+        (void)fputs("</code><br/><span class=\"soft\">", out);
+        lo_html_settings(out, rows[r].setting);
+        (void)fputs("</span></td>", out);
+        for (int n = 0; n < a->numbers; n++) {
+            if (is_of_kind(&a->number[n], kind)) {
+                write_cell(out, &rows[r], n);
+            }
+        }
+        (void)fprintf(out, "<td>%s</td></tr>\n", lo_number_count(rows[r].seeds).text);
+    }
+    (void)fputs("</tbody></table></div>\n", out);
+}
+
 static void write_set(FILE *out, const lo_report_audit *a, const lo_report_audited *rows, int64_t count)
 {
     (void)fputs("<h3>Forget set <code>", out);
     lo_html_text(out, rows->forget_set);
-    (void)fputs("</code></h3>\n<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Method</th><th "
-                "scope=\"col\" "
-                "class=\"left\">Settings</th>",
-                out);
-    for (int n = 0; n < a->numbers; n++) {
-        (void)fputs("<th scope=\"col\"><code>", out);
-        lo_html_text(out, a->number[n].name);
-        (void)fputs("</code></th>", out);
-    }
-    (void)fputs("<th scope=\"col\">Seeds</th></tr></thead>\n<tbody>\n", out);
-    for (int64_t r = 0; r < count; r++) {
-        (void)fputs("<tr><td><code>", out);
-        lo_html_text(out, rows[r].method);
-        (void)fputs("</code></td><td class=\"left long\">", out);
-        lo_html_text(out, rows[r].setting);
-        (void)fputs("</td>", out);
+    (void)fputs("</code></h3>\n", out);
+    for (int kind = 0; kind < KINDS; kind++) {
+        bool any = false;
         for (int n = 0; n < a->numbers; n++) {
-            write_cell(out, &rows[r], n);
+            any = any || is_of_kind(&a->number[n], kind);
         }
-        (void)fprintf(out, "<td>%s</td></tr>\n", lo_number_count(rows[r].seeds).text);
+        if (any) {
+            write_table(out, a, rows, count, kind);
+        }
     }
-    (void)fputs("</tbody></table></div>\n<div class=\"figures\">\n", out);
+    (void)fputs("<div class=\"figures\">\n", out);
     draw_trade_off(out, rows, count);
     (void)fputs("</div>\n", out);
 }
@@ -261,6 +314,7 @@ void lo_report_write_audit(FILE *out, const lo_report_audit *a)
         }
         write_set(out, a, a->row + r, next - r);
     }
+    lo_report_write_choices(out, a->choice, a->choices);
     write_receipts(out, a);
     (void)fputs("</section>\n", out);
 }

@@ -4,6 +4,7 @@
 #define LEAVEOUT_REPORT_AUDIT_H
 
 #include "audit/interval.h"
+#include "report/choices.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -61,6 +62,8 @@ typedef struct lo_report_audit {
     lo_report_number number[LO_REPORT_NUMBERS];
     int64_t rows; /* 0: none; those of one forget set stand together */
     lo_report_audited *row;
+    int64_t choices; /* of groups of rum */
+    lo_report_choice *choice;
 } lo_report_audit;
 
 /* Write the sections; nothing where there is nothing. */

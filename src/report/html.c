@@ -54,6 +54,22 @@ void lo_html_text(FILE *out, const char *text)
     }
 }
 
+void lo_html_settings(FILE *out, const char *settings)
+{
+    static const char head[] = "{name: ";
+    char inner[512];
+    const size_t length = strlen(settings);
+    if (strncmp(settings, head, sizeof(head) - 1) != 0 || settings[length - 1] != '}' ||
+        length >= sizeof(inner)) {
+        lo_html_text(out, settings);
+        return;
+    }
+    const char *from = settings + strcspn(settings, ",}");
+    from += strspn(from, ", ");
+    (void)snprintf(inner, sizeof(inner), "%.*s", (int)(settings + length - 1 - from), from);
+    lo_html_text(out, inner);
+}
+
 lo_number lo_number_count(int64_t value)
 {
     char digits[24];

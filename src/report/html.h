@@ -10,6 +10,9 @@
  * writes nothing. */
 void lo_html_text(FILE *out, const char *text);
 
+/* A method's settings as the study has them, "{name: rum, by: memorization}", without braces and name. */
+void lo_html_settings(FILE *out, const char *settings);
+
 /* A printed number, returned by value so that it can be an argument of fprintf. "–" stands for NaN. */
 typedef struct lo_number {
     char text[40];

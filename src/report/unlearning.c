@@ -31,7 +31,7 @@ static void write_row(FILE *out, const lo_report_unlearned *row)
     (void)fputs("<tr><td><code>", out);
     lo_html_text(out, row->method);
     (void)fputs("</code></td><td class=\"left long\">", out);
-    lo_html_text(out, row->setting);
+    lo_html_settings(out, row->setting);
     (void)fputs(row->searched && row->chosen ? " <b>best</b></td>" : "</td>", out);
     if (!row->applies) {
         (void)fputs("<td class=\"left long\" colspan=\"7\">not applicable: ", out);

@@ -46,6 +46,35 @@ expect_code 0 study 2 "$work/one"
 ! grep -q audit.h5 "$work/out" || fail "audit.h5 was made again without need"
 say "the same on 1 and 3 ranks"
 
+# Exports are what the files hold.
+expect_code 0 "$LEAVEOUT" export "$work/one" audit --out "$work/audit.csv"
+expect_code 0 "$LEAVEOUT" export "$work/one" privacy --out "$work/privacy.csv"
+expect_code 0 "$LEAVEOUT" export "$work/one" audit --format npy --out "$work/npy"
+expect_code 0 "$LEAVEOUT" export "$work/one" privacy --format npy --out "$work/npy"
+"$python" - "$work" <<'EOF' || fail "exports"
+import csv, sys, h5py
+import numpy as np
+work = sys.argv[1]
+with h5py.File(work + "/one/audit.h5") as f, open(work + "/audit.csv") as table:
+    rows = list(csv.DictReader(table))
+    assert len(rows) == 36 and rows[-1]["method"] == "neggrad"
+    for k in [k for k in f if k != "run"]:
+        for x in ("value", "low", "high", "ceiling"):
+            name = k if x == "value" else f"{k}_{x}"
+            got = np.array([float(r[name] or "nan") for r in rows])
+            assert np.allclose(got, f[k][x][:], rtol=1e-12, equal_nan=True), name
+            assert np.array_equal(np.load(f"{work}/npy/{k}_{x}.npy"), f[k][x][:], equal_nan=True), name
+        assert [int(r[k + "_models"]) for r in rows] == list(f[k]["models"][:])
+    assert [int(r["seed"]) for r in rows] == list(f["run/seed"][:])
+with h5py.File(work + "/one/privacy.h5") as f, h5py.File(work + "/one/ensemble.h5") as e, open(work + "/privacy.csv") as table:
+    rows = list(csv.DictReader(table))
+    assert [int(r["train_index"]) for r in rows] == list(e["train/index"][:])
+    for k in ("lira/auc", "lira/accuracy", "lira_offline/auc", "rmia/auc"):
+        got = np.array([float(r[k.replace("/", "_")] or "nan") for r in rows])
+        assert np.allclose(got, f[k][:], rtol=1e-6, equal_nan=True), k
+        assert np.array_equal(np.load(f"{work}/npy/{k.replace('/', '_')}.npy"), f[k][:], equal_nan=True), k
+EOF
+
 # Receipts: one a run, the same from any ranks; digests are those of sha256sum; whatever was changed is found.
 [ "$(find "$work/one/receipts" -name '*.json' | wc -l)" -eq 18 ] || fail "not a receipt for each run"
 receipt=$work/one/receipts/finetune-random10-1.json
@@ -77,6 +106,28 @@ printf x | dd of="$work/one/unlearned/finetune-random10-1.safetensors" bs=1 seek
 expect_code 65 "$LEAVEOUT" verify "$receipt"
 expect_text "$work/err" 'sha256'
 say "receipts hold, and forged ones do not"
+
+# Killed in the middle of the audit: the next run makes the same. Another a of rmia makes rmia again, and nothing else changes.
+cp -r "$work/three" "$work/killed"
+rm -rf "$work/killed/audit.h5" "$work/killed/privacy.h5" "$work/killed/receipts"
+"$LEAVEOUT" run "$job" --study "$work/killed" >"$work/killed.out" 2>&1 &
+killed=$!
+for _ in $(seq 3000); do # the audit of the runs comes after that of the ensemble
+    [ -f "$work/killed/privacy.h5" ] && break
+    sleep 0.02
+done
+kill -9 "$killed" && wait "$killed"
+[ -f "$work/killed/privacy.h5" ] || fail "the audit did not begin"
+[ ! -f "$work/killed/audit.h5" ] || say "the audit was faster than the kill"
+expect_code 0 study 1 "$work/killed"
+expect_code 0 study 2 "$work/three" --set audit.rmia_a=0.9
+"$python" - "$work/three/audit.h5" "$work/killed/audit.h5" <<'EOF' || fail "killed, or another a"
+import sys, h5py
+a, b = (h5py.File(name, "r") for name in sys.argv[1:3])
+for k in [k for k in b if k != "run"]:
+    assert (a[k + "/value"][:].tobytes() == b[k + "/value"][:].tobytes()) == (not k.startswith("rmia")), k
+assert a["rmia"].attrs["a"] == 0.9 and b["rmia"].attrs["a"] == 0.5
+EOF
 
 # Without an ensemble the oracles are the references; with few of them what is refused says so.
 sed -i -e '/^ensemble:/d' -e '/^scores:/d' "$job"

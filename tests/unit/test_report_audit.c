@@ -126,12 +126,76 @@ static void test_methods_beside_oracles(void **state)
     free(text);
 }
 
+/* Tables are of one kind of number each, so that they fit; choices of groups have their differences. */
+static void test_choices_of_groups(void **state)
+{
+    (void)state;
+    lo_report_choice choices[] = {
+        {.forget_set = "mix",
+         .by = "memorization",
+         .control = "none",
+         .reference = true,
+         .seeds = 3,
+         .tow = {0.9, 0.85, 0.95},
+         .less = {0, 0, 0}},
+        {.forget_set = "mix",
+         .by = "memorization",
+         .control = "vanilla",
+         .seeds = 3,
+         .tow = {0.8, 0.7, 0.9},
+         .less = {-0.1, -0.15, -0.05}},
+        {.forget_set = "mix",
+         .by = "el2n",
+         .control = "shuffled",
+         .seeds = 3,
+         .tow = {0.89, 0.8, 0.97},
+         .less = {-0.01, -0.06, 0.04}},
+        {.forget_set = "alone",
+         .by = "el2n",
+         .control = "none",
+         .reference = true,
+         .seeds = 3,
+         .tow = {0.5, 0.4, 0.6}},
+    };
+    lo_report_audited rows[] = {{.forget_set = "mix",
+                                 .method = "rum",
+                                 .setting = "{name: rum, by: <x>}",
+                                 .seeds = 3,
+                                 .value = {{0.5, NAN, NAN}, {0.25, NAN, NAN}},
+                                 .forgetting = {NAN, NAN, NAN},
+                                 .utility = {NAN, NAN, NAN},
+                                 .time = NAN}};
+    const lo_report_privacy privacy = {0};
+    const lo_report_audit audit = {.numbers = 2,
+                                   .number = {{.name = "avg_gap"}, {.name = "mia_loss"}},
+                                   .rows = 1,
+                                   .row = rows,
+                                   .choices = 4,
+                                   .choice = choices};
+    char *text = written(&privacy, &audit);
+    const char *section = strstr(text, "Does the choice of groups matter?");
+    assert_non_null(section);
+    assert_non_null(strstr(section, "<td>memorization</td>"));
+    assert_non_null(strstr(section, "what the others are compared with"));
+    const char *vanilla = strstr(section, "<td>all at once</td>"),
+               *other = strstr(section, "<td>el2n, shuffled");
+    assert_true(vanilla != NULL && other != NULL && vanilla < other);
+    assert_true(strstr(vanilla, "worse</td>") < other);
+    assert_non_null(strstr(other, "inside the noise</td>"));
+    assert_null(strstr(section, "<code>alone</code>")); /* nothing to compare */
+    assert_non_null(strstr(text, "<span class=\"soft\">by: &lt;x&gt;</span>"));
+    const char *gap = strstr(text, "avg_<wbr/>gap"), *loss = strstr(text, "mia_<wbr/>loss");
+    assert_true(gap != NULL && loss != NULL && strstr(gap, "</table>") < loss);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_says_nothing),
         cmocka_unit_test(test_privacy),
         cmocka_unit_test(test_methods_beside_oracles),
+        cmocka_unit_test(test_choices_of_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
