@@ -1,7 +1,10 @@
 #include "jobs/plan_stages.h"
 
+#include "base/clock.h"
+#include "base/random.h"
 #include "jobs/original.h"
 #include "jobs/outcome.h"
+#include "jobs/scaling.h"
 #include "jobs/score_list.h"
 #include "jobs/stages.h"
 #include "jobs/study.h"
@@ -10,6 +13,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What the stages of a job are made from. */
@@ -146,6 +150,76 @@ static lo_status plan_scores(const making *m, lo_error *err)
     return status;
 }
 
+/* How many sets of values the study of scores compares: see lo_scaling_choose_rows. */
+static int64_t compared_sets(const lo_job *job, const lo_score_list *list)
+{
+    const int64_t seeds = lo_job_has(job, "originals") ? lo_job_int(job, "originals.seeds") : 1;
+    const int64_t held_back = lo_scaling_most_models(list);
+    int64_t sets = 0;
+    for (int i = 0; i < list->count; i++) {
+        const lo_listed_score *l = &list->listed[i];
+        const bool mean = seeds > 1 && (l->score->needs & LO_FROM_ORIGINALS) != 0 && l->score->tasks == NULL;
+        sets += !lo_scaling_is_reference(l);
+        sets += mean ? seeds : 0;
+        sets += l->score->models != NULL ? held_back / l->score->models(l->item) - 1 : 0;
+    }
+    return sets;
+}
+
+/* Seconds of all statistics of one set of n values and one resample: of random numbers, as many as take no
+ * time, and in proportion. */
+static lo_status measure_comparison(int64_t n, double *seconds, lo_error *err)
+{
+    enum { MOST = 20000, TIMES = 3 };
+    const int64_t count = n < MOST ? n : MOST;
+    const lo_random random = lo_random_make(1, LO_FOR_TEST);
+    double *values = calloc(2 * (size_t)count + 1, sizeof(*values));
+    uint8_t *noisy = calloc((size_t)count + 1, 1);
+    double out[LO_COMPARED_COUNT];
+    lo_comparison c = {0};
+    for (int64_t i = 0; i < 2 * count && values != NULL; i++) {
+        values[i] = (double)lo_random_unit(random, 0, (uint64_t)i);
+    }
+    const double *score[] = {values};
+    lo_status status =
+        values != NULL && noisy != NULL
+            ? lo_comparison_create(score, 1, values + count, noisy, count, count / 15 + 1, NULL, &c, err)
+            : lo_fail(err, LO_INTERNAL, "no memory to measure the study of scores");
+    const double start = lo_clock_monotonic();
+    for (int t = 0; t < TIMES && status == LO_OK; t++) {
+        status = lo_comparison_compute(&c, NULL, out, err);
+    }
+    *seconds = (lo_clock_monotonic() - start) / TIMES * (double)n / (double)count;
+    lo_comparison_destroy(&c);
+    free(values);
+    free(noisy);
+    return status;
+}
+
+/* The study of scores: the resamples, and what is left out in turn for their acceleration, by one rank. */
+static lo_status plan_scaling(const making *m, lo_error *err)
+{
+    lo_score_list list;
+    double seconds = 0;
+    if (!lo_job_has(m->job, "scaling")) {
+        return LO_OK;
+    }
+    lo_status status = lo_score_list_read(m->job, &list, err);
+    if (status == LO_OK) {
+        status = measure_comparison(m->data->train.count, &seconds, err);
+    }
+    if (status == LO_OK) {
+        const double sets = (double)compared_sets(m->job, &list);
+        lo_plan_stage *s = add_stage(m, (lo_stage)0, "scaling");
+        s->cores = 1;
+        s->pass_items = lo_job_int(m->job, "scaling.resamples");
+        s->pass_seconds = sets * seconds * (double)s->pass_items;
+        s->alone_seconds = 0.1 + sets * seconds * LO_SCALING_BLOCKS;
+    }
+    lo_score_list_destroy(&list);
+    return status;
+}
+
 static void plan_influence(const making *m)
 {
     const bool errors = lo_job_has(m->job, "influence") && lo_job_bool(m->job, "influence.errors");
@@ -221,6 +295,7 @@ lo_status lo_plan_stages(const lo_preview *preview, const lo_design *design, con
     plan_originals(&m);
     plan_ensemble(&m);
     LO_TRY(plan_scores(&m, err));
+    LO_TRY(plan_scaling(&m, err));
     plan_influence(&m);
     LO_TRY(plan_unlearning(&m, err));
     out->start_seconds = start + probe->prepare_seconds;
@@ -232,7 +307,7 @@ lo_status lo_plan_stages(const lo_preview *preview, const lo_design *design, con
 
 const char *lo_plan_unplanned(const lo_job *job, int number)
 {
-    static const char *const sections[] = {"attribution", "audit", "scaling"};
+    static const char *const sections[] = {"attribution", "audit"};
     for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
         if (lo_job_has(job, sections[i]) && number-- == 0) {
             return sections[i];

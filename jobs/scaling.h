@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { LO_SCALING_BLOCKS = 100 }; /* that are left out in turn, for the acceleration of BCa */
+
 /* A row of the study: a score, or a score from one original. Where several sets of values are worth the same
  * (those of each original, estimates from few models of disjoint groups of models), the row's statistics are
  * their means. */

@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 enum {
-    BLOCKS = 100,    /* that are left out in turn, for the acceleration of BCa */
     LEAST_MODELS = 4 /* of a reference: halves of two */
 };
 static const double level = 0.95;
@@ -375,7 +374,7 @@ static lo_status resample(lo_scaling *s, lo_error *err)
 static lo_status conclude(lo_scaling *s, double *acceleration, double *sorted, lo_error *err)
 {
     const lo_bootstrap bootstrap = bootstrap_of(s);
-    const int64_t blocks = s->n < BLOCKS ? s->n : BLOCKS;
+    const int64_t blocks = s->n < LO_SCALING_BLOCKS ? s->n : LO_SCALING_BLOCKS;
     LO_TRY(compute_rows(s, NULL, s->estimate, err));
     find_spread(s);
     LO_TRY(lo_bootstrap_acceleration(&bootstrap, blocks, acceleration, &s->source.tick, err));

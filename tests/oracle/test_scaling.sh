@@ -57,6 +57,14 @@ expect_code 0 "$LEAVEOUT" run "$job" --study "$work/one" --set scaling.group=11
 expect_text "$work/out" 'event=published file=scaling.h5'
 expect_code 2 "$LEAVEOUT" export "$work/one" scaling --format npy
 
+say "what it takes is planned, and grows with the resamples"
+planned() {
+  expect_code 0 "$LEAVEOUT" plan "$job" --set "scaling.resamples=$1"
+  expect_text "$work/out" '^stage=scaling'
+  sed -n 's/^stage=scaling.* core_hours=\([0-9.]*\).*/\1/p' "$work/out" | head -1
+}
+awk -v few="$(planned 100)" -v many="$(planned 1000000)" 'BEGIN { exit !(many > 10 * few && many > 0) }' || fail "scaling is planned with fewer core-hours"
+
 say "what is wrong is said before anything is trained"
 expect_code 2 "$LEAVEOUT" check "$job" --set 'scaling.scores=[confidense]'
 expect_text "$work/err" "confidense.*nearest: confidence"
