@@ -62,6 +62,19 @@ lo_status lo_command_check(const lo_command_line *line, lo_error *err)
     return status;
 }
 
+/* Where it has others for some preset: "defaults del vit {lr: 0.05, h_rule: row}". */
+static void print_suited(const lo_unlearn_method *method)
+{
+    for (int i = 0; i < method->suited_count; i++) {
+        const lo_suited *s = &method->suited[i];
+        (void)printf("defaults %s %s {", method->name, s->preset);
+        for (int d = 0; d < s->count; d++) {
+            (void)printf("%s%s: %s", d > 0 ? ", " : "", s->defaults[d].name, s->defaults[d].value);
+        }
+        (void)printf("}\n");
+    }
+}
+
 lo_status lo_command_methods(const lo_command_line *line, lo_error *err)
 {
     (void)line;
@@ -81,6 +94,7 @@ lo_status lo_command_methods(const lo_command_line *line, lo_error *err)
     for (int i = 0; i < lo_unlearn_method_count(); i++) {
         (void)printf("unlearning %s %s\n", lo_unlearn_method_at(i)->name,
                      lo_unlearn_method_at(i)->description);
+        print_suited(lo_unlearn_method_at(i));
     }
     for (int i = 0; i < lo_metric_count(); i++) {
         (void)printf("audit %s %s\n", lo_metric_at(i)->name, lo_metric_at(i)->description);

@@ -253,20 +253,21 @@ static lo_status plan_unlearning(const making *m, lo_error *err)
     const lo_unlearned model = lo_unlearned_make(m->data);
     const lo_examples *parts[] = {&m->data->train, &m->data->validation, &m->data->test};
     const double models = (double)(e.oracles + e.runs), record = (double)lo_unlearned_size(&model);
-    const double cores = (double)lo_plan_cores(m->job); /* here ranks are alone, in one thread */
+    const double threads = (double)lo_job_int(m->job, "train.threads"); /* methods leave them alone */
     double evaluated = 0;
     for (int i = 0; i < 3; i++) {
-        evaluated += cores * (double)parts[i]->count / p->evaluate_rate;
+        evaluated += (double)parts[i]->count / p->evaluate_rate;
     }
     lo_plan_stage *s = add_stage(m, LO_STAGE_UNLEARNING, "unlearning");
-    s->cores = 1;
+    s->team = lo_plan_team(m->job);
+    s->cores = lo_plan_cores(m->job);
     s->record_bytes = record;
     if (e.oracles > 0) {
-        add_tasks(s, e.oracles, cores * e.oracle_examples / p->train_rate / (double)e.oracles + evaluated,
+        add_tasks(s, e.oracles, e.oracle_examples / p->train_rate / (double)e.oracles + evaluated,
                   p->train_spread);
     }
     if (e.runs > 0) {
-        add_tasks(s, e.runs, cores * e.run_examples / p->train_rate / (double)e.runs + evaluated,
+        add_tasks(s, e.runs, threads * e.run_examples / p->train_rate / (double)e.runs + evaluated,
                   p->train_spread);
     }
     add_tasks(s, e.originals, evaluated, p->train_spread);

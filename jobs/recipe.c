@@ -69,12 +69,13 @@ lo_status lo_job_trainer_of(const lo_job *job, const lo_recipe *recipe, const lo
     return create(job, &whole, data, NULL, 1, out, err);
 }
 
-lo_status lo_job_pupil(const lo_job *job, const lo_dataset *data, lo_pupil **out, lo_error *err)
+lo_status lo_job_pupil(const lo_job *job, const lo_dataset *data, const lo_team *ranks, lo_pupil **out,
+                       lo_error *err)
 {
     const lo_recipe recipe = lo_study_recipe(job);
     const lo_model_spec model = lo_study_model_spec(job);
     const char *start = start_of(job);
-    LO_TRY(lo_pupil_create(&model, &recipe, data, out, err));
+    LO_TRY(lo_pupil_create_team(&model, &recipe, data, ranks, out, err));
     if (start == NULL) {
         return LO_OK;
     }

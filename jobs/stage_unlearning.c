@@ -1,5 +1,6 @@
 /* Stage unlearning: oracles, trained without a forget set, and originals that are made to forget it, each a
- * task of the farm. What is published from their records: unlearning_files.c. */
+ * task of the farm, done by a rank or a team. The leader of a team alone looks at files, writes them, and
+ * says how the task went on. What is published from their records: unlearning_files.c. */
 #include "audit/accuracy.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -24,6 +25,7 @@
 
 typedef struct worker {
     lo_study *study;
+    const lo_team *team; /* NULL: this rank alone */
     lo_unlearning u;
     lo_trainer *net; /* trains oracles, and says what any model does */
     lo_pupil *pupil;
@@ -43,9 +45,10 @@ static lo_status worker_open(void *self, lo_error *err)
         return lo_fail(err, LO_INTERNAL, "no memory for the outputs of a model: %zu bytes",
                        lo_unlearned_size(&w->model));
     }
-    LO_TRY(lo_job_trainer(s->job, &s->data, &w->net, err));
+    w->team = lo_rank_team_view(s->team);
+    LO_TRY(lo_job_trainer_team(s->job, &s->data, w->team, &w->net, err));
     lo_trainer_checkpoint(w->net, &w->checkpoint);
-    return w->u.unlearner_count > 0 ? lo_job_pupil(s->job, &s->data, &w->pupil, err) : LO_OK;
+    return w->u.unlearner_count > 0 ? lo_job_pupil(s->job, &s->data, w->team, &w->pupil, err) : LO_OK;
 }
 
 static void worker_close(worker *w)
@@ -56,14 +59,38 @@ static void worker_close(worker *w)
     lo_unlearning_close(&w->u);
 }
 
+/* ---- the leader of a team, and the others
+ * --------------------------------------------------------------------------- */
+
+/* data [size] as the leader has it. */
+static void as_leader(const worker *w, void *data, size_t size, const lo_tick *tick)
+{
+    if (w->team != NULL) {
+        w->team->share(w->team, data, size, tick); /* what the tick returns now it will return again */
+    }
+}
+
+/* How the leader's part of something ended; `status` of the others does not count. */
+static lo_status leaders(const worker *w, lo_status status, const lo_tick *tick)
+{
+    int number = (int)status;
+    as_leader(w, &number, sizeof(number), tick);
+    return (lo_status)number;
+}
+
 /* ---- making models
  * -------------------------------------------------------------------------------------------------- */
 
-static lo_status keep_weights(const worker *w, const lo_unlearning_task *t, lo_error *err)
+static lo_status keep_weights(const worker *w, const lo_unlearning_task *t, const lo_tick *tick,
+                              lo_error *err)
 {
     char path[PATH_MAX];
-    lo_unlearning_path(&w->u, w->study->run.study, t, path, sizeof(path));
-    return lo_save_weights(w->net, path, t->digest, (uint64_t)t->seed, err);
+    lo_status status = LO_OK;
+    if (lo_team_leads(w->team)) {
+        lo_unlearning_path(&w->u, w->study->run.study, t, path, sizeof(path));
+        status = lo_save_weights(w->net, path, t->digest, (uint64_t)t->seed, err);
+    }
+    return leaders(w, status, tick);
 }
 
 static lo_status train_oracle(worker *w, const lo_unlearning_task *t, const lo_tick *tick, lo_error *err)
@@ -79,10 +106,10 @@ static lo_status train_oracle(worker *w, const lo_unlearning_task *t, const lo_t
     const lo_status status =
         lo_trainer_run(w->net, lo_oracle_seed(t->seed), members, retained, tick, &training, err);
     free(members);
-    w->model.seconds = lo_clock_monotonic() - start + w->checkpoint.seconds;
+    w->model.seconds = (lo_clock_monotonic() - start + w->checkpoint.seconds) * w->study->run.task_cores;
     w->model.diverged = training.diverged;
     w->model.shown[LO_SET_RETAIN] = retained * lo_job_int(w->study->job, "train.epochs");
-    return status != LO_OK || !w->keep ? status : keep_weights(w, t, err);
+    return status != LO_OK || !w->keep ? status : keep_weights(w, t, tick, err);
 }
 
 /* What the pupil has become, for the trainer, whose network is built of the same layers. */
@@ -97,6 +124,7 @@ static lo_status take_over(worker *w, lo_error *err)
     if (to->statistic_size > 0) {
         memcpy(to->statistics, from->statistics, to->statistic_size * sizeof(float));
     }
+    lo_trainer_took_over(w->net);
     return LO_OK;
 }
 
@@ -115,7 +143,9 @@ static lo_status find_start(worker *w, const lo_unlearning_task *t, const lo_tic
     const lo_unlearning_task *former =
         &w->u.task[lo_unlearning_find(&w->u, t->kind, before, t->unlearner, t->seed)];
     lo_unlearning_path(&w->u, w->study->run.study, former, path, size);
-    if (lo_check_weights(path, former->digest, NULL) == LO_OK) {
+    bool there = lo_team_leads(w->team) && lo_check_weights(path, former->digest, NULL) == LO_OK;
+    as_leader(w, &there, sizeof(there), tick);
+    if (there) {
         return LO_OK;
     }
     LO_TRY(make_forget(w, former, tick, err));
@@ -123,7 +153,7 @@ static lo_status find_start(worker *w, const lo_unlearning_task *t, const lo_tic
         path[0] = '\0';
         return LO_OK;
     }
-    return keep_weights(w, former, err);
+    return keep_weights(w, former, tick, err);
 }
 
 /* One method on one request. The trainer's network is the result. */
@@ -143,8 +173,11 @@ static lo_status run_method(worker *w, const lo_unlearning_task *t, const lo_req
         return LO_OK;
     }
     const double start = lo_clock_monotonic();
+    /* What a sequence has to make again before its own task is not saved: the file is that of the task. */
+    lo_pupil_checkpoint(w->pupil, w->checkpoint.digest == t->digest ? &w->checkpoint : NULL);
     LO_TRY(l->method->run(w->pupil, request, l->item, tick, err));
-    w->model.seconds = lo_clock_monotonic() - start;
+    w->model.seconds =
+        (lo_clock_monotonic() - start + w->checkpoint.seconds) * (w->team != NULL ? w->team->members : 1);
     w->model.diverged = lo_pupil_diverged(w->pupil);
     for (int set = 0; set < LO_SETS; set++) {
         w->model.shown[set] = lo_pupil_shown(w->pupil, (lo_set)set);
@@ -183,11 +216,16 @@ static lo_status make_forget(worker *w, const lo_unlearning_task *t, const lo_ti
     return status;
 }
 
-static lo_status load_original(worker *w, const lo_unlearning_task *t, lo_error *err)
+static lo_status load_original(worker *w, const lo_unlearning_task *t, const lo_tick *tick, lo_error *err)
 {
+    lo_network *network = lo_trainer_network(w->net);
     char path[PATH_MAX];
     lo_original_path(w->study->run.study, t->seed, 0, path, sizeof(path));
-    return lo_weights_load(lo_trainer_network(w->net), path, err);
+    const lo_status status = lo_team_leads(w->team) ? lo_weights_load(network, path, err) : LO_OK;
+    LO_TRY(leaders(w, status, tick));
+    as_leader(w, network->weights, network->weight_size * sizeof(float), tick);
+    as_leader(w, network->statistics, network->statistic_size * sizeof(float), tick);
+    return LO_OK;
 }
 
 /* ---- a task
@@ -231,13 +269,13 @@ static void describe(const worker *w, const lo_unlearning_task *t, lo_result *re
 static lo_status make_model(worker *w, const lo_unlearning_task *t, const lo_tick *tick, lo_error *err)
 {
     if (t->kind == LO_MODEL_ORIGINAL) {
-        return load_original(w, t, err);
+        return load_original(w, t, tick, err);
     }
     if (t->kind == LO_MODEL_ORACLE) {
         return train_oracle(w, t, tick, err);
     }
     LO_TRY(make_forget(w, t, tick, err));
-    return w->keep && w->model.applies != 0 ? keep_weights(w, t, err) : LO_OK;
+    return w->keep && w->model.applies != 0 ? keep_weights(w, t, tick, err) : LO_OK;
 }
 
 static lo_status run_task(void *self, int64_t task, const lo_tick *tick, lo_result *result, lo_error *err)
@@ -304,6 +342,7 @@ lo_status lo_stage_unlearning(lo_study *study, lo_error *err)
                                  .run = run_task,
                                  .checkpoint = &w.checkpoint,
                                  .check = check_task,
+                                 .in_teams = true,
                                  .publish = lo_publish_unlearning,
                                  .self = &w};
         status = lo_run_farmed(study, &stage, err);

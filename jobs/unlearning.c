@@ -232,7 +232,7 @@ static lo_status read_unlearner(lo_unlearning *u, lo_unlearner *l, bool accepted
         return unknown_method(l->item, err);
     }
     if (!accepted) {
-        LO_TRY(lo_item_accept(l->item, l->method->settings, l->method->setting_count, err));
+        LO_TRY(lo_unlearn_accept(l->method, lo_job_text(u->job, "model.preset"), l->item, err));
     }
     if ((lo_unlearn_reads(l->method, l->item) & LO_READS_RETAIN) != 0 &&
         !lo_job_bool(u->job, "unlearning.retain")) {

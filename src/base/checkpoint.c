@@ -171,6 +171,15 @@ lo_status lo_checkpoint_close(lo_checkpoint_reader *reader, lo_status status, lo
     return status;
 }
 
+void lo_checkpoint_complain(const lo_checkpoint *checkpoint, const lo_error *why, const char *then)
+{
+    lo_error text;
+    (void)lo_fail(&text, LO_IO, "%.1800s; %s", why->text, then);
+    if (checkpoint->warn != NULL) {
+        checkpoint->warn(checkpoint->self, text.text);
+    }
+}
+
 void lo_checkpoint_remove(lo_checkpoint *checkpoint)
 {
     if (checkpoint->there) {

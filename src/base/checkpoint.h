@@ -74,6 +74,10 @@ lo_status lo_checkpoint_open(const lo_checkpoint *checkpoint, const lo_tick *tic
 lo_status lo_checkpoint_get(lo_checkpoint_reader *reader, void *data, size_t size, lo_error *err);
 lo_status lo_checkpoint_close(lo_checkpoint_reader *reader, lo_status status, lo_error *err);
 
+/* Says to people what is wrong with the file, and what the task does then: such a file costs time, never the
+ * task. */
+void lo_checkpoint_complain(const lo_checkpoint *checkpoint, const lo_error *why, const char *then);
+
 /* Removes the file of a task that is finished, if there is one. */
 void lo_checkpoint_remove(lo_checkpoint *checkpoint);
 

@@ -16,6 +16,8 @@ struct lo_item {
     const char *name;
     const lo_setting *table; /* of lo_item_accept */
     int count;
+    const lo_default *own; /* [own_count]: of lo_item_accept_with */
+    int own_count;
     lo_value *value;   /* [count] */
     bool *given;       /* [count] */
     lo_items **inner;  /* [count]: of LO_SETTING_ITEMS, else NULL */
@@ -81,14 +83,13 @@ static lo_status convert(const lo_item *item, const lo_setting *setting, const l
     return value->canonical != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory for settings");
 }
 
-/* The default; that it does not fit its own table is a programming error. */
-static lo_status convert_default(const lo_item *item, const lo_setting *setting, lo_value *value,
-                                 lo_error *err)
+/* A default; that it does not fit the table is a programming error. */
+static lo_status convert_default(const lo_item *item, const lo_setting *setting, const char *text,
+                                 lo_value *value, lo_error *err)
 {
     lo_node node = {0};
     lo_error why = {{0}};
-    lo_status status =
-        lo_tree_parse(setting->fallback, strlen(setting->fallback), "default", false, &node, &why);
+    lo_status status = lo_tree_parse(text, strlen(text), "default", false, &node, &why);
     if (status == LO_OK) {
         status = convert(item, setting, &node, (lo_place){"default", 0}, value, &why);
     }
@@ -337,10 +338,22 @@ static lo_status accept_list(lo_item *item, int s, const lo_node *node, lo_error
                         : lo_items_parse(setting->fallback, NULL, path, &item->inner[s], err);
 }
 
+/* NULL: the table's. */
+static const char *own_default(const lo_item *item, const char *name)
+{
+    for (int i = 0; i < item->own_count; i++) {
+        if (strcmp(item->own[i].name, name) == 0) {
+            return item->own[i].value;
+        }
+    }
+    return NULL;
+}
+
 static lo_status accept_one(lo_item *item, int s, lo_error *err)
 {
     const lo_setting *setting = &item->table[s];
     const lo_node *node = node_of(item, setting->name);
+    const char *own = own_default(item, setting->name);
     lo_value standard = {0};
     lo_status status = LO_OK;
     item->given[s] = node != NULL;
@@ -349,12 +362,16 @@ static lo_status accept_one(lo_item *item, int s, lo_error *err)
                           item->name, setting->name, setting->help);
     }
     if (setting->fallback != NULL && setting->fallback[0] != '\0') {
-        status = convert_default(item, setting, &standard, err);
+        status = convert_default(item, setting, setting->fallback, &standard, err);
     }
     if (status == LO_OK && node != NULL) {
-        const bool own = item->changed != NULL && node == &item->change;
-        const lo_place place = own ? (lo_place){item->changed, 0} : place_of(item, node);
+        const bool changed = item->changed != NULL && node == &item->change;
+        const lo_place place = changed ? (lo_place){item->changed, 0} : place_of(item, node);
         status = convert(item, setting, node, place, &item->value[s], err);
+        item->value[s].standard = standard.canonical;
+        standard.canonical = NULL;
+    } else if (status == LO_OK && own != NULL) {
+        status = convert_default(item, setting, own, &item->value[s], err);
         item->value[s].standard = standard.canonical;
         standard.canonical = NULL;
     } else if (status == LO_OK) {
@@ -371,6 +388,12 @@ static lo_status accept_one(lo_item *item, int s, lo_error *err)
 
 lo_status lo_item_accept(lo_item *item, const lo_setting *table, int count, lo_error *err)
 {
+    return lo_item_accept_with(item, table, count, NULL, 0, err);
+}
+
+lo_status lo_item_accept_with(lo_item *item, const lo_setting *table, int count, const lo_default *defaults,
+                              int default_count, lo_error *err)
+{
     forget_settings(item);
     LO_TRY(check_names(item, table, count, err));
     item->value = calloc((size_t)count + 1, sizeof(*item->value));
@@ -381,6 +404,8 @@ lo_status lo_item_accept(lo_item *item, const lo_setting *table, int count, lo_e
     }
     item->table = table;
     item->count = count;
+    item->own = defaults;
+    item->own_count = default_count;
     for (int s = 0; s < count; s++) {
         LO_TRY(accept_one(item, s, err));
     }
@@ -410,7 +435,7 @@ lo_status lo_item_with(const lo_item *item, const char *name, const char *value,
         status = lo_tree_parse(value, strlen(value), name, false, &copy->change, err);
     }
     if (status == LO_OK) {
-        status = lo_item_accept(copy, item->table, item->count, err);
+        status = lo_item_accept_with(copy, item->table, item->count, item->own, item->own_count, err);
     }
     if (status != LO_OK) {
         lo_item_free(&copy);

@@ -54,6 +54,15 @@ const char *lo_item_name(const lo_item *item);
  * not in the table (the nearest that is), a value of another type or out of range, one that is missing. */
 lo_status lo_item_accept(lo_item *item, const lo_setting *table, int count, lo_error *err);
 
+/* The same with defaults of the item's own in place of some of the table's. They are other settings than the
+ * table's: lo_item_canonical has them. Copies (lo_item_with) inherit them. They must outlive the item; one
+ * that does not fit the table is a programming error. */
+typedef struct lo_default {
+    const char *name, *value; /* a setting; YAML */
+} lo_default;
+lo_status lo_item_accept_with(lo_item *item, const lo_setting *table, int count, const lo_default *defaults,
+                              int default_count, lo_error *err);
+
 /* After that: was it given, and its value or its default. A name or a type that the table does not have is a
  * programming error (abort). Texts are the item's. */
 bool lo_item_given(const lo_item *item, const char *name);

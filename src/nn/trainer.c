@@ -376,6 +376,11 @@ lo_status lo_trainer_save(const lo_trainer *trainer, const char *file, const lo_
     return lo_weights_save(trainer->network, trainer->preset, trainer->batches, file, note, notes, err);
 }
 
+void lo_trainer_took_over(lo_trainer *trainer)
+{
+    trainer->batches = 0;
+}
+
 void lo_trainer_checkpoint(lo_trainer *trainer, lo_checkpoint *checkpoint)
 {
     trainer->checkpoint = checkpoint;
@@ -729,15 +734,6 @@ static course make_course(lo_trainer *trainer, uint64_t model_seed, const uint32
 }
 
 /* A checkpoint that cannot be read or written costs time, never the training. */
-static void complain(const lo_checkpoint *checkpoint, const lo_error *why, const char *then)
-{
-    lo_error text;
-    (void)lo_fail(&text, LO_IO, "%.1800s; %s", why->text, then);
-    if (checkpoint->warn != NULL) {
-        checkpoint->warn(checkpoint->self, text.text);
-    }
-}
-
 static bool has_failed(lo_status status)
 {
     return status == LO_DATA || status == LO_IO;
@@ -755,7 +751,7 @@ static lo_status resume(lo_trainer *trainer, course *c, bool *resumed)
     const lo_status status = lo_progress_load(&c->progress, checkpoint, c->tick, resumed, &why);
     if (has_failed(status)) {
         *resumed = false;
-        complain(checkpoint, &why, "the training begins again");
+        lo_checkpoint_complain(checkpoint, &why, "the training begins again");
         return LO_OK;
     }
     return status;
@@ -833,7 +829,7 @@ static lo_status save_alone(lo_trainer *trainer, course *c)
     const lo_status status = lo_progress_save(&c->progress, checkpoint, c->tick, &why);
     if (has_failed(status) && !checkpoint->complained) {
         checkpoint->complained = true;
-        complain(checkpoint, &why, "the training goes on without a checkpoint");
+        lo_checkpoint_complain(checkpoint, &why, "the training goes on without a checkpoint");
     } else if (status == LO_OK && checkpoint->saved != NULL) {
         checkpoint->saved(checkpoint->self, share);
     }

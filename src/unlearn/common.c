@@ -67,7 +67,12 @@ uint32_t *lo_unlearn_both(const lo_request *request)
 lo_status lo_unlearn_epochs(lo_pupil *pupil, const lo_item *settings, lo_feed *feed, lo_batch_loss *loss,
                             void *self, lo_error *err)
 {
-    for (int64_t e = 0; e < lo_item_int(settings, "epochs"); e++) {
+    const int64_t epochs = lo_item_int(settings, "epochs");
+    int64_t e = 0;
+    LO_TRY(lo_pupil_resume(pupil, &e));
+    lo_feed_skip(feed, e);
+    for (; e < epochs; e++) {
+        LO_TRY(lo_pupil_save(pupil, e, epochs));
         LO_TRY(lo_pupil_epoch(pupil, feed, loss, self, lo_unlearn_rate(settings, e), NULL, err));
     }
     return LO_OK;

@@ -50,6 +50,17 @@ const lo_unlearn_method *lo_unlearn_method_find(const char *name)
     return NULL;
 }
 
+lo_status lo_unlearn_accept(const lo_unlearn_method *method, const char *preset, lo_item *item, lo_error *err)
+{
+    const lo_suited *suited = NULL;
+    for (int i = 0; preset != NULL && i < method->suited_count; i++) {
+        suited = strcmp(method->suited[i].preset, preset) == 0 ? &method->suited[i] : suited;
+    }
+    return suited != NULL ? lo_item_accept_with(item, method->settings, method->setting_count,
+                                                suited->defaults, suited->count, err)
+                          : lo_item_accept(item, method->settings, method->setting_count, err);
+}
+
 unsigned lo_unlearn_reads(const lo_unlearn_method *method, const lo_item *settings)
 {
     return method->reads_with != NULL ? method->reads_with(settings) : method->reads;

@@ -13,6 +13,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Defaults for networks of one preset, where the authors give other settings than the table's. */
+typedef struct lo_suited {
+    const char *preset;
+    const lo_default *defaults; /* [count] */
+    int count;
+} lo_suited;
+
 typedef struct lo_unlearn_method lo_unlearn_method;
 struct lo_unlearn_method {
     const char *name;        /* as in the job file: "neggrad_plus" */
@@ -24,6 +31,8 @@ struct lo_unlearn_method {
     bool needs_score; /* request->score */
     const lo_setting *settings;
     int setting_count;
+    const lo_suited *suited; /* [suited_count]; other presets have the table's defaults */
+    int suited_count;
     /* NULL, or what lo_request_check says beside its own: LO_USAGE for what is wrong whatever the network. */
     lo_status (*check)(const lo_request *request, const lo_item *settings, lo_error *err);
     /* NULL, or why it cannot treat this request or this network: text of one line, static or in `why`. */
@@ -41,6 +50,11 @@ int lo_unlearn_method_count(void);
 const lo_unlearn_method *lo_unlearn_method_at(int i);
 /* NULL for a name that no method has. */
 const lo_unlearn_method *lo_unlearn_method_find(const char *name);
+
+/* Takes an item's settings (lo_item_accept) with the method's defaults for networks of a preset (NULL: of
+ * none). Errors: LO_USAGE, as there. */
+lo_status lo_unlearn_accept(const lo_unlearn_method *method, const char *preset, lo_item *item,
+                            lo_error *err);
 
 /* Which sets it reads with these settings, which were accepted. */
 unsigned lo_unlearn_reads(const lo_unlearn_method *method, const lo_item *settings);

@@ -124,8 +124,8 @@ lo_status lo_pupil_agree(lo_pupil *pupil, lo_status status)
 {
     if (pupil->team != NULL) {
         int number = (int)(status != LO_OK ? status : pupil->pending);
+        pupil->pending = LO_OK; /* what the tick returns while the others are waited for is told next time */
         pupil->team->share(pupil->team, &number, sizeof(number), &pupil->quiet);
-        pupil->pending = LO_OK;
         status = (lo_status)number;
     }
     return status;
@@ -201,9 +201,23 @@ static lo_status end_masks(lo_pupil *pupil, lo_error *err)
     return lo_pupil_train_only(pupil, NULL, err);
 }
 
+void lo_pupil_share(lo_pupil *pupil, void *data, size_t size)
+{
+    if (pupil->team != NULL) {
+        pupil->team->share(pupil->team, data, size, &pupil->quiet);
+    }
+}
+
 lo_status lo_pupil_load(lo_pupil *pupil, const char *file, lo_error *err)
 {
-    LO_TRY(lo_weights_load(pupil->network, file, err));
+    lo_network *network = pupil->network;
+    pupil->callers = NULL; /* that of the method before is gone */
+    pupil->pending = LO_OK;
+    lo_pupil_checkpoint(pupil, NULL);
+    const lo_status status = lo_team_leads(pupil->team) ? lo_weights_load(network, file, err) : LO_OK;
+    LO_TRY(lo_pupil_agree(pupil, status));
+    lo_pupil_share(pupil, network->weights, network->weight_size * sizeof(float));
+    lo_pupil_share(pupil, network->statistics, network->statistic_size * sizeof(float));
     copy_weights(pupil->network, pupil->original);
     memset(pupil->shown, 0, sizeof(pupil->shown));
     pupil->diverged = false;

@@ -15,6 +15,7 @@
 #ifndef LEAVEOUT_UNLEARN_PUPIL_H
 #define LEAVEOUT_UNLEARN_PUPIL_H
 
+#include "base/checkpoint.h"
 #include "base/status.h"
 #include "base/tick.h"
 #include "data/dataset.h"
@@ -48,13 +49,19 @@ lo_status lo_pupil_create_team(const lo_model_spec *model, const lo_recipe *reci
 void lo_pupil_destroy(lo_pupil **pupil);
 
 /* Weights and statistics of a file (the original's), which are also what lo_pupil_original gives. Ends what
- * masks and freezing there were, forgets the account. Errors: as lo_weights_load. */
+ * masks and freezing there were, forgets the account. In a team the leader alone reads the file. Errors: as
+ * lo_weights_load. */
 lo_status lo_pupil_load(lo_pupil *pupil, const char *file, lo_error *err);
 
 /* Trainings from now on (lo_pupil_renew) start from the weights and statistics of a file, as those of a
  * trainer do after lo_trainer_start_from; the network holds them until the next lo_pupil_load. Errors: as
  * lo_weights_load; LO_INTERNAL without memory. */
 lo_status lo_pupil_start_from(lo_pupil *pupil, const char *file, lo_error *err);
+
+/* Until the next load the method is saved there between epochs, when the checkpoint asks for it, and goes on
+ * from there; its seconds are told from now on. NULL, or without a file: not. In a team the leader's counts.
+ */
+void lo_pupil_checkpoint(lo_pupil *pupil, lo_checkpoint *checkpoint);
 
 /* The network is the same object as long as the pupil lives; its buffers move when a method begins. */
 lo_network *lo_pupil_network(lo_pupil *pupil);
@@ -226,6 +233,23 @@ void lo_pupil_take_gradient(lo_pupil *pupil, float *to);
 /* One epoch of a feed: learn and step with each batch. *correct (may be NULL): how many it was right on. */
 lo_status lo_pupil_epoch(lo_pupil *pupil, lo_feed *feed, lo_batch_loss *loss, void *self, double lr,
                          int64_t *correct, lo_error *err);
+
+/* A method that is epochs of feeds and nothing else is interrupted between two of them, and goes on with the
+ * bits it would have had:
+ *
+ *     LO_TRY(lo_pupil_resume(pupil, &e));              how many are done; everything before the first one,
+ * such lo_feed_skip(feed, e);                           as masks and teachers, was computed again for (; e <
+ * epochs; e++) { LO_TRY(lo_pupil_save(pupil, e, epochs));
+ *         ... an epoch, which depends on e, and on nothing else that epochs before it have left
+ *     }
+ *
+ * Saved is what the pupil has: weights, statistics, the optimizer's state, the account. A file that cannot be
+ * read or written is complained of, and costs time. Parts of a request (request->whole) are not saved.
+ * Errors: LO_STOPPED when it was saved in order to stop; what tick returned; LO_INTERNAL without memory. */
+lo_status lo_pupil_resume(lo_pupil *pupil, int64_t *done);
+lo_status lo_pupil_save(lo_pupil *pupil, int64_t done, int64_t epochs);
+/* The feed, of which nothing was taken, as it is after so many epochs. */
+void lo_feed_skip(lo_feed *feed, int64_t epochs);
 
 /* ---- over all of some examples */
 

@@ -67,6 +67,11 @@ bool lo_feed_next(lo_feed *feed, lo_batch *batch)
     return true;
 }
 
+void lo_feed_skip(lo_feed *feed, int64_t epochs)
+{
+    feed->epoch += epochs;
+}
+
 void lo_feed_cycle(lo_feed *feed, lo_batch *batch)
 {
     if (!lo_feed_next(feed, batch)) {

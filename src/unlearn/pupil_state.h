@@ -2,6 +2,7 @@
 #ifndef LEAVEOUT_UNLEARN_PUPIL_STATE_H
 #define LEAVEOUT_UNLEARN_PUPIL_STATE_H
 
+#include "base/checkpoint.h"
 #include "nn/optimizer.h"
 #include "nn/order.h"
 #include "unlearn/pupil.h"
@@ -40,6 +41,10 @@ struct lo_pupil {
     const lo_tick *callers;
     lo_status pending;
 
+    /* Between epochs; the leader's. */
+    lo_checkpoint *checkpoint; /* NULL: nothing is saved */
+    double begun;              /* monotonic: when the method began */
+
     bool training, views, masks_gradients, diverged;
     int gathered;    /* gradients since the last step */
     unsigned permit; /* LO_READS_... */
@@ -47,6 +52,9 @@ struct lo_pupil {
     uint8_t *whole;  /* likewise for the whole request, by which is counted */
     int64_t shown[LO_SETS];
 };
+
+/* data [size] of a team's leader goes to all its members. */
+void lo_pupil_share(lo_pupil *pupil, void *data, size_t size);
 
 /* Checks and counts the reading of training example `row`, or of `count` validation examples. */
 lo_status lo_pupil_read_row(lo_pupil *pupil, uint32_t row, lo_error *err);

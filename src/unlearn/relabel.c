@@ -80,12 +80,26 @@ static lo_status open_feeds(course *c, lo_error *err)
     return c->how->retain ? lo_feed_retain(c->pupil, request, 0, &c->other, err) : LO_OK;
 }
 
+static void skip(lo_feed *feed, int64_t epochs)
+{
+    if (feed != NULL) {
+        lo_feed_skip(feed, epochs);
+    }
+}
+
 static lo_status train(course *c, const lo_item *settings, lo_error *err)
 {
     const double all = (double)c->request->forget_count;
-    for (int64_t e = 0; e < lo_item_int(settings, "epochs"); e++) {
+    const int64_t epochs = lo_item_int(settings, "epochs");
+    int64_t e = 0;
+    LO_TRY(lo_pupil_resume(c->pupil, &e));
+    skip(c->forget, e);
+    skip(c->other, e);
+    draw_labels(c, 0);
+    for (; e < epochs; e++) {
         const double lr = lo_unlearn_rate(settings, e);
-        if (e == 0 || !c->how->once) {
+        LO_TRY(lo_pupil_save(c->pupil, e, epochs));
+        if (!c->how->once) {
             draw_labels(c, e);
         }
         c->correct = 0;

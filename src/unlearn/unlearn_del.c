@@ -49,6 +49,12 @@ static const lo_setting settings_of[] = {
      .help = "greedy: channels, of linear layers weights, of an example at most"},
 };
 
+/* The paper's ImageNet-100 and SVHN; the table is its CIFAR-10. */
+static const lo_default for_resnet50[] = {{"epochs", "100"}, {"lr", "0.1"}};
+static const lo_default for_vit[] = {{"lr", "0.05"}, {"h_rule", "row"}};
+static const lo_suited suited[] = {{"resnet50", for_resnet50, LO_COUNT(for_resnet50)},
+                                   {"vit", for_vit, LO_COUNT(for_vit)}};
+
 static lo_locate localization(const lo_item *settings)
 {
     static const struct {
@@ -134,4 +140,6 @@ const lo_unlearn_method lo_unlearn_del = {
     .reads = LO_READS_FORGET | LO_READS_RETAIN,
     .settings = settings_of,
     .setting_count = LO_COUNT(settings_of),
+    .suited = suited,
+    .suited_count = LO_COUNT(suited),
     .run = run};

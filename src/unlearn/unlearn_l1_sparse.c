@@ -28,8 +28,13 @@ static double strength(const lo_item *settings, int64_t epoch)
 
 static lo_status train(lo_pupil *pupil, const lo_item *settings, lo_feed *feed, lo_error *err)
 {
+    const int64_t epochs = lo_item_int(settings, "epochs");
     lo_batch batch;
-    for (int64_t e = 0; e < lo_item_int(settings, "epochs"); e++) {
+    int64_t e = 0;
+    LO_TRY(lo_pupil_resume(pupil, &e));
+    lo_feed_skip(feed, e);
+    for (; e < epochs; e++) {
+        LO_TRY(lo_pupil_save(pupil, e, epochs));
         while (lo_feed_next(feed, &batch)) {
             LO_TRY(lo_pupil_learn(pupil, &batch, lo_loss_mean, NULL, err));
             lo_pupil_add_l1(pupil, strength(settings, e));

@@ -20,9 +20,14 @@ static lo_status ascend(lo_pupil *pupil, const lo_request *request, const lo_ite
                         lo_error *err)
 {
     const double stop = lo_item_real(settings, "stop_accuracy");
+    const int64_t epochs = lo_item_int(settings, "epochs");
     double share = -1, accuracy = 1;
-    for (int64_t e = 0; e < lo_item_int(settings, "epochs") && (stop <= 0 || accuracy > stop); e++) {
+    int64_t e = 0;
+    LO_TRY(lo_pupil_resume(pupil, &e));
+    lo_feed_skip(feed, e);
+    for (; e < epochs && (stop <= 0 || accuracy > stop); e++) { /* what is saved was not to stop */
         int64_t correct = 0;
+        LO_TRY(lo_pupil_save(pupil, e, epochs));
         LO_TRY(
             lo_pupil_epoch(pupil, feed, lo_loss_mean, &share, lo_unlearn_rate(settings, e), &correct, err));
         accuracy = (double)correct / (double)request->forget_count;

@@ -19,8 +19,16 @@ static lo_status descend(lo_pupil *pupil, const lo_item *settings, lo_feed *reta
                          lo_error *err)
 {
     double keep = lo_item_real(settings, "alpha"), leave = keep - 1;
+    const int64_t epochs = lo_item_int(settings, "epochs");
     lo_batch batch;
-    for (int64_t e = 0; e < lo_item_int(settings, "epochs"); e++) {
+    int64_t e = 0;
+    LO_TRY(lo_pupil_resume(pupil, &e));
+    lo_feed_skip(retain, e);
+    for (int64_t step = 0; step < e * lo_feed_batches(retain); step++) {
+        lo_feed_cycle(forget, &batch);
+    }
+    for (; e < epochs; e++) {
+        LO_TRY(lo_pupil_save(pupil, e, epochs));
         while (lo_feed_next(retain, &batch)) {
             LO_TRY(lo_pupil_learn(pupil, &batch, lo_loss_mean, &keep, err));
             lo_feed_cycle(forget, &batch);

@@ -178,9 +178,17 @@ static lo_status rewind_to(course *c, lo_error *err)
 
 static lo_status train(course *c, lo_error *err)
 {
-    for (int64_t e = 0; e < lo_item_int(c->settings, "epochs"); e++) {
+    const int64_t epochs = lo_item_int(c->settings, "epochs"), most = lo_item_int(c->settings, "max_epochs");
+    int64_t e = 0;
+    if (c->kept == NULL) { /* else the weights of all epochs would have to be saved */
+        LO_TRY(lo_pupil_resume(c->pupil, &e));
+    }
+    lo_feed_skip(c->retain, e);
+    lo_feed_skip(c->forget, e < most ? e : most);
+    for (; e < epochs; e++) {
         const double lr = rate(c->settings, e);
-        if (e < lo_item_int(c->settings, "max_epochs")) {
+        LO_TRY(c->kept == NULL ? lo_pupil_save(c->pupil, e, epochs) : LO_OK);
+        if (e < most) {
             LO_TRY(lo_pupil_epoch(c->pupil, c->forget, disobey, c, lr, NULL, err));
         }
         LO_TRY(lo_pupil_epoch(c->pupil, c->retain, obey, c, lr, NULL, err));

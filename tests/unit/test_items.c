@@ -200,6 +200,39 @@ static void test_copies_with_another_setting(void **state)
     lo_items_destroy(&items);
 }
 
+/* Other defaults than the table's are settings like any other that was not given: they give way to what was,
+ * and stand in the canonical text. */
+static void test_own_defaults(void **state)
+{
+    static const lo_default own[] = {{"epochs", "30"}, {"mode", "train"}, {"strict", "true"}};
+    lo_items *items = read_list("[del, {name: del, epochs: 10}, {name: del, epochs: 30, mode: train}]");
+    lo_error err = {{0}};
+    lo_item *copy = NULL;
+    (void)state;
+    for (int64_t i = 0; i < 3; i++) {
+        assert_int_equal(lo_item_accept_with(lo_items_at(items, i), table, SETTINGS, own, 3, &err), LO_OK);
+    }
+    const lo_item *plain = lo_items_at(items, 0), *given = lo_items_at(items, 1);
+    assert_int_equal(lo_item_int(plain, "epochs"), 30);
+    assert_string_equal(lo_item_text(plain, "mode"), "train");
+    assert_true(lo_item_real(plain, "lr") == 0.01);
+    assert_false(lo_item_given(plain, "epochs"));
+    assert_int_equal(lo_item_int(given, "epochs"), 10);
+    assert_string_equal(lo_item_text(given, "mode"), "train");
+    char *first = lo_item_canonical(plain), *second = lo_item_canonical(given),
+         *third = lo_item_canonical(lo_items_at(items, 2));
+    assert_string_equal(first, "{name: del, epochs: 30, mode: train}");
+    assert_string_equal(second, "{name: del, mode: train}");
+    assert_string_equal(first, third);
+    free(first);
+    free(second);
+    free(third);
+    assert_int_equal(lo_item_with(plain, "lr", "0.2", &copy, &err), LO_OK);
+    assert_int_equal(lo_item_int(copy, "epochs"), 30);
+    lo_item_free(&copy);
+    lo_items_destroy(&items);
+}
+
 static void test_lists_without_elements(void **state)
 {
     (void)state;
@@ -219,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_one_text_for_equal_values),
         cmocka_unit_test(test_errors_say_where),
         cmocka_unit_test(test_copies_with_another_setting),
+        cmocka_unit_test(test_own_defaults),
         cmocka_unit_test(test_lists_without_elements),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
