@@ -79,6 +79,24 @@ static lo_status time_epochs(lo_trainer *net, const uint32_t *members, int64_t n
     }
 }
 
+/* Forward passes over some examples, again and again; the first is for the memory to get warm. */
+static lo_status time_evaluation(lo_trainer *net, const lo_dataset *data, double *rate, lo_error *err)
+{
+    enum { MOST = 4096 };
+    const double enough = 0.3; /* seconds */
+    lo_examples some = data->train;
+    some.count = some.count < MOST ? some.count : MOST;
+    double seconds = 0;
+    int64_t rounds = -1;
+    for (const double begun = lo_clock_monotonic(); rounds < 1 || lo_clock_monotonic() - begun < enough;) {
+        const double start = lo_clock_monotonic();
+        LO_TRY(lo_trainer_evaluate(net, &some, NULL, NULL, NULL, err));
+        seconds += rounds++ < 0 ? 0 : lo_clock_monotonic() - start;
+    }
+    *rate = (double)some.count * (double)rounds / seconds;
+    return LO_OK;
+}
+
 /* What a training and its evaluation take here, of one epoch on a network of the job. */
 static lo_status probe_training(const lo_job *job, const lo_dataset *data, timing *t, lo_plan_probe *p,
                                 lo_error *err)
@@ -96,12 +114,8 @@ static lo_status probe_training(const lo_job *job, const lo_dataset *data, timin
     if (status == LO_OK) {
         status = time_epochs(net, members, data->train.count, t, err);
     }
-    lo_examples some = data->train;
-    some.count = some.count < 4096 ? some.count : 4096;
-    for (int round = 0; round < 2 && status == LO_OK; round++) { /* the first touches the memory */
-        const double start = lo_clock_monotonic();
-        status = lo_trainer_evaluate(net, &some, NULL, NULL, NULL, err);
-        p->evaluate_rate = (double)some.count / (lo_clock_monotonic() - start);
+    if (status == LO_OK) {
+        status = time_evaluation(net, data, &p->evaluate_rate, err);
         p->trainer_bytes = lo_trainer_memory(net);
         p->parameters = lo_trainer_parameters(net);
     }

@@ -24,7 +24,7 @@ cat >"$work/job.yaml" <<JOB
 data: {format: idx, path: $data, train_limit: 4000, test_limit: 2000}
 model: {preset: mlp, hidden: [256]}
 train: {epochs: 10, batch: 128, optimizer: {name: sgd, lr: 0.05, momentum: 0.9}}
-originals: {seeds: 4}
+originals: {seeds: 4, checkpoints: [2, 5]}
 ensemble: {models: $models, ratio: 0.7}
 scores: [memorization, confidence, loss_curvature, final_loss]
 influence: {top: 0}
