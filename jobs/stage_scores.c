@@ -140,20 +140,19 @@ static bool is_possible(const stage *s, const result *r)
     return possible;
 }
 
-/* With one original its values are the score's. */
+/* With one original its values are the score's; earlier versions kept the mean alone. */
 static bool has_each(const stage *s, const result *r)
-{
-    return is_per_original(r->listed->score) && s->source.originals > 1;
-}
-
-/* Rank 0 looks, all take what it finds: does the old file hold the score, of the same identity? (Earlier
- * versions kept no values of every original.) */
-static bool is_in_old(const stage *s, const result *r)
 {
     char path[128];
     (void)snprintf(path, sizeof(path), "/%s/originals", r->listed->name);
-    return r->identity != 0 && identity_in_old(s, r) == r->identity &&
-           (!has_each(s, r) || lo_h5_has(&s->old, path));
+    return is_per_original(r->listed->score) && s->source.originals > 1 &&
+           (!r->reused || lo_h5_has(&s->old, path));
+}
+
+/* Rank 0 looks, all take what it finds: does the old file hold the score, of the same identity? */
+static bool is_in_old(const stage *s, const result *r)
+{
+    return r->identity != 0 && identity_in_old(s, r) == r->identity;
 }
 
 /* Of the whole file. */

@@ -57,6 +57,21 @@ expect_code 0 "$LEAVEOUT" run "$job" --study "$work/one" --set scaling.group=11
 expect_text "$work/out" 'event=published file=scaling.h5'
 expect_code 2 "$LEAVEOUT" export "$work/one" scaling --format npy
 
+say "scores of a version that kept no values of every original: nothing is lost, and there is no row of one"
+/usr/bin/python3 - "$work/one/scores.h5" <<'END'
+import h5py, sys
+with h5py.File(sys.argv[1], "r+") as f:
+    del f["knn_input/originals"], f.attrs["digest"]
+END
+expect_code 0 "$LEAVEOUT" report "$work/one"
+expect_text "$work/out" 'event=published file=scores.h5'
+expect_text "$work/out" 'event=published file=scaling.h5 scores=23'
+/usr/bin/python3 - "$work/one/scores.h5" <<'END' || fail "scores are lost"
+import h5py, sys
+with h5py.File(sys.argv[1]) as f:
+    sys.exit(not ("knn_input/value" in f and "confidence/originals" in f and "knn_input/originals" not in f))
+END
+
 say "what it takes is planned, and grows with the resamples"
 planned() {
   expect_code 0 "$LEAVEOUT" plan "$job" --set "scaling.resamples=$1"
