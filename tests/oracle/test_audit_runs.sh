@@ -21,6 +21,8 @@ unlearning:
   oracles: 6
 audit: {}
 EOF
+expect_code 0 "$LEAVEOUT" plan "$job" --ranks 2
+expect_text "$work/out" '^stage=audit rows=36 attacks=3 wall_s='
 expect_code 0 study 1 "$work/one"
 expect_text "$work/out" 'event=published file=audit.h5 rows=36'
 "$python" "$here/check_audit.py" "$work/one" || fail "audit.h5"
