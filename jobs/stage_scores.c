@@ -659,7 +659,7 @@ static lo_status run(stage *s, bool computing, bool *waiting, lo_error *err)
         leave_out_dear(s);
     }
     *waiting = leave_out_waiting(s);
-    if (computing) {
+    if (computing && !*waiting) { /* what waits is possible in the next round */
         say_impossible(s);
     }
     if (!is_anything_possible(s) || is_up_to_date(s)) {

@@ -40,6 +40,7 @@ END
 expect_code 0 "$LEAVEOUT" run "$job" --study "$work/one"
 expect_silence
 expect_text "$work/out" 'event=published file=scaling.h5 scores=24'
+expect_no_text "$work/out" 'is not computed'
 
 say "against numpy and scipy"
 /usr/bin/python3 "$LEAVEOUT_SOURCE/tests/oracle/check_scaling.py" "$work/one" >"$work/out" 2>&1 || fail "check_scaling.py"
