@@ -46,7 +46,10 @@ JOB
 field() { grep -E -- "$2" "$1" | sed -n "s/.* $3=\([0-9.]*\).*/\1/p" | head -n 1; }
 mean() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", (a + b) / 2 }'; }
 median() { printf '%s\n' "$@" | sort -n | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
-plan() { "$program" plan "$work/$1.yaml" --ranks "$ranks" >"$work/plan-$2"; }
+# The ranks measure side by side, as they will work, on the file system of the study.
+plan() {
+    mpirun --oversubscribe -n "$ranks" "$program" plan "$work/$1.yaml" --ranks "$ranks" --study "$work/planned" >"$work/plan-$2"
+}
 
 failed=0
 for job in short convolutions large; do
