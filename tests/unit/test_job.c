@@ -751,6 +751,7 @@ static const struct {
     {"unlearning.criterion", "validation_loss", "", "unlearning={}"},
     {"audit.metrics", "[lira]", "", "audit={}"},
     {"audit.sample", "500", "", "audit={}"},
+    {"audit.rmia_a", "0.3", "", "audit={}"},
     {"scaling.scores", "[cscore]", "", "scaling={}"},
     {"scaling.budgets", "[3]", "", "scaling={}"},
     {"scaling.group", "30", "", "scaling={}"},
@@ -791,7 +792,6 @@ static void digests_change_with_their_keys(void **state)
                                 ((group == LO_KEYS_ORIGINALS || group == LO_KEYS_ATTRIBUTION) &&
                                  strchr(changes[i].changes, 'R') != NULL) ||
                                 (group == LO_KEYS_DAMPING && strpbrk(changes[i].changes, "RA") != NULL) ||
-
                                 (group == LO_KEYS_UNLEARNING && strpbrk(changes[i].changes, "RO") != NULL);
             if (differ != wanted || (count > 0) != differ) {
                 fail_msg("%s: digest of group %c %s; %d differences", override, letters[group],

@@ -598,7 +598,7 @@ static void test_unlearning(void **state)
     assert_has(text, "<p>5 training examples, on which originals are right 99.8");
     assert_has(text, "ToW of one oracle against another is 0.970");
     assert_has(text, "<span class=\"soft\">4.0 to 6.4</span></td><td>100.0");
-    assert_has(text, "{name: scrub, epochs: &lt;3&gt;} <b>best</b>");
+    assert_has(text, "<td class=\"left long\">epochs: &lt;3&gt; <b>best</b>");
     assert_has(text, "0.075");
     assert_has(text, "(1 diverged)");
     assert_has(text, "not applicable: no &lt;head&gt;");
