@@ -20,23 +20,6 @@ static lo_status no_memory(const lo_score_source *s, lo_error *err)
     return lo_fail(err, LO_INTERNAL, "no memory for the scores of %lld examples", (long long)s->count);
 }
 
-/* The heart beats; a stop, which comes to every rank or to rank 0, ends the work at once. */
-static lo_status watch(void *self)
-{
-    enum { PER_SECOND = 20 };
-    lo_score_source *s = self;
-    lo_run *run = &s->study->run;
-    const double now = lo_clock_monotonic();
-    if (now - s->last_tick < 1.0 / PER_SECOND) {
-        return LO_OK;
-    }
-    s->last_tick = now;
-    if (run->rank == 0) {
-        lo_run_watch(run);
-    }
-    return run->stopping || lo_run_signal() != 0 ? LO_STOPPED : LO_OK;
-}
-
 /* ---- opening
  * ----------------------------------------------------------------------------------------------------------
  */
@@ -120,7 +103,8 @@ lo_status lo_score_source_open(lo_study *study, lo_score_source *out, lo_error *
                              .recipe = lo_study_recipe(study->job),
                              .ensemble = {.reader = {.id = -1}},
                              .training = {.id = -1}};
-    out->tick = (lo_tick){watch, out};
+    out->watch = (lo_watch){.run = &study->run};
+    out->tick = lo_watch_tick(&out->watch);
     out->epochs = out->recipe.epochs;
     lo_shard(out->n, 1, study->run.rank, study->run.ranks, &out->first, &out->count);
     LO_TRY(open_ensemble(out, err));

@@ -6,6 +6,7 @@
 #include "base/tick.h"
 #include "jobs/ensemble_file.h"
 #include "jobs/study.h"
+#include "jobs/watch.h"
 #include "mpi/h5file.h"
 #include "nn/trainer.h"
 #include "score/scores.h"
@@ -19,7 +20,7 @@ typedef struct lo_score_source {
     lo_model_spec model;
     lo_recipe recipe;
     lo_tick tick;
-    double last_tick;
+    lo_watch watch; /* of the tick */
 
     /* The ensemble. */
     bool has_ensemble;

@@ -8,6 +8,7 @@
 #include "jobs/attribution_kept.h"
 #include "jobs/attribution_network.h"
 #include "jobs/stages.h"
+#include "jobs/watch.h"
 #include "mpi/agree.h"
 #include "mpi/h5file.h"
 #include "nn/trainer.h"
@@ -43,7 +44,7 @@ typedef struct stage {
     lo_inputs train_inputs, target_inputs;
     lo_reduction reduction;
     lo_tick tick;
-    double last_tick;
+    lo_watch watch;                   /* of the tick */
     int64_t group_first, group_count; /* this rank's groups */
     int64_t *member;                  /* of all groups, one behind the other */
     int64_t top;
@@ -96,23 +97,6 @@ static lo_status reduce_largest(void *self, double *value, int64_t count, lo_err
 {
     (void)err;
     return reduce(self, value, count, MPI_MAX);
-}
-
-/* The heart beats; a stop, which comes to every rank or to rank 0, ends the work at once. */
-static lo_status watch(void *self)
-{
-    enum { PER_SECOND = 20 };
-    stage *s = self;
-    lo_run *run = &s->study->run;
-    const double now = lo_clock_monotonic();
-    if (now - s->last_tick < 1.0 / PER_SECOND) {
-        return LO_OK;
-    }
-    s->last_tick = now;
-    if (run->rank == 0) {
-        lo_run_watch(run);
-    }
-    return run->stopping || lo_run_signal() != 0 ? LO_STOPPED : LO_OK;
 }
 
 /* Groups by the number of each training example in the source files; -1: in none. */
@@ -197,7 +181,8 @@ static lo_status describe(stage *s, lo_error *err)
     lo_attribution *a = &s->a;
     const char *targets = lo_job_text(job, "attribution.targets");
     const lo_examples *examples = strcmp(targets, "train") == 0 ? &study->data.train : &study->data.test;
-    s->tick = (lo_tick){watch, s};
+    s->watch = (lo_watch){.run = &s->study->run};
+    s->tick = lo_watch_tick(&s->watch);
     s->reduction = (lo_reduction){reduce_sum, reduce_largest, &study->run};
     s->output = lo_effect_find(lo_job_text(job, "attribution.output"));
     *a = (lo_attribution){.study = study,

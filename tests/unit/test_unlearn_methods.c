@@ -720,6 +720,31 @@ static void test_nabla_tau_needs_validation(void **state)
     unlearn_close(u);
 }
 
+/* The request becomes class 2, in forget and retain [UNLEARN_TRAIN]. Returns how many validation examples are
+ * of others.
+ */
+static int64_t forget_class_2(const unlearn_data *u, uint32_t *forget, uint32_t *retain, lo_request *request)
+{
+    const int32_t *label = u->data->dataset.train.label, *unseen = u->data->dataset.validation.label;
+    int64_t others = 0;
+    request->forget = forget;
+    request->retain = retain;
+    request->forget_count = request->retain_count = 0;
+    request->whole_class = true;
+    for (uint32_t i = 0; i < UNLEARN_TRAIN; i++) {
+        if (label[i] == 2) {
+            forget[request->forget_count++] = i;
+        } else {
+            retain[request->retain_count++] = i;
+        }
+    }
+    for (int i = 0; i < UNLEARN_VALIDATION; i++) {
+        others += unseen[i] != 2;
+    }
+    assert_true(others > 0 && others < UNLEARN_VALIDATION);
+    return others;
+}
+
 /* Of a whole class: tau is that of the other classes' validation examples, and at least that of a guess. */
 static void test_nabla_tau_class(void **state)
 {
@@ -728,24 +753,8 @@ static void test_nabla_tau_class(void **state)
     lo_error err = {""};
     lo_measure measure;
     uint32_t forget[UNLEARN_TRAIN], retain[UNLEARN_TRAIN];
-    const int32_t *label = u->data->dataset.train.label, *unseen = u->data->dataset.validation.label;
     lo_request request = u->request;
-    int64_t others = 0;
-    request.forget = forget;
-    request.retain = retain;
-    request.forget_count = request.retain_count = 0;
-    request.whole_class = true;
-    for (uint32_t i = 0; i < UNLEARN_TRAIN; i++) {
-        if (label[i] == 2) {
-            forget[request.forget_count++] = i;
-        } else {
-            retain[request.retain_count++] = i;
-        }
-    }
-    for (int i = 0; i < UNLEARN_VALIDATION; i++) {
-        others += unseen[i] != 2;
-    }
-    assert_true(others > 0 && others < UNLEARN_VALIDATION);
+    const int64_t others = forget_class_2(u, forget, retain, &request);
     unlearn_reload(u);
     unlearn_run_on(u, &request, "{name: nabla_tau, epochs: 12, lr: 3.0e-3, alpha: 0.5}");
     assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_VALIDATION), 3 * others);
@@ -899,26 +908,11 @@ static void test_rum_whole_class(void **state)
     (void)state;
     unlearn_data *u = unlearn_open(NULL, NULL);
     uint32_t forget[UNLEARN_TRAIN], retain[UNLEARN_TRAIN];
-    const int32_t *label = u->data->dataset.train.label, *unseen = u->data->dataset.validation.label;
+    const int32_t *label = u->data->dataset.train.label;
     lo_request request = u->request;
     lo_item *item = NULL;
     char why[256];
-    int64_t others = 0;
-    request.forget = forget;
-    request.retain = retain;
-    request.forget_count = request.retain_count = 0;
-    request.whole_class = true;
-    for (uint32_t i = 0; i < UNLEARN_TRAIN; i++) {
-        if (label[i] == 2) {
-            forget[request.forget_count++] = i;
-        } else {
-            retain[request.retain_count++] = i;
-        }
-    }
-    for (int i = 0; i < UNLEARN_VALIDATION; i++) {
-        others += unseen[i] != 2;
-    }
-    assert_true(others > 0 && others < UNLEARN_VALIDATION);
+    const int64_t others = forget_class_2(u, forget, retain, &request);
     unlearn_reload(u);
     unlearn_run_on(u, &request, "{name: rum, inner: [{name: nabla_tau, epochs: 1}]}");
     assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_VALIDATION), 2 * UNLEARN_VALIDATION + others);
@@ -976,36 +970,26 @@ static void test_rum_defaults(void **state)
     unlearn_close(u);
 }
 
-static void refused(unlearn_data *u, const lo_request *request, const char *text, const char *expected)
-{
-    lo_item *item = NULL;
-    lo_error err = {""};
-    const lo_unlearn_method *method = unlearn_method(u, text, &item);
-    assert_int_equal(lo_request_check(request, method, item, &err), LO_USAGE);
-    if (strstr(err.text, expected) == NULL) {
-        fail_msg("'%s' instead of '%s'", err.text, expected);
-    }
-}
-
 static void test_rum_refuses(void **state)
 {
     (void)state;
     unlearn_data *u = unlearn_open(NULL, NULL);
     lo_request bad = u->request;
     bad.score = NULL;
-    refused(u, &bad, "rum", "needs a score");
-    refused(u, &u->request, "{name: rum, inner: [none, finetune]}", "2 methods for 3 groups");
-    refused(u, &u->request, "{name: rum, inner: [none, none, retrain]}", "retrain");
-    refused(u, &u->request, "{name: rum, inner: [none, none, rum]}", "does not go on");
-    refused(u, &u->request, "{name: rum, inner: [none, none, fine]}", "fine");
-    refused(u, &u->request, "{name: rum, inner: [none, none, {name: finetune, apochs: 3}]}", "epochs");
-    refused(u, &u->request, "{name: rum, groups: 2, inner: finetune, split: median}", "3 groups");
-    refused(u, &u->request, "{name: rum, at: 0.9, split: median}", "split: rank and 3 groups");
+    unlearn_refused(u, &bad, "rum", "needs a score");
+    unlearn_refused(u, &u->request, "{name: rum, inner: [none, finetune]}", "2 methods for 3 groups");
+    unlearn_refused(u, &u->request, "{name: rum, inner: [none, none, retrain]}", "retrain");
+    unlearn_refused(u, &u->request, "{name: rum, inner: [none, none, rum]}", "does not go on");
+    unlearn_refused(u, &u->request, "{name: rum, inner: [none, none, fine]}", "fine");
+    unlearn_refused(u, &u->request, "{name: rum, inner: [none, none, {name: finetune, apochs: 3}]}",
+                    "epochs");
+    unlearn_refused(u, &u->request, "{name: rum, groups: 2, inner: finetune, split: median}", "3 groups");
+    unlearn_refused(u, &u->request, "{name: rum, at: 0.9, split: median}", "split: rank and 3 groups");
     bad = u->request;
     bad.forget_count = 2;
-    refused(u, &bad, "rum", "has 2 examples");
+    unlearn_refused(u, &bad, "rum", "has 2 examples");
     u->score[u->request.forget[1]] = (double)NAN;
-    refused(u, &u->request, "rum", "has no score");
+    unlearn_refused(u, &u->request, "rum", "has no score");
     unlearn_close(u);
 }
 

@@ -341,17 +341,6 @@ static void test_repeatable(void **state)
     unlearn_close(u);
 }
 
-static void refused(unlearn_data *u, const lo_request *request, const char *text, const char *expected)
-{
-    lo_item *item = NULL;
-    lo_error err = {""};
-    const lo_unlearn_method *method = unlearn_method(u, text, &item);
-    assert_int_equal(lo_request_check(request, method, item, &err), LO_USAGE);
-    if (strstr(err.text, expected) == NULL) {
-        fail_msg("'%s' instead of '%s'", err.text, expected);
-    }
-}
-
 static void test_bad_requests(void **state)
 {
     (void)state;
@@ -359,18 +348,18 @@ static void test_bad_requests(void **state)
     uint32_t position[2] = {4, 4};
     lo_request bad = u->request;
     bad.forget_count = 0;
-    refused(u, &bad, "neggrad", "is empty");
+    unlearn_refused(u, &bad, "neggrad", "is empty");
     bad = u->request;
     bad.retain_count = 3;
-    refused(u, &bad, "finetune", "more than the 3 retained");
+    unlearn_refused(u, &bad, "finetune", "more than the 3 retained");
     bad = u->request;
     bad.forget = position;
     bad.forget_count = 2;
-    refused(u, &bad, "finetune", "position 1 of its forget set is 4");
+    unlearn_refused(u, &bad, "finetune", "position 1 of its forget set is 4");
     position[1] = UNLEARN_TRAIN;
-    refused(u, &bad, "finetune", "are below 150");
+    unlearn_refused(u, &bad, "finetune", "are below 150");
     position[1] = u->request.retain[20];
-    refused(u, &bad, "finetune", "both forgotten and retained");
+    unlearn_refused(u, &bad, "finetune", "both forgotten and retained");
     unlearn_close(u);
 }
 

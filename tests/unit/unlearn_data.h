@@ -156,6 +156,19 @@ static inline void unlearn_run(unlearn_data *u, const char *text)
     unlearn_run_on(u, &u->request, text);
 }
 
+/* The request is refused as wrong use, with a text that says what is expected. */
+static inline void unlearn_refused(unlearn_data *u, const lo_request *request, const char *text,
+                                   const char *expected)
+{
+    lo_item *item = NULL;
+    lo_error err = {""};
+    const lo_unlearn_method *method = unlearn_method(u, text, &item);
+    assert_int_equal(lo_request_check(request, method, item, &err), LO_USAGE);
+    if (strstr(err.text, expected) == NULL) {
+        fail_msg("'%s' instead of '%s'", err.text, expected);
+    }
+}
+
 /* Weights, then statistics; malloc'ed. */
 static inline float *unlearn_weights(const unlearn_data *u)
 {
