@@ -1,12 +1,12 @@
 /* leaveout export: a study's results as csv or npy. */
 #include "base/file.h"
 #include "jobs/commands.h"
-#include "jobs/ensemble_file.h"
+#include "jobs/ensemble/ensemble_file.h"
 #include "jobs/export.h"
-#include "jobs/outcome.h"
-#include "jobs/scaling_table.h"
-#include "jobs/score_list.h"
-#include "jobs/study.h"
+#include "jobs/study/outcome.h"
+#include "jobs/scaling/scaling_table.h"
+#include "jobs/scores/score_list.h"
+#include "jobs/study/study.h"
 #include "mpi/h5file.h"
 #include "report/npy.h"
 

@@ -3,8 +3,8 @@
  * trained here. */
 #include "data/npy_file.h"
 #include "jobs/commands.h"
-#include "jobs/outcome.h"
-#include "jobs/study.h"
+#include "jobs/study/outcome.h"
+#include "jobs/study/study.h"
 #include "mpi/agree.h"
 #include "mpi/run.h"
 

@@ -1,9 +1,9 @@
 /* leaveout run, report: the stages of a job. */
 #include "jobs/commands.h"
 #include "jobs/stages.h"
-#include "jobs/study.h"
-#include "jobs/unlearning.h"
-#include "jobs/unlearning_files.h"
+#include "jobs/study/study.h"
+#include "jobs/unlearning/unlearning.h"
+#include "jobs/unlearning/unlearning_files.h"
 
 #include "mpi/agree.h"
 #include "mpi/h5file.h"

@@ -1,7 +1,7 @@
 /* leaveout submit: writes the batch script and hands it to sbatch. */
 #include "base/file.h"
 #include "jobs/commands.h"
-#include "jobs/study.h"
+#include "jobs/study/study.h"
 
 #include <errno.h>
 #include <limits.h>

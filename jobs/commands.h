@@ -4,7 +4,7 @@
 
 #include "base/status.h"
 #include "jobs/options.h"
-#include "jobs/study.h"
+#include "jobs/study/study.h"
 
 typedef struct lo_command {
     const char *name;

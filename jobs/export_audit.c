@@ -1,6 +1,6 @@
 /* leaveout export DIR audit, leaveout export DIR privacy. */
 #include "base/file.h"
-#include "jobs/audit_runs.h"
+#include "jobs/audit/audit_runs.h"
 #include "jobs/export.h"
 #include "report/npy.h"
 

@@ -1,7 +1,7 @@
 /* Stage audit: what can be told from models about what they were trained on, and how far unlearned ones are
  * from ones that never saw the forget set. */
-#include "jobs/audit_runs.h"
-#include "jobs/privacy.h"
+#include "jobs/audit/audit_runs.h"
+#include "jobs/audit/privacy.h"
 #include "jobs/stages.h"
 
 lo_status lo_stage_audit(lo_study *study, lo_error *err)

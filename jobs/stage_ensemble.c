@@ -2,12 +2,12 @@
  */
 #include "base/clock.h"
 #include "data/readers.h"
-#include "jobs/farmed.h"
-#include "jobs/kept.h"
-#include "jobs/outcome.h"
-#include "jobs/recipe.h"
+#include "jobs/study/farmed.h"
+#include "jobs/study/kept.h"
+#include "jobs/study/outcome.h"
+#include "jobs/study/recipe.h"
 #include "jobs/stages.h"
-#include "jobs/until.h"
+#include "jobs/ensemble/until.h"
 #include "mpi/agree.h"
 #include "mpi/h5file.h"
 

@@ -1,6 +1,6 @@
 /* Stage influence: the contrast of every training example on every test example. Test examples are sharded
  * over ranks; each rank computes and writes its slab of rows, block by block. */
-#include "jobs/derived.h"
+#include "jobs/study/derived.h"
 #include "jobs/stages.h"
 #include "mpi/agree.h"
 #include "score/pairs.h"

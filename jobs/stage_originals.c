@@ -1,11 +1,11 @@
 /* Stage originals: one task a seed, trained on the whole training set. Its record holds how the training
  * went; its weights, at the end and after chosen epochs, are files that are there before the record is. */
 #include "base/clock.h"
-#include "jobs/farmed.h"
-#include "jobs/kept.h"
-#include "jobs/original.h"
-#include "jobs/outcome.h"
-#include "jobs/recipe.h"
+#include "jobs/study/farmed.h"
+#include "jobs/study/kept.h"
+#include "jobs/study/original.h"
+#include "jobs/study/outcome.h"
+#include "jobs/study/recipe.h"
 #include "jobs/stages.h"
 #include "mpi/agree.h"
 #include "mpi/h5file.h"

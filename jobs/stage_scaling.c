@@ -3,8 +3,8 @@
  * the resamples of the bootstrap; each has all scores in memory. */
 #include "base/clock.h"
 #include "base/file.h"
-#include "jobs/outcome.h"
-#include "jobs/scaling.h"
+#include "jobs/study/outcome.h"
+#include "jobs/scaling/scaling.h"
 #include "jobs/stages.h"
 #include "mpi/agree.h"
 #include "score/pairs.h"

@@ -3,10 +3,10 @@
  * are sharded over ranks. What scores.h5 holds already is taken over from there. */
 #include "base/clock.h"
 #include "base/file.h"
-#include "jobs/score_cost.h"
-#include "jobs/score_list.h"
-#include "jobs/score_source.h"
-#include "jobs/score_tasks.h"
+#include "jobs/scores/score_cost.h"
+#include "jobs/scores/score_list.h"
+#include "jobs/scores/score_source.h"
+#include "jobs/scores/score_tasks.h"
 #include "jobs/stages.h"
 #include "mpi/agree.h"
 

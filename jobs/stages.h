@@ -4,7 +4,7 @@
 #define LEAVEOUT_JOBS_STAGES_H
 
 #include "base/status.h"
-#include "jobs/study.h"
+#include "jobs/study/study.h"
 
 /* All are collective and return the same status on every rank. Each does nothing when its section is not in
  * the job, or when what it would publish is there and was made from the same input. */

@@ -3,7 +3,7 @@
 #ifndef LEAVEOUT_NN_AUGMENT_H
 #define LEAVEOUT_NN_AUGMENT_H
 
-#include "nn/kernels.h"
+#include "nn/kernels/kernels.h"
 #include "nn/training.h"
 
 #include <stdbool.h>

@@ -3,7 +3,7 @@
 #define LEAVEOUT_NN_BATCH_H
 
 #include "data/dataset.h"
-#include "nn/kernels.h"
+#include "nn/kernels/kernels.h"
 
 #include <stddef.h>
 

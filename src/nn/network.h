@@ -3,7 +3,7 @@
 #ifndef LEAVEOUT_NN_NETWORK_H
 #define LEAVEOUT_NN_NETWORK_H
 
-#include "nn/layer.h"
+#include "nn/layers/layer.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,7 +2,7 @@
 
 #include "base/job.h"
 #include "nn/batch.h"
-#include "nn/float_mode.h"
+#include "nn/kernels/float_mode.h"
 
 #include <math.h>
 #include <stdlib.h>

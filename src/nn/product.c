@@ -1,7 +1,7 @@
 #include "nn/product.h"
 
 #include "nn/batch.h"
-#include "nn/float_mode.h"
+#include "nn/kernels/float_mode.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 
 #include "base/checkpoint.h"
 #include "nn/network.h"
-#include "nn/optimizer.h"
+#include "nn/optimizers/optimizer.h"
 #include "nn/training.h"
 
 #include <stdint.h>

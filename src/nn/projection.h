@@ -7,7 +7,7 @@
 
 #include "base/random.h"
 #include "base/tick.h"
-#include "nn/kernels.h"
+#include "nn/kernels/kernels.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -6,7 +6,7 @@
 #include "base/status.h"
 #include "base/tick.h"
 #include "data/dataset.h"
-#include "nn/precision.h"
+#include "nn/kernels/precision.h"
 #include "nn/team.h"
 
 #include <stdbool.h>

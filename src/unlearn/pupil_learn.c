@@ -1,5 +1,5 @@
 /* Forward, loss, backward, step. */
-#include "nn/float_mode.h"
+#include "nn/kernels/float_mode.h"
 #include "nn/loss.h"
 #include "unlearn/pupil_state.h"
 

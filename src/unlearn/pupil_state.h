@@ -3,7 +3,7 @@
 #define LEAVEOUT_UNLEARN_PUPIL_STATE_H
 
 #include "base/checkpoint.h"
-#include "nn/optimizer.h"
+#include "nn/optimizers/optimizer.h"
 #include "nn/order.h"
 #include "unlearn/pupil.h"
 

@@ -1,5 +1,5 @@
 /* What is taken over all of some examples, in evaluation mode. */
-#include "nn/float_mode.h"
+#include "nn/kernels/float_mode.h"
 #include "nn/loss.h"
 #include "nn/per_example.h"
 #include "unlearn/pupil_state.h"

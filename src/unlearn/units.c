@@ -1,6 +1,6 @@
 #include "unlearn/units.h"
 
-#include "nn/layer.h"
+#include "nn/layers/layer.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  * what the log's own code takes of an example when it is timed alone. Exit code 1: a median above 1.03. One
  * core, which should have nothing else to do. */
 #include "nn/bench.h"
-#include "nn/kernels.h"
-#include "nn/precision.h"
+#include "nn/kernels/kernels.h"
+#include "nn/kernels/precision.h"
 #include "nn/training_log.h"
 
 #include <stdio.h>

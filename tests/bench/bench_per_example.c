@@ -8,7 +8,7 @@
  */
 #include "base/random.h"
 #include "nn/per_example.h"
-#include "nn/presets.h"
+#include "nn/presets/presets.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  *     bench_product [SECONDS [PRECISION]]
  */
 #include "base/clock.h"
-#include "nn/kernels.h"
+#include "nn/kernels/kernels.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -9,7 +9,7 @@
  * else the machine does meets them alike. */
 #include "nn/batch.h"
 #include "nn/loss.h"
-#include "nn/presets.h"
+#include "nn/presets/presets.h"
 #include "nn/product.h"
 
 #include <stdio.h>

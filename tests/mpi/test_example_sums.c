@@ -3,7 +3,7 @@
 #include "mpi/sum.h"
 #include "mpi_test.h"
 #include "nn/per_example.h"
-#include "nn/presets.h"
+#include "nn/presets/presets.h"
 
 enum { EXAMPLES = 5 * LO_SUM_BLOCK + 17, BLOCKS = 6, FEATURES = 6, CLASSES = 3 };
 

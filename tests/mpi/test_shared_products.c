@@ -3,7 +3,7 @@
 #include "base/random.h"
 #include "mpi/products.h"
 #include "mpi_test.h"
-#include "nn/presets.h"
+#include "nn/presets/presets.h"
 
 enum { EXAMPLES = 45, CLASSES = 3, VECTORS = 2 };
 

@@ -2,7 +2,7 @@
  * of kernels, against PyTorch in double precision: the values of tests/fixtures/per_example.bin, made by
  * make_per_example.py, which describes the file. */
 #include "nn/per_example.h"
-#include "nn/presets.h"
+#include "nn/presets/presets.h"
 
 #include <math.h>
 #include <setjmp.h>

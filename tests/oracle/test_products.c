@@ -2,7 +2,7 @@
  * double precision: the values of tests/fixtures/products.bin, made by make_products.py, which describes the
  * file. Of the smallest networks the matrices are compared whole, column by column, by blocks of all unit
  * vectors. Differences are relative, in norm, over a whole product (or matrix). */
-#include "nn/presets.h"
+#include "nn/presets/presets.h"
 #include "nn/product.h"
 
 #include <math.h>

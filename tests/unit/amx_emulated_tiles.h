@@ -1,4 +1,4 @@
-/* The functions of src/nn/amx_tiles.h in plain C: includes of kernels_tiles.h after this one run anywhere,
+/* The functions of src/nn/kernels/amx_tiles.h in plain C: includes of kernels_tiles.h after this one run anywhere,
  * under the sanitizers too. */
 #ifndef LEAVEOUT_TESTS_AMX_EMULATED_TILES_H
 #define LEAVEOUT_TESTS_AMX_EMULATED_TILES_H

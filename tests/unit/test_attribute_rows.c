@@ -2,7 +2,7 @@
  * whole Jacobian, and the other gradients against the engine's own. */
 #include "attribute/network_rows.h"
 #include "base/random.h"
-#include "nn/presets.h"
+#include "nn/presets/presets.h"
 
 #include <math.h>
 #include <setjmp.h>

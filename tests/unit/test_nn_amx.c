@@ -4,9 +4,9 @@
  * library itself on processors that have AMX. */
 #include "amx_emulated_tiles.h"
 #include "base/random.h"
-#include "nn/kernels_levels.h"
+#include "nn/kernels/kernels_levels.h"
 #include "nn/loss.h"
-#include "nn/presets.h"
+#include "nn/presets/presets.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "nn/kernels_tiles.h"
+#include "nn/kernels/kernels_tiles.h"
 
 #ifdef LEAVEOUT_AMX
 #include "amx_trap.h"
@@ -22,7 +22,7 @@
 /* Its parts, to be tested where the whole says no. */
 #define lo_amx_ready amx_ready_here
 bool lo_amx_ready(void);
-#include "nn/amx_ready.c"
+#include "nn/kernels/amx_ready.c"
 #undef lo_amx_ready
 #endif
 

@@ -1,8 +1,8 @@
 /* The kernels of every level in bfloat16, against plain loops in double precision over rounded operands. */
 #include "base/random.h"
-#include "nn/kernels_levels.h"
+#include "nn/kernels/kernels_levels.h"
 #include "nn/loss.h"
-#include "nn/presets.h"
+#include "nn/presets/presets.h"
 
 #include <math.h>
 #include <setjmp.h>

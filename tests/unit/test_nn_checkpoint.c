@@ -1,6 +1,6 @@
 /* Trainings that are interrupted and go on: wherever that happens, in whatever recipe, every bit is that of
  * the undisturbed training; and no file that is damaged or another training's is ever gone on from. */
-#include "nn/kernels.h"
+#include "nn/kernels/kernels.h"
 #include "nn/trainer.h"
 
 #include "nn_data.h"

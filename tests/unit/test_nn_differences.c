@@ -2,7 +2,7 @@
  * direction against the central difference of the loss along it. */
 #include "base/random.h"
 #include "nn/loss.h"
-#include "nn/presets.h"
+#include "nn/presets/presets.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -2,7 +2,7 @@
  * network in double precision that shares no code with src. */
 #include "base/random.h"
 #include "nn/loss.h"
-#include "nn/presets.h"
+#include "nn/presets/presets.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* Every kernel of every level that this processor runs, against plain loops in double precision. */
 #include "base/random.h"
-#include "nn/kernels.h"
+#include "nn/kernels/kernels.h"
 
 #include <math.h>
 #include <setjmp.h>

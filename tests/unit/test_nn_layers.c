@@ -1,7 +1,7 @@
 /* Layers where PyTorch is no oracle: dropout's masks, gradients where branches meet, sizes that do not fit.
  */
 #include "base/random.h"
-#include "nn/presets.h"
+#include "nn/presets/presets.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -3,7 +3,7 @@
 #include "base/random.h"
 #include "nn/loss.h"
 #include "nn/per_example.h"
-#include "nn/presets.h"
+#include "nn/presets/presets.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* Products with the derivatives of whole presets, where no other program is needed to judge them: symmetry,
  * adjointness, definiteness, differences of gradients, bits of blocks, and what is refused. */
 #include "base/random.h"
-#include "nn/presets.h"
+#include "nn/presets/presets.h"
 #include "nn/product.h"
 
 #include <math.h>

@@ -1,0 +1,380 @@
+#include "jobs/audit/audit_shown.h"
+
+#include "base/file.h"
+#include "jobs/audit/choices_shown.h"
+#include "mpi/h5file.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static lo_status open_if_there(const char *study, const char *name, lo_h5_reader *reader, bool *there,
+                               lo_error *err)
+{
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/%s", study, name);
+    *there = access(path, F_OK) == 0;
+    return *there ? lo_h5_open(path, reader, err) : LO_OK;
+}
+
+/* ---- privacy.h5
+ * --------------------------------------------------------------------------------------------------------------
+ */
+
+static lo_status read_bounded(const lo_h5_reader *reader, const char *group, const char *name,
+                              lo_bounded *out, lo_error *err)
+{
+    char text[64];
+    LO_TRY(lo_h5_get_real(reader, group, name, &out->value, err));
+    (void)snprintf(text, sizeof(text), "%s_low", name);
+    LO_TRY(lo_h5_get_real(reader, group, text, &out->low, err));
+    (void)snprintf(text, sizeof(text), "%s_high", name);
+    return lo_h5_get_real(reader, group, text, &out->high, err);
+}
+
+static lo_status read_real(const lo_h5_reader *reader, const char *path, int64_t count, double *out,
+                           lo_error *err)
+{
+    int64_t rows, items;
+    LO_TRY(lo_h5_sizes(reader, path, &rows, &items, err));
+    return rows == count ? lo_h5_read(reader, path, LO_H5_F64, 0, count, out, err)
+                         : lo_fail(err, LO_DATA, "%s: %s has %lld rows; %lld are expected", reader->file,
+                                   path, (long long)rows, (long long)count);
+}
+
+static lo_status read_attack(const lo_h5_reader *reader, const char *name, lo_report_attack *out,
+                             lo_error *err)
+{
+    char group[64], path[64];
+    float *auc = NULL;
+    int64_t n = 0;
+    (void)snprintf(out->name, sizeof(out->name), "%s", name);
+    (void)snprintf(group, sizeof(group), "/%s", name);
+    LO_TRY(lo_h5_get_text(reader, group, "description", out->description, sizeof(out->description), err));
+    LO_TRY(lo_h5_get_int(reader, group, "targets", &out->targets, err));
+    LO_TRY(read_bounded(reader, group, "auc", &out->auc, err));
+    LO_TRY(read_bounded(reader, group, "tpr_at_0.01", &out->rate[0], err));
+    LO_TRY(read_bounded(reader, group, "tpr_at_0.001", &out->rate[1], err));
+    LO_TRY(lo_h5_get_real(reader, group, "pooled_accuracy", &out->accuracy, err));
+    LO_TRY(lo_h5_get_real(reader, group, "agreement_with_memorization", &out->agreement, err));
+    (void)snprintf(path, sizeof(path), "/%s/roc", name);
+    LO_TRY(read_real(reader, path, LO_REPORT_ROC, out->roc, err));
+    (void)snprintf(path, sizeof(path), "/%s/auc", name);
+    LO_TRY(lo_h5_read_all(reader, path, LO_H5_F32, (void **)&auc, &n, NULL, err));
+    for (int64_t i = 0; i < n; i++) {
+        out->above[0] += auc[i] > 0.6F ? 1.0 / (double)n : 0;
+        out->above[1] += auc[i] > 0.9F ? 1.0 / (double)n : 0;
+    }
+    free(auc);
+    return LO_OK;
+}
+
+lo_status lo_privacy_show(const char *study, lo_report_privacy *privacy, lo_error *err)
+{
+    static const char *const names[LO_REPORT_ATTACKS] = {"lira", "lira_offline", "rmia"};
+    lo_h5_reader reader;
+    bool there;
+    *privacy = (lo_report_privacy){0};
+    LO_TRY(open_if_there(study, "privacy.h5", &reader, &there, err));
+    if (!there) {
+        return LO_OK;
+    }
+    lo_status status = read_real(&reader, "/false_positive_rate", LO_REPORT_ROC, privacy->rate, err);
+    for (int a = 0; a < LO_REPORT_ATTACKS && status == LO_OK; a++) {
+        if (lo_h5_has(&reader, names[a])) {
+            status = read_attack(&reader, names[a], &privacy->attack[privacy->attacks++], err);
+        }
+    }
+    lo_h5_close(&reader);
+    return status;
+}
+
+/* ---- audit.h5
+ * ---------------------------------------------------------------------------------------------------------------
+ */
+
+/* Columns of the file, whole. */
+enum { METHOD, SET, SETTING, KIND, GROUP_TEXTS, MODEL = GROUP_TEXTS, TEXTS };
+static const char *const texts[TEXTS] = {"/run/method", "/run/forget_set", "/run/setting", "/run/kind",
+                                         "/run/model"};
+
+/* Numbers that are shown where the file has them, in this order. */
+static const char *const shown[] = {"tow_mia",
+                                    "avg_gap",
+                                    "aus",
+                                    "mia_svc",
+                                    "mia_loss",
+                                    "mia_entropy",
+                                    "mia_population",
+                                    "lira",
+                                    "lira_tpr_at_0.01",
+                                    "rmia",
+                                    "rmia_tpr_at_0.01",
+                                    "u_lira",
+                                    "klom",
+                                    "forgetting_quality",
+                                    "disagreement",
+                                    "activation_distance",
+                                    "weight_distance",
+                                    "js",
+                                    "zrf",
+                                    "relearn",
+                                    "anamnesis",
+                                    "entanglement"};
+enum { SHOWN = sizeof(shown) / sizeof(shown[0]), FORGETTING = SHOWN, UTILITY, TIME, COLUMNS };
+
+/* Numbers that all seeds of a method have together: the same in each of their rows, with an interval of its
+ * own. */
+static bool is_of_all_seeds(int column)
+{
+    return column < SHOWN && (strcmp(shown[column], "u_lira") == 0 || strcmp(shown[column], "klom") == 0 ||
+                              strcmp(shown[column], "forgetting_quality") == 0);
+}
+
+typedef struct table {
+    int64_t rows;
+    char *text[TEXTS];
+    int64_t *seed;
+    double *column[COLUMNS];                           /* NULL: not there */
+    double *low[SHOWN], *high[SHOWN], *ceiling[SHOWN]; /* of numbers that all seeds have together */
+} table;
+
+static void table_free(table *t)
+{
+    for (int i = 0; i < TEXTS; i++) {
+        free(t->text[i]);
+    }
+    for (int i = 0; i < COLUMNS; i++) {
+        free(t->column[i]);
+    }
+    for (int i = 0; i < SHOWN; i++) {
+        free(t->low[i]);
+        free(t->high[i]);
+        free(t->ceiling[i]);
+    }
+    free(t->seed);
+}
+
+static lo_status read_field(const lo_h5_reader *reader, const char *name, const char *field, int64_t rows,
+                            double **out, lo_error *err)
+{
+    char path[96];
+    int64_t found = 0;
+    (void)snprintf(path, sizeof(path), "/%s/%s", name, field);
+    LO_TRY(lo_h5_read_all(reader, path, LO_H5_F64, (void **)out, &found, NULL, err));
+    return found == rows ? LO_OK
+                         : lo_fail(err, LO_DATA, "%s: %s has %lld rows; %lld are expected", reader->file,
+                                   path, (long long)found, (long long)rows);
+}
+
+static lo_status read_table(const lo_h5_reader *audit, const lo_h5_reader *evaluation, table *t,
+                            lo_error *err)
+{
+    static const char *const more[] = {"unlearning_accuracy", "test_accuracy", "time_ratio"};
+    for (int i = 0; i < TEXTS; i++) {
+        LO_TRY(lo_h5_read_all(audit, texts[i], LO_H5_CHARS, (void **)&t->text[i], &t->rows, NULL, err));
+    }
+    LO_TRY(lo_h5_read_all(audit, "/run/seed", LO_H5_I64, (void **)&t->seed, NULL, NULL, err));
+    for (int i = 0; i < COLUMNS; i++) {
+        const lo_h5_reader *from = i < SHOWN ? audit : evaluation;
+        const char *name = i < SHOWN ? shown[i] : more[i - SHOWN];
+        if (!lo_h5_has(from, name)) {
+            continue;
+        }
+        LO_TRY(read_field(from, name, "value", t->rows, &t->column[i], err));
+        if (is_of_all_seeds(i)) {
+            LO_TRY(read_field(from, name, "low", t->rows, &t->low[i], err));
+            LO_TRY(read_field(from, name, "high", t->rows, &t->high[i], err));
+            LO_TRY(read_field(from, name, "ceiling", t->rows, &t->ceiling[i], err));
+        }
+    }
+    return LO_OK;
+}
+
+static const char *text_at(const table *t, int which, int64_t row)
+{
+    return t->text[which] + row * LO_H5_TEXT_SIZE;
+}
+
+static bool same_group(const table *t, int64_t a, int64_t b)
+{
+    for (int i = 0; i < GROUP_TEXTS; i++) {
+        if (strncmp(text_at(t, i, a), text_at(t, i, b), LO_H5_TEXT_SIZE) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_oracle(const table *t, int64_t row)
+{
+    return strncmp(text_at(t, KIND, row), "oracle", LO_H5_TEXT_SIZE) == 0;
+}
+
+/* The oracle of the same forget set and seed; -1: none. */
+static int64_t partner(const table *t, int64_t row)
+{
+    for (int64_t r = 0; r < t->rows; r++) {
+        if (is_oracle(t, r) && t->seed[r] == t->seed[row] &&
+            strncmp(text_at(t, SET, r), text_at(t, SET, row), LO_H5_TEXT_SIZE) == 0) {
+            return r;
+        }
+    }
+    return -1;
+}
+
+/* The mean over a group's seeds, and whether what divides it from the oracles of the same seeds is noise.
+ * room [3, rows]. */
+static lo_bounded over_seeds(const table *t, int column, int64_t first, double *room, bool *noise)
+{
+    double *all = room, *own = room + t->rows, *its = own + t->rows;
+    int64_t count = 0, pairs = 0;
+    for (int64_t r = first; r < t->rows && t->column[column] != NULL; r++) {
+        const double value = t->column[column][r];
+        if (!same_group(t, first, r) || isnan(value)) {
+            continue;
+        }
+        all[count++] = value;
+        const int64_t other = partner(t, r);
+        if (other >= 0 && !isnan(t->column[column][other])) {
+            own[pairs] = value;
+            its[pairs++] = t->column[column][other];
+        }
+    }
+    *noise = pairs > 0 && lo_inside_noise(lo_student_difference(own, its, pairs));
+    return lo_student_mean(all, count);
+}
+
+static void copy_text(char *out, size_t size, const table *t, int which, int64_t row)
+{
+    (void)snprintf(out, size, "%.*s", LO_H5_TEXT_SIZE, text_at(t, which, row));
+}
+
+static void make_row(const table *t, const int *column, int numbers, int64_t first, double *room,
+                     lo_report_audited *out)
+{
+    bool unused;
+    copy_text(out->forget_set, sizeof(out->forget_set), t, SET, first);
+    copy_text(out->method, sizeof(out->method), t, METHOD, first);
+    copy_text(out->setting, sizeof(out->setting), t, SETTING, first);
+    out->oracle = is_oracle(t, first);
+    for (int64_t r = first; r < t->rows; r++) {
+        out->seeds += same_group(t, first, r);
+    }
+    for (int n = 0; n < numbers; n++) {
+        const int c = column[n];
+        out->value[n] = over_seeds(t, c, first, room, &out->noise[n]);
+        if (is_of_all_seeds(c)) {
+            out->value[n] = (lo_bounded){t->column[c][first], t->low[c][first], t->high[c][first]};
+            out->noise[n] =
+                t->low[c][first] <= t->ceiling[c][first] && t->ceiling[c][first] <= t->high[c][first];
+        }
+    }
+    out->forgetting = over_seeds(t, FORGETTING, first, room, &unused);
+    out->utility = over_seeds(t, UTILITY, first, room, &unused);
+    out->time = over_seeds(t, TIME, first, room, &unused).value;
+}
+
+static lo_status describe(const lo_h5_reader *reader, const char *name, lo_report_number *out, lo_error *err)
+{
+    char group[64];
+    (void)snprintf(out->name, sizeof(out->name), "%s", name);
+    (void)snprintf(group, sizeof(group), "/%s", name);
+    char text[512] = "";
+    LO_TRY(lo_h5_get_text(reader, group, "description", text, sizeof(text), err));
+    (void)snprintf(out->description, sizeof(out->description), "%s", text);
+    LO_TRY(lo_h5_get_text(reader, group, "best", out->best, sizeof(out->best), err));
+    return lo_h5_get_text(reader, group, "refused", out->refused, sizeof(out->refused), err);
+}
+
+static lo_status make_rows(const lo_h5_reader *audit, const table *t, lo_report_audit *out, lo_error *err)
+{
+    int column[LO_REPORT_NUMBERS];
+    for (int i = 0; i < SHOWN; i++) {
+        if (t->column[i] != NULL) {
+            column[out->numbers] = i;
+            LO_TRY(describe(audit, shown[i], &out->number[out->numbers++], err));
+        }
+    }
+    double *room = malloc(3 * (size_t)t->rows * sizeof(*room) + 1);
+    out->row = calloc((size_t)t->rows + 1, sizeof(*out->row));
+    lo_status status = room != NULL && out->row != NULL
+                           ? LO_OK
+                           : lo_fail(err, LO_INTERNAL, "no memory for the audit's rows");
+    for (int64_t r = 0; r < t->rows && status == LO_OK; r++) {
+        int64_t first = 0;
+        while (!same_group(t, first, r)) {
+            first++;
+        }
+        if (first == r) {
+            make_row(t, column, out->numbers, r, room, &out->row[out->rows++]);
+        }
+    }
+    free(room);
+    return status;
+}
+
+/* One receipt of each method on each forget set, where there are any. */
+static lo_status read_receipts(const char *study, const table *t, lo_report_audit *out, lo_error *err)
+{
+    enum { LIMIT = 1 << 22 };
+    for (int64_t r = 0; r < t->rows; r++) {
+        char path[PATH_MAX], model[LO_H5_TEXT_SIZE + 1];
+        size_t size;
+        copy_text(model, sizeof(model), t, MODEL, r);
+        (void)snprintf(path, sizeof(path), "%s/receipts/%s.json", study, model);
+        if (strncmp(text_at(t, KIND, r), "unlearned", LO_H5_TEXT_SIZE) != 0 || access(path, F_OK) != 0) {
+            continue;
+        }
+        out->all_receipts++;
+        if ((r > 0 && same_group(t, r - 1, r)) || out->receipts == LO_REPORT_RECEIPTS) {
+            continue;
+        }
+        lo_report_receipt *receipt = &out->receipt[out->receipts];
+        (void)snprintf(receipt->name, sizeof(receipt->name), "%s.json", model);
+        LO_TRY(lo_file_read(path, LIMIT, &receipt->text, &size, err));
+        out->receipts++;
+    }
+    return LO_OK;
+}
+
+void lo_audit_shown_free(lo_report_audit *audit)
+{
+    free(audit->row);
+    free(audit->choice);
+    for (int i = 0; i < audit->receipts; i++) {
+        free(audit->receipt[i].text);
+    }
+}
+
+lo_status lo_audit_show(const char *study, lo_report_audit *audit, lo_error *err)
+{
+    lo_h5_reader reader, evaluation;
+    bool there, evaluated = false;
+    table t = {0};
+    *audit = (lo_report_audit){0};
+    LO_TRY(open_if_there(study, "audit.h5", &reader, &there, err));
+    if (!there) {
+        return LO_OK;
+    }
+    lo_status status = open_if_there(study, "evaluation.h5", &evaluation, &evaluated, err);
+    if (status == LO_OK && evaluated) {
+        status = read_table(&reader, &evaluation, &t, err);
+        if (status == LO_OK) {
+            status = make_rows(&reader, &t, audit, err);
+        }
+        if (status == LO_OK) {
+            status = read_receipts(study, &t, audit, err);
+        }
+        if (status == LO_OK && lo_h5_has(&evaluation, "/tow")) {
+            status = lo_choices_show(&evaluation, &audit->choice, &audit->choices, err);
+        }
+        lo_h5_close(&evaluation);
+    }
+    table_free(&t);
+    lo_h5_close(&reader);
+    return status;
+}

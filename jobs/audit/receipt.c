@@ -1,0 +1,337 @@
+#include "jobs/audit/receipt.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/sha256.h"
+#include "mpi/h5file.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { TEXT = LO_H5_TEXT_SIZE + 1, METHOD = 0, SET, SETTING, KIND, MODEL, TEXTS };
+static const char *const texts[TEXTS] = {"/run/method", "/run/forget_set", "/run/setting", "/run/kind",
+                                         "/run/model"};
+
+/* Figures of a receipt, in this order, from evaluation.h5 and then audit.h5. */
+static const char *const evaluated[] = {
+    "unlearning_accuracy", "retain_accuracy", "validation_accuracy", "test_accuracy", "tow", "time_ratio"};
+static const char *const audited[] = {"tow_mia",
+                                      "avg_gap",
+                                      "aus",
+                                      "disagreement",
+                                      "activation_distance",
+                                      "js",
+                                      "mia_svc",
+                                      "mia_loss",
+                                      "mia_entropy",
+                                      "mia_population",
+                                      "lira",
+                                      "lira_tpr_at_0.01",
+                                      "rmia",
+                                      "rmia_tpr_at_0.01",
+                                      "u_lira",
+                                      "klom",
+                                      "forgetting_quality",
+                                      "weight_distance",
+                                      "zrf",
+                                      "relearn",
+                                      "anamnesis",
+                                      "entanglement"};
+
+static const char *const limits[] = {
+    ("This is evidence, not proof: attacks that were not run may tell what these do not."),
+    ("An oracle is one training of many that would have been possible; figures hold against these "
+     "oracles."),
+    ("Copies of the data elsewhere, models made from this one before, and its training's records are not "
+     "looked at."),
+    ("The digest of the forget set is of example numbers: whoever knows the data set can try sets of "
+     "numbers."),
+    ("Digests name files as they are; they do not say who made them or when.")};
+
+typedef struct source {
+    const char *study;
+    lo_h5_reader audit, evaluation, forget;
+    int opened;
+    int64_t rows;
+    char *text[TEXTS];
+    int64_t *seed;
+} source;
+
+static void copy(const source *s, int which, int64_t row, char out[TEXT])
+{
+    (void)snprintf(out, TEXT, "%.*s", LO_H5_TEXT_SIZE, s->text[which] + row * LO_H5_TEXT_SIZE);
+}
+
+static bool is_kind(const source *s, int64_t row, const char *kind)
+{
+    char text[TEXT];
+    copy(s, KIND, row, text);
+    return strcmp(text, kind) == 0;
+}
+
+static void source_close(source *s)
+{
+    lo_h5_reader *const readers[] = {&s->audit, &s->evaluation, &s->forget};
+    for (int i = 0; i < s->opened; i++) {
+        lo_h5_close(readers[i]);
+    }
+    for (int i = 0; i < TEXTS; i++) {
+        free(s->text[i]);
+    }
+    free(s->seed);
+}
+
+static lo_status source_open(const char *study, source *s, lo_error *err)
+{
+    static const char *const names[] = {"audit.h5", "evaluation.h5", "forget.h5"};
+    *s = (source){.study = study};
+    lo_h5_reader *const readers[] = {&s->audit, &s->evaluation, &s->forget};
+    for (int i = 0; i < 3; i++) {
+        char path[PATH_MAX];
+        (void)snprintf(path, sizeof(path), "%s/%s", study, names[i]);
+        LO_TRY(lo_h5_open(path, readers[i], err));
+        s->opened++;
+    }
+    for (int i = 0; i < TEXTS; i++) {
+        LO_TRY(lo_h5_read_all(&s->audit, texts[i], LO_H5_CHARS, (void **)&s->text[i], &s->rows, NULL, err));
+    }
+    return lo_h5_read_all(&s->audit, "/run/seed", LO_H5_I64, (void **)&s->seed, NULL, NULL, err);
+}
+
+/* "file" and its digest; null for weights that are not kept. */
+static lo_status write_model(const source *s, lo_json *json, const char *key, const char *folder,
+                             const char *name, lo_error *err)
+{
+    char path[PATH_MAX], file[PATH_MAX], digest[LO_SHA256_TEXT];
+    (void)snprintf(file, sizeof(file), "%s/%s.safetensors", folder, name);
+    (void)snprintf(path, sizeof(path), "%s/%s", s->study, file);
+    const bool kept = access(path, F_OK) == 0;
+    if (kept) {
+        LO_TRY(lo_sha256_file(path, digest, err));
+    }
+    lo_json_object(json, key);
+    lo_json_text(json, "file", file);
+    lo_json_text(json, "sha256", kept ? digest : NULL);
+    lo_json_end(json);
+    return LO_OK;
+}
+
+static lo_status write_request(const source *s, const char *set, char *after, size_t size, lo_json *json,
+                               lo_error *err)
+{
+    char path[TEXT + 16], select[64] = "", digest[LO_SHA256_TEXT];
+    int64_t *number = NULL, count = 0;
+    lo_sha256 sha;
+    (void)snprintf(path, sizeof(path), "/%s", set);
+    LO_TRY(lo_h5_get_text(&s->forget, path, "select", select, sizeof(select), err));
+    LO_TRY(lo_h5_get_text(&s->forget, path, "after", after, size, err));
+    (void)snprintf(path, sizeof(path), "/%s/index", set);
+    LO_TRY(lo_h5_read_all(&s->forget, path, LO_H5_I64, (void **)&number, &count, NULL, err));
+    lo_sha256_begin(&sha);
+    for (int64_t i = 0; i < count; i++) {
+        char text[32];
+        const int length = snprintf(text, sizeof(text), "%" PRId64 "\n", number[i]);
+        lo_sha256_add(&sha, text, (size_t)length);
+    }
+    lo_sha256_end(&sha, digest);
+    free(number);
+    lo_json_object(json, "request");
+    lo_json_text(json, "forget_set", set);
+    lo_json_text(json, "selected_by", select);
+    lo_json_int(json, "examples", count);
+    lo_json_text(json, "sha256_of_numbers", digest);
+    lo_json_end(json);
+    return LO_OK;
+}
+
+static lo_status write_figure(const lo_h5_reader *reader, const char *name, int64_t row, lo_json *json,
+                              lo_error *err)
+{
+    static const char *const fields[] = {"value", "low", "high", "ceiling"};
+    char path[96];
+    if (!lo_h5_has(reader, name)) {
+        return LO_OK;
+    }
+    lo_json_object(json, name);
+    for (int f = 0; f < 4; f++) {
+        double value;
+        (void)snprintf(path, sizeof(path), "/%s/%s", name, fields[f]);
+        LO_TRY(lo_h5_read(reader, path, LO_H5_F64, row, 1, &value, err));
+        lo_json_real(json, fields[f], value);
+    }
+    (void)snprintf(path, sizeof(path), "/%s/models", name);
+    if (lo_h5_has(reader, path)) {
+        int64_t models;
+        LO_TRY(lo_h5_read(reader, path, LO_H5_I64, row, 1, &models, err));
+        lo_json_int(json, "models", models);
+    }
+    lo_json_end(json);
+    return LO_OK;
+}
+
+/* The model that the method began with: an original, or what had forgotten the set before. Its name is the
+ * run's with that set's. */
+static lo_status write_model_in(const source *s, int64_t row, const char *after, lo_json *json, lo_error *err)
+{
+    char method[TEXT], set[TEXT], model[TEXT], name[3 * TEXT];
+    copy(s, METHOD, row, method);
+    copy(s, SET, row, set);
+    copy(s, MODEL, row, model);
+    if (after[0] == '\0') {
+        (void)snprintf(name, sizeof(name), "%" PRId64, s->seed[row]);
+        return write_model(s, json, "model_in", "originals", name, err);
+    }
+    const size_t head = strlen(method) + 1 + strlen(set);
+    (void)snprintf(name, sizeof(name), "%s-%s%s", method, after, head <= strlen(model) ? model + head : "");
+    return write_model(s, json, "model_in", "unlearned", name, err);
+}
+
+static lo_status write_receipt(const source *s, int64_t row, FILE *out, lo_error *err)
+{
+    char text[TEXTS][TEXT], after[TEXT] = "", version[64] = "";
+    for (int i = 0; i < TEXTS; i++) {
+        copy(s, i, row, text[i]);
+    }
+    LO_TRY(lo_h5_get_text(&s->audit, "/", "version", version, sizeof(version), err));
+    lo_json json = lo_json_begin(out);
+    lo_json_object(&json, NULL);
+    lo_json_text(&json, "receipt", "leaveout unlearning 1");
+    lo_json_text(&json, "version", version);
+    LO_TRY(write_request(s, text[SET], after, sizeof(after), &json, err));
+    lo_json_text(&json, "method", text[METHOD]);
+    lo_json_text(&json, "settings", text[SETTING]);
+    lo_json_int(&json, "seed", s->seed[row]);
+    LO_TRY(write_model_in(s, row, after, &json, err));
+    LO_TRY(write_model(s, &json, "model_out", "unlearned", text[MODEL], err));
+    lo_json_array(&json, "oracles");
+    for (int64_t r = 0; r < s->rows; r++) {
+        char set[TEXT], model[TEXT];
+        copy(s, SET, r, set);
+        copy(s, MODEL, r, model);
+        if (is_kind(s, r, "oracle") && strcmp(set, text[SET]) == 0) {
+            LO_TRY(write_model(s, &json, NULL, "oracles", model, err));
+        }
+    }
+    lo_json_end(&json);
+    lo_json_object(&json, "found");
+    for (size_t i = 0; i < sizeof(evaluated) / sizeof(evaluated[0]); i++) {
+        LO_TRY(write_figure(&s->evaluation, evaluated[i], row, &json, err));
+    }
+    for (size_t i = 0; i < sizeof(audited) / sizeof(audited[0]); i++) {
+        LO_TRY(write_figure(&s->audit, audited[i], row, &json, err));
+    }
+    lo_json_end(&json);
+    lo_json_array(&json, "cannot_promise");
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        lo_json_text(&json, NULL, limits[i]);
+    }
+    lo_json_end(&json);
+    lo_json_end(&json);
+    return LO_OK;
+}
+
+bool lo_receipt_study(const char *path, char *study, size_t size)
+{
+    const char *name = strrchr(path, '/');
+    const char *folder = "receipts";
+    const size_t length = strlen(path), before = name != NULL ? (size_t)(name - path) : 0;
+    if (length < 5 || strcmp(path + length - 5, ".json") != 0 || before < strlen(folder) ||
+        strncmp(name - strlen(folder), folder, strlen(folder)) != 0) {
+        return false;
+    }
+    const size_t rest = before - strlen(folder);
+    if (rest > 0 && path[rest - 1] != '/') {
+        return false;
+    }
+    (void)snprintf(study, size, "%.*s", rest > 1 ? (int)(rest - 1) : 1, rest == 0 ? "." : path);
+    return true;
+}
+
+lo_status lo_receipts_write(const char *study, int rank, int ranks, int64_t *count, lo_error *err)
+{
+    source s;
+    char path[PATH_MAX], model[TEXT];
+    *count = 0;
+    lo_status status = source_open(study, &s, err);
+    (void)snprintf(path, sizeof(path), "%s/receipts", study);
+    if (status == LO_OK && mkdir(path, 0777) != 0 && errno != EEXIST) {
+        status = lo_fail_errno(err, LO_IO, "%s: cannot be made", path);
+    }
+    for (int64_t r = 0; r < s.rows && status == LO_OK; r++) {
+        if (!is_kind(&s, r, "unlearned") || r % ranks != rank) {
+            continue;
+        }
+        lo_file file;
+        copy(&s, MODEL, r, model);
+        (void)snprintf(path, sizeof(path), "%s/receipts/%s.json", study, model);
+        status = lo_file_begin(path, &file, err);
+        if (status == LO_OK) {
+            status = lo_file_end(&file, write_receipt(&s, r, file.stream, err), err);
+            (*count)++;
+        }
+    }
+    source_close(&s);
+    return status;
+}
+
+/* The first line in which two texts differ. */
+static lo_status compare(const char *path, const char *found, const char *expected, lo_error *err)
+{
+    for (int line = 1; *found != '\0' || *expected != '\0'; line++) {
+        const size_t a = strcspn(found, "\n"), b = strcspn(expected, "\n");
+        if (a != b || strncmp(found, expected, a) != 0) {
+            return lo_fail(err, LO_DATA, "%s:%d: found '%.*s'; the study says '%.*s'", path, line,
+                           (int)(a < 400 ? a : 400), found, (int)(b < 400 ? b : 400), expected);
+        }
+        found += a + (found[a] == '\n');
+        expected += b + (expected[b] == '\n');
+    }
+    return LO_OK;
+}
+
+static lo_status compare_with(const source *s, int64_t row, const char *path, lo_error *err)
+{
+    enum { LIMIT = 1 << 24 };
+    char *found = NULL, *expected = NULL;
+    size_t size = 0, length = 0;
+    LO_TRY(lo_file_read(path, LIMIT, &found, &size, err));
+    FILE *out = open_memstream(&expected, &length);
+    lo_status status =
+        out != NULL ? write_receipt(s, row, out, err) : lo_fail(err, LO_INTERNAL, "no memory for a receipt");
+    if (out != NULL && fclose(out) != 0 && status == LO_OK) {
+        status = lo_fail(err, LO_INTERNAL, "no memory for a receipt");
+    }
+    if (status == LO_OK) {
+        status = compare(path, found, expected, err);
+    }
+    free(found);
+    free(expected);
+    return status;
+}
+
+lo_status lo_receipt_verify(const char *path, const char *study, lo_error *err)
+{
+    source s;
+    char model[TEXT], wanted[PATH_MAX];
+    const char *name = strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path;
+    lo_status status = source_open(study, &s, err);
+    int64_t row = -1;
+    for (int64_t r = 0; r < s.rows && status == LO_OK && row < 0; r++) {
+        copy(&s, MODEL, r, model);
+        (void)snprintf(wanted, sizeof(wanted), "%s.json", model);
+        row = is_kind(&s, r, "unlearned") && strcmp(wanted, name) == 0 ? r : -1;
+    }
+    if (status == LO_OK && row < 0) {
+        status = lo_fail(err, LO_DATA, "%s: %s has no run of unlearning of that name", path, study);
+    }
+    if (status == LO_OK) {
+        status = compare_with(&s, row, path, err);
+    }
+    source_close(&s);
+    return status;
+}

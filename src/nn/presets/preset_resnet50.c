@@ -1,0 +1,8 @@
+#include "nn/presets/resnet.h"
+
+lo_status lo_preset_resnet50(const lo_model_spec *spec, lo_shape input, int32_t classes, lo_network **out,
+                             lo_error *err)
+{
+    const lo_resnet resnet = {.blocks = {3, 4, 6, 3}, .bottleneck = true, .large_images = true};
+    return lo_resnet_build(&resnet, spec, input, classes, out, err);
+}
