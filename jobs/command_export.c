@@ -116,9 +116,7 @@ lo_status lo_export_dataset(const lo_export *x, const lo_h5_reader *reader, cons
     return status;
 }
 
-/* ---- scores
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- scores ---- */
 
 enum { FIELDS = 4, MOST_SCORES = 64 };
 static const char *const fields[FIELDS] = {"value", "standard_error", "low", "high"};
@@ -177,9 +175,7 @@ static lo_status scores_npy(const export *x, lo_error *err)
     return status;
 }
 
-/* ---- names of classes
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- names of classes ---- */
 
 /* Those of the job, or else those that the data set came with, if either has any. */
 typedef struct class_names {
@@ -210,9 +206,7 @@ static void put_class_name(lo_csv *csv, const class_names *names, int32_t label)
                                            : lo_job_text_at(names->job, "data.class_names", label));
 }
 
-/* ---- scores
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- scores ---- */
 
 /* The columns of the scores' table, read whole: one example a row. */
 typedef struct table {
@@ -380,9 +374,7 @@ static lo_status scores_csv(const export *x, lo_error *err)
     return status;
 }
 
-/* ---- influence
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- influence ---- */
 
 static lo_status influence_npy(const export *x, lo_error *err)
 {
@@ -530,8 +522,7 @@ static lo_status influence_csv(const export *x, lo_error *err)
     return status;
 }
 
-/* ---- models and outcomes
- * --------------------------------------------------------------------------------------------------- */
+/* ---- models and outcomes ---- */
 
 static lo_status models_csv(const export *x, lo_error *err)
 {
@@ -645,9 +636,7 @@ static lo_status models_npy(const export *x, lo_error *err)
     return status;
 }
 
-/* ---- the study of scores
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- the study of scores ---- */
 
 /* "/spearman/value" is the column spearman_value. */
 static void write_scaling_head(lo_csv *csv, const lo_scaling_table *study)
@@ -699,9 +688,7 @@ static lo_status scaling_npy(const export *x, lo_error *err)
     return lo_fail(err, LO_USAGE, "export: scaling is a table with names; --format csv is allowed");
 }
 
-/* ---- the command
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- the command ---- */
 
 /* Writes what the command line names. */
 static lo_status export_named(const lo_command_line *line, export *x, lo_error *err)

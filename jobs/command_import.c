@@ -30,8 +30,7 @@ static const char *at(const lo_npy_file *f, int64_t element)
     return (const char *)f->map + f->data + (size_t)element * (size_t)f->size;
 }
 
-/* ---- what is brought
- * --------------------------------------------------------------------------------------------------- */
+/* ---- what is brought ---- */
 
 static lo_status open_array(const char *path, const char *option, bool floats, int64_t rows, int64_t columns,
                             lo_npy_file *out, lo_error *err)
@@ -112,9 +111,7 @@ static void take_margins(const lo_npy_file *f, int64_t row, int64_t columns, flo
     }
 }
 
-/* ---- records
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- records ---- */
 
 static lo_status record_model(lo_study *s, const lo_npy_file *files, int64_t model, char *payload,
                               lo_outcome *o, lo_error *err)

@@ -48,9 +48,7 @@ static double percent_off(double predicted, double measured)
     return measured > 0 ? 100 * (predicted / measured - 1) : NAN;
 }
 
-/* ---- the command line
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the command line ---- */
 
 static lo_status add_count(planning *p, int64_t ranks, lo_error *err)
 {
@@ -120,9 +118,7 @@ static lo_status open_preview(planning *p, lo_error *err)
     return LO_OK;
 }
 
-/* ---- what is said
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- what is said ---- */
 
 /* What attribution takes: it refuses by itself what does not fit. */
 static lo_status print_attribution(const lo_job *job, const lo_dataset *data, int64_t ranks, lo_error *err)
@@ -318,9 +314,7 @@ static lo_status print_weak(const planning *p, lo_error *err)
     return LO_OK;
 }
 
-/* ---- what a study has seen
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- what a study has seen ---- */
 
 /* All tasks of a stage that a study has seen. */
 static lo_plan_seen seen_of(const planning *p, lo_stage stage)
@@ -422,9 +416,7 @@ static lo_status learn_from_study(planning *p, lo_error *err)
     return LO_OK;
 }
 
-/* ---- the command
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the command ---- */
 
 /* Rank 0: all that is printed. */
 static lo_status print_plan(planning *p, lo_error *err)

@@ -412,9 +412,7 @@ lo_status lo_command_stop(const lo_command_line *line, lo_error *err)
     return status;
 }
 
-/* ---- verify
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- verify ---- */
 
 typedef struct checks {
     int64_t files, records, datasets;
@@ -611,9 +609,7 @@ lo_status lo_command_verify(const lo_command_line *line, lo_error *err)
     return status;
 }
 
-/* ---- compact
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- compact ---- */
 
 /* Every finished task of a stage must stand, checked, in the published file, whose dataset `list` has the
  * numbers, before its record's payload may go. */

@@ -73,8 +73,7 @@ static void stage_free(stage *s)
     }
 }
 
-/* ---- what the methods are given
- * ------------------------------------------------------------------------------------- */
+/* ---- what the methods are given ---- */
 
 static lo_status reduce(void *self, double *value, int64_t count, MPI_Op op)
 {
@@ -277,8 +276,7 @@ static lo_status size_up(const stage *s, lo_error *err)
     return LO_OK;
 }
 
-/* ---- computing
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- computing ---- */
 
 /* Rows of this rank's targets. */
 static lo_status allocate_direct(const stage *s, result *r, lo_error *err)
@@ -541,8 +539,7 @@ static lo_status compute(stage *s, result *r, lo_error *err)
     return stopped(status, err);
 }
 
-/* ---- the file
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- the file ---- */
 
 static lo_status add_sharded(stage *s, lo_h5 *h5, const char *method, const char *name, lo_h5_type type,
                              int *number, lo_error *err)
@@ -865,8 +862,7 @@ static lo_status write_all(const stage *s, lo_h5 *h5, lo_error *err)
     return LO_OK;
 }
 
-/* ---- the stage
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the stage ---- */
 
 /* Is there a file of these keys? Rank 0 looks. */
 static bool is_there(const lo_study *study, const char *path, uint64_t digest)

@@ -17,9 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- one task
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- one task ---- */
 
 typedef struct trainer {
     lo_study *study;
@@ -104,9 +102,7 @@ static lo_status check_kept(void *self, int64_t model, const lo_entry *entry, lo
     return lo_check_weights(path, lo_job_digest(t->study->job, LO_KEYS_ENSEMBLE), err);
 }
 
-/* ---- publishing
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- publishing ---- */
 
 /* One dataset with a row a model: where its rows lie in a buffer of rows. */
 typedef enum column {
@@ -587,9 +583,7 @@ lo_status lo_publish_ensemble(lo_study *study, lo_ledger *ledger, bool *damaged,
     return status;
 }
 
-/* ---- the stage
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- the stage ---- */
 
 static lo_status wanted_models(void *self, const lo_ledger *ledger, int64_t *end, bool *damaged,
                                lo_error *err)

@@ -17,9 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- one task
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- one task ---- */
 
 /* What is gathered after each epoch, and kept in checkpoints. */
 typedef struct progress {
@@ -181,8 +179,7 @@ static lo_status check_original(void *self, int64_t seed, const lo_entry *entry,
     return lo_original_check(t->study->run.study, t->study->job, seed, err);
 }
 
-/* ---- publishing
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- publishing ---- */
 
 enum { SEED, TEST_ACCURACY, SECONDS, PROCESSOR, DIVERGED, TABLES };
 static const struct {

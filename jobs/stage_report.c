@@ -73,8 +73,7 @@ static void material_free(material *m)
     free(m->influence_error);
 }
 
-/* ---- attempts
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- attempts ---- */
 
 static int find_attempt(const material *m, int number)
 {
@@ -187,9 +186,7 @@ static lo_status gather_attempts(material *m, lo_error *err)
     return LO_OK;
 }
 
-/* ---- results
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- results ---- */
 
 static lo_status read_floats(const lo_h5_reader *reader, const char *path, float **out, int64_t *rows,
                              lo_error *err)

@@ -26,9 +26,7 @@ static lo_status no_memory(lo_error *err)
     return lo_fail(err, LO_INTERNAL, "no memory to compare scores");
 }
 
-/* ---- the section
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the section ---- */
 
 static lo_status check_name(const lo_score_list *list, const char *name, lo_error *err)
 {
@@ -90,9 +88,7 @@ lo_status lo_scaling_check(const lo_job *job, lo_error *err)
     return status;
 }
 
-/* ---- opening
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- opening ---- */
 
 static void close_all(lo_scaling *s)
 {
@@ -167,9 +163,7 @@ static lo_status open_all(lo_study *study, lo_scaling *s, lo_error *err)
     return choose_models(s, err);
 }
 
-/* ---- the reference
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the reference ---- */
 
 /* An lo_half_score: memorization from some of the models. */
 static lo_status memorization(void *self, const uint8_t *use, double *score, lo_error *err)
@@ -217,9 +211,7 @@ static lo_status find_reliability(lo_scaling *s, lo_error *err)
     return lo_split_half(&halving, &s->reliability, &s->source.tick, err);
 }
 
-/* ---- comparing
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- comparing ---- */
 
 /* noisy [n]: was the label replaced? Of the models of the reference, how well they fit what they have seen:
  * memorization is low for what is not learned. */
@@ -411,9 +403,7 @@ static lo_status conclude_on_rank_0(lo_scaling *s, lo_error *err)
     return status;
 }
 
-/* ---- the stage
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the stage ---- */
 
 /* All that the file depends on. */
 static uint64_t digest_of(const lo_scaling *s, lo_error *err, lo_status *status)

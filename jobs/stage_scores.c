@@ -63,9 +63,7 @@ static bool is_per_original(const lo_score *score)
     return (score->needs & LO_FROM_ORIGINALS) != 0 && score->tasks == NULL;
 }
 
-/* ---- what a score depends on
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- what a score depends on ---- */
 
 static uint64_t digest_number(uint64_t digest, uint64_t number)
 {
@@ -208,9 +206,7 @@ static bool is_anything_possible(const stage *s)
     return any;
 }
 
-/* ---- computing
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- computing ---- */
 
 static void clear(const stage *s, lo_estimate *e)
 {
@@ -433,9 +429,7 @@ static lo_status compute_all(stage *s, lo_error *err)
     return status == LO_OK ? find_costs(s, err) : status;
 }
 
-/* ---- the file
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the file ---- */
 
 static lo_status write_root(const stage *s, lo_h5 *h5, lo_error *err)
 {
@@ -591,9 +585,7 @@ static lo_status publish(stage *s, lo_error *err)
     return status;
 }
 
-/* ---- the stage
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the stage ---- */
 
 /* Where nothing may be computed that takes long: what the file does not hold is left out. */
 static void leave_out_dear(stage *s)

@@ -59,8 +59,7 @@ static void worker_close(worker *w)
     lo_unlearning_close(&w->u);
 }
 
-/* ---- the leader of a team, and the others
- * --------------------------------------------------------------------------- */
+/* ---- the leader of a team, and the others ---- */
 
 /* data [size] as the leader has it. */
 static void as_leader(const worker *w, void *data, size_t size, const lo_tick *tick)
@@ -78,8 +77,7 @@ static lo_status leaders(const worker *w, lo_status status, const lo_tick *tick)
     return (lo_status)number;
 }
 
-/* ---- making models
- * -------------------------------------------------------------------------------------------------- */
+/* ---- making models ---- */
 
 static lo_status keep_weights(const worker *w, const lo_unlearning_task *t, const lo_tick *tick,
                               lo_error *err)
@@ -228,9 +226,7 @@ static lo_status load_original(worker *w, const lo_unlearning_task *t, const lo_
     return LO_OK;
 }
 
-/* ---- a task
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- a task ---- */
 
 static double share(const worker *w, int part, const uint32_t *rows, int64_t count)
 {

@@ -138,8 +138,7 @@ static void send_grant(farm *f, int rank, grant_kind kind, int64_t task)
     MPI_Send(&g, sizeof(g), MPI_BYTE, rank, TAG_TO_WORKER, f->run->comm);
 }
 
-/* ---- rank 0: which task next
- * ------------------------------------------------------------------------------------- */
+/* ---- rank 0: which task next ---- */
 
 /* The tasks that are asked for: first .. end_of_work()-1. */
 static int64_t end_of_work(const farm *f)
@@ -570,8 +569,7 @@ static void serve(farm *f)
     show_progress(f, now);
 }
 
-/* ---- every rank: running tasks
- * ----------------------------------------------------------------------------------- */
+/* ---- every rank: running tasks ---- */
 
 /* Ranks above 0: tells rank 0 of a signal, and now and then that it is there. */
 static void speak(farm *f)
@@ -659,8 +657,7 @@ static lo_status on_tick(void *self)
     return LO_OK;
 }
 
-/* ---- every rank: saving tasks
- * ----------------------------------------------------------------------------------- */
+/* ---- every rank: saving tasks ---- */
 
 /* When a task should save itself: lo_checkpoint's ask. After a stop it is given the time to end, as long as
  * that is not long, judged by how far it has come. */
@@ -766,8 +763,7 @@ static void remove_checkpoints(const farm *f)
     }
 }
 
-/* ---- every rank: tasks, one after the other
- * ----------------------------------------------------------------------------------- */
+/* ---- every rank: tasks, one after the other ---- */
 
 enum { NO_MORE = -1 };
 
@@ -937,8 +933,7 @@ static lo_status coordinate(farm *f)
     return status;
 }
 
-/* ---- beginning and end
- * ------------------------------------------------------------------------------------------- */
+/* ---- beginning and end ---- */
 
 static void free_coordinator(coordinator *c)
 {

@@ -57,8 +57,7 @@ enum { BLOCK = LO_GRID_BLOCK, PANEL = 16 * BLOCK };
 static const int one = 1;
 static const double unity = 1;
 
-/* ---- the grid
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the grid ---- */
 
 static void shape(int ranks, int *rows, int *columns)
 {
@@ -116,8 +115,7 @@ double lo_grid_bytes(int64_t rows, int64_t columns, int ranks)
            sizeof(double);
 }
 
-/* ---- matrices
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- matrices ---- */
 
 lo_status lo_grid_matrix_create(const lo_grid *grid, int64_t rows, int64_t columns, lo_grid_matrix *out,
                                 lo_error *err)
@@ -287,8 +285,7 @@ static lo_status tick_all(const lo_grid *grid, lo_error *err)
     return grid->tick != NULL ? lo_agree(grid->comm, lo_tick_call(grid->tick), err) : LO_OK;
 }
 
-/* ---- linear algebra
- * ------------------------------------------------------------------------------------------------ */
+/* ---- linear algebra ---- */
 
 lo_status lo_grid_syrk(double scale, const lo_grid_matrix *a, double keep, lo_grid_matrix *out, lo_error *err)
 {

@@ -421,8 +421,7 @@ lo_status lo_h5_commit(lo_h5 *h5, lo_status status, lo_error *err)
     return lo_agree(h5->comm, status, err);
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 lo_status lo_h5_open(const char *file, lo_h5_reader *out, lo_error *err)
 {

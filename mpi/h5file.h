@@ -74,8 +74,7 @@ lo_status lo_h5_commit(lo_h5 *h5, lo_status status, lo_error *err);
  * shuts it down: the process must end without. The same on every rank. */
 bool lo_h5_is_stuck(void);
 
-/* ---- reading, by one process, of published files
- * ------------------------------------------------------------------- */
+/* ---- reading, by one process, of published files ---- */
 
 typedef struct lo_h5_reader {
     hid_t id;

@@ -19,8 +19,7 @@
 
 enum { BATCH_BYTES = 128 << 20, COLUMNS = 32 };
 
-/* ---- sizes
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- sizes ---- */
 
 /* Examples whose rows are made at a time: some 256 rows or more, which is enough for fast products. */
 static int64_t batch_of(const lo_attribution *a, int ranks)
@@ -107,8 +106,7 @@ static void say_sizes(const lo_curvature *c, bool dual)
                flops / speed);
 }
 
-/* ---- rows
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- rows ---- */
 
 lo_status lo_curvature_rows(const lo_curvature *c, const lo_network_rows *rows, lo_row_kind kind,
                             bool targets, int64_t first, int64_t count, int64_t from, int64_t width,
@@ -139,8 +137,7 @@ static lo_status losses(void *self, int64_t first, int64_t count, double *out, l
     return fill_rows(c, LO_ROWS_LOSS, false, first, count, out, NULL, err);
 }
 
-/* ---- the Gauss-Newton matrix
- * ---------------------------------------------------------------------------------------- */
+/* ---- the Gauss-Newton matrix ---- */
 
 /* A [p, p] matrix on each rank, summed into the tiles. */
 static lo_status sum_local(const lo_curvature *c, lo_grid_matrix *matrix, lo_error *err)
@@ -208,8 +205,7 @@ static lo_status make_gauss_newton(const lo_curvature *c, lo_grid_matrix *matrix
                                                       : sum_batches(c, matrix, err);
 }
 
-/* ---- the Hessian
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- the Hessian ---- */
 
 /* Columns [first, first + count) of this rank, which multiplies unit vectors over all examples. */
 static lo_status hessian_columns(const lo_curvature *c, lo_product *product, int64_t first, int64_t count,
@@ -289,8 +285,7 @@ static lo_status primal(lo_curvature *c, bool hessian, lo_attribution_direct *ou
     return status;
 }
 
-/* ---- the methods
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- the methods ---- */
 
 lo_status lo_curvature_direct(lo_attribution *a, bool hessian, lo_attribution_direct *out,
                               lo_attribution_notes *notes, lo_error *err)

@@ -127,8 +127,7 @@ static lo_status solve_slab(const lo_dense *d, bool half, int64_t width, double 
     return status;
 }
 
-/* ---- training examples, tile by tile
- * -------------------------------------------------------------------------------- */
+/* ---- training examples, tile by tile ---- */
 
 typedef struct pass {
     lo_dense *d;
@@ -308,8 +307,7 @@ static lo_status find_all(lo_dense *d, lo_attribution_direct *out, lo_error *err
     return status;
 }
 
-/* ---- the spectrum
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- the spectrum ---- */
 
 lo_status lo_dense_spectrum(lo_grid_matrix *matrix, double scale, double shift, lo_attribution_direct *out,
                             lo_error *err)
@@ -333,8 +331,7 @@ lo_status lo_dense_spectrum(lo_grid_matrix *matrix, double scale, double shift, 
     return status;
 }
 
-/* ---- kept for another damping
- * ---------------------------------------------------------------------------------------- */
+/* ---- kept for another damping ---- */
 
 /* Columns of this rank, of `width` a rank at most, in the basis of the eigenvectors. */
 static lo_status rotate_slab(const lo_dense *d, const lo_grid_matrix *vector, int64_t width, double *slab,
@@ -446,8 +443,7 @@ static lo_status keep(lo_dense *d, lo_attribution_direct *out, lo_error *err)
     return status;
 }
 
-/* ---- the whole
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- the whole ---- */
 
 lo_status lo_dense_solve(lo_dense *d, lo_attribution_direct *out, lo_error *err)
 {

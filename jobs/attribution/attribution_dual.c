@@ -25,8 +25,7 @@
 
 enum { SLICE = 64, MOST_LAYERS = 64 };
 
-/* ---- the parts of a network
- * ----------------------------------------------------------------------------------------- */
+/* ---- the parts of a network ---- */
 
 /* A linear layer on vectors: what it is given, and its bias's name. */
 typedef struct outer_layer {
@@ -87,8 +86,7 @@ static void parts_free(parts *p)
     free(p->other);
 }
 
-/* ---- sizes
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- sizes ---- */
 
 /* Bytes of the dual form's matrices on the grid. */
 static double dual_matrices(const lo_attribution *a, int ranks)
@@ -151,8 +149,7 @@ double lo_dual_inner(const lo_attribution *a)
     return inner;
 }
 
-/* ---- the form
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the form ---- */
 
 /* Rows of one kind: as a rank makes them, and as columns on the grid, a slice of parameters at a time. */
 typedef struct side {
@@ -343,8 +340,7 @@ static lo_status add_slice(dual_form *f, int64_t from, lo_error *err)
     return lo_tick_call(f->c->a->tick);
 }
 
-/* ---- layers that are outer products
- * ---------------------------------------------------------------------------------- */
+/* ---- layers that are outer products ---- */
 
 /* Of a layer: slopes of the rows of a side, and the layer's inputs, of all ranks' examples. */
 typedef struct outer_rows {
@@ -549,8 +545,7 @@ static lo_status add_layer(dual_form *f, const outer_layer *layer, lo_error *err
     return status;
 }
 
-/* ---- the whole
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- the whole ---- */
 
 static lo_status dual_factor(dual_form *f, lo_error *err)
 {
@@ -630,8 +625,7 @@ static lo_status dual_values(dual_form *f, lo_error *err)
     return status;
 }
 
-/* ---- kept for another damping
- * ---------------------------------------------------------------------------------------- */
+/* ---- kept for another damping ---- */
 
 /* The rows of a side in the basis of K's eigenvectors. */
 static lo_status keep_side(const dual_form *f, const lo_grid_matrix *vector, const side *s, lo_kept_part part,

@@ -28,8 +28,7 @@ static void digest_of(const lo_attribution *a, char digest[32])
                    (unsigned long long)lo_job_digest(a->study->job, LO_KEYS_ATTRIBUTION));
 }
 
-/* ---- writing
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 static lo_status add_facts(lo_h5 *h5, const lo_attribution *a, const lo_kept_facts *facts, lo_error *err)
 {
@@ -108,8 +107,7 @@ lo_status lo_kept_commit(lo_kept *kept, lo_status status, lo_error *err)
     return lo_h5_commit(&kept->h5, status, err);
 }
 
-/* ---- reading
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 bool lo_kept_there(const lo_attribution *a, const char *method)
 {

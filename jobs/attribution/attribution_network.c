@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- opening
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- opening ---- */
 
 /* What the last layer is given, or the layer of this name. */
 static lo_status find_value(const lo_network *network, const char *name, int *value, lo_error *err)
@@ -80,8 +79,7 @@ void lo_attribution_network_close(lo_attribution *a)
     a->network = NULL;
 }
 
-/* ---- weights
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- weights ---- */
 
 static lo_status load_weights(const lo_attribution *a, lo_error *err)
 {
@@ -103,8 +101,7 @@ static lo_status load_weights(const lo_attribution *a, lo_error *err)
     return LO_OK;
 }
 
-/* ---- features
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- features ---- */
 
 /* Each rank computes its part; then every rank has all. An example's features do not depend on the others. */
 static lo_status compute_features(const lo_attribution *a, const lo_examples *examples, int64_t count,
@@ -187,8 +184,7 @@ lo_status lo_attribution_network_load(lo_attribution *a, lo_error *err)
     return LO_OK;
 }
 
-/* ---- the objective's gradient
- * --------------------------------------------------------------------------------------- */
+/* ---- the objective's gradient ---- */
 
 /* Adds the ridge's to the mean loss's. */
 static lo_status add_ridge(const lo_attribution_network *n, double *gradient, lo_error *err)

@@ -40,8 +40,7 @@ typedef struct softmax_method {
     int64_t block_first, block_count;
 } softmax_method;
 
-/* ---- the fit, shared
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the fit, shared ---- */
 
 void lo_softmax_fitted_destroy(struct lo_softmax_fitted **fitted)
 {
@@ -204,8 +203,7 @@ lo_status lo_softmax_fitted_hessian(lo_attribution *a, double **hessian, lo_erro
     return make_hessian(a, f, err);
 }
 
-/* ---- the methods
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- the methods ---- */
 
 static lo_status begin(lo_attribution *a, bool certified, void **self, lo_attribution_notes *notes,
                        lo_error *err)

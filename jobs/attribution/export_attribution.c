@@ -56,8 +56,7 @@ static int methods_of(const lo_h5_reader *reader, const lo_attribution_type *fou
     return count;
 }
 
-/* ---- csv: own outputs
- * ----------------------------------------------------------------------------------------------- */
+/* ---- csv: own outputs ---- */
 
 static lo_status own_table(const lo_export *x, const lo_h5_reader *reader, const people *p, lo_error *err)
 {
@@ -101,8 +100,7 @@ done:
     return status;
 }
 
-/* ---- csv: the strongest of each target
- * ------------------------------------------------------------------------------ */
+/* ---- csv: the strongest of each target ---- */
 
 typedef struct strongest {
     const lo_attribution_type *type;
@@ -214,9 +212,7 @@ lo_status lo_export_attribution_csv(const lo_export *x, lo_error *err)
     return status;
 }
 
-/* ---- npy
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- npy ---- */
 
 typedef struct set {
     const char *path, *name;

@@ -205,8 +205,7 @@ static lo_status no_memory(lo_error *err)
     return lo_fail(err, LO_INTERNAL, "no memory for the audit");
 }
 
-/* ---- the forget set at hand
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the forget set at hand ---- */
 
 static void drop_oracles(audit *a)
 {
@@ -240,9 +239,7 @@ static lo_status take_set(audit *a, int set, lo_error *err)
     return LO_OK;
 }
 
-/* ---- one model
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- one model ---- */
 
 static lo_accuracies accuracies_of(const lo_audit_model *m, const lo_audit_set *set)
 {
@@ -386,8 +383,7 @@ static lo_status adaptive(audit *a, int64_t r, lo_error *err)
     return LO_OK;
 }
 
-/* ---- attacks with reference models
- * ---------------------------------------------------------------------------------------- */
+/* ---- attacks with reference models ---- */
 
 /* References of a target: the ensemble's models, or the other oracles; views of the forget set and of test
  * examples. */
@@ -664,8 +660,7 @@ static lo_status name_layers(audit *a, lo_error *err)
     return LO_OK;
 }
 
-/* ---- what is asked of the network
- * ----------------------------------------------------------------------------------------- */
+/* ---- what is asked of the network ---- */
 
 static lo_status from_random(audit *a, int64_t r, const lo_audit_model *m, lo_error *err)
 {
@@ -758,8 +753,7 @@ static lo_status audit_model(audit *a, int64_t r, lo_error *err)
     return status;
 }
 
-/* ---- all seeds of a method together
- * --------------------------------------------------------------------------------------- */
+/* ---- all seeds of a method together ---- */
 
 static bool same_group(const lo_audit_row *a, const lo_audit_row *b)
 {
@@ -903,9 +897,7 @@ static lo_status audit_group(audit *a, int64_t r, lo_error *err)
     return status;
 }
 
-/* ---- all rows
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- all rows ---- */
 
 static lo_status audit_rows(audit *a, lo_error *err)
 {
@@ -1008,9 +1000,7 @@ static double ceiling(const audit *a, int64_t r, int number)
     return count > 0 ? sum / (double)count : (double)NAN;
 }
 
-/* ---- the file
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- the file ---- */
 
 static void state_of(const audit *a, char state[32])
 {

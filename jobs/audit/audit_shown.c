@@ -20,9 +20,7 @@ static lo_status open_if_there(const char *study, const char *name, lo_h5_reader
     return *there ? lo_h5_open(path, reader, err) : LO_OK;
 }
 
-/* ---- privacy.h5
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- privacy.h5 ---- */
 
 static lo_status read_bounded(const lo_h5_reader *reader, const char *group, const char *name,
                               lo_bounded *out, lo_error *err)
@@ -92,9 +90,7 @@ lo_status lo_privacy_show(const char *study, lo_report_privacy *privacy, lo_erro
     return status;
 }
 
-/* ---- audit.h5
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- audit.h5 ---- */
 
 /* Columns of the file, whole. */
 enum { METHOD, SET, SETTING, KIND, GROUP_TEXTS, MODEL = GROUP_TEXTS, TEXTS };

@@ -395,9 +395,7 @@ static lo_status prepare(const lo_study *study, const lo_ensemble_file *file, vo
     return compute(p, err);
 }
 
-/* ---- the file
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- the file ---- */
 
 static lo_status write_bounded(lo_h5 *h5, const char *path, const char *name, lo_bounded value, lo_error *err)
 {

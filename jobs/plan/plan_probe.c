@@ -25,9 +25,7 @@ int64_t lo_plan_cores(const lo_job *job)
     return lo_plan_team(job) * lo_job_int(job, "train.threads");
 }
 
-/* ---- training
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- training ---- */
 
 /* Seconds an example, and how they vary from one timed epoch to the next. */
 typedef struct timing {
@@ -188,9 +186,7 @@ static void combine(MPI_Comm comm, const lo_job *job, const timing *t, lo_plan_p
     p->prepare_seconds = sum[5];
 }
 
-/* ---- the machine
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the machine ---- */
 
 /* Records as a rank writes its own. */
 static lo_status probe_records(int rank, const char *directory, double *seconds, lo_error *err)

@@ -391,9 +391,7 @@ lo_status lo_plan_cost_of(const lo_plan_stage *stage, const lo_cost_machine *mac
     return LO_OK;
 }
 
-/* ---- memory
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- memory ---- */
 
 /* Examples in the source files, as far as those in use tell: rank 0 chooses among them to prepare the data
  * set. What they are made of is mapped. */

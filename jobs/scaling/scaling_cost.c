@@ -8,9 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- costs
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- costs ---- */
 
 /* Of every score of the job that scores.h5 holds: its own work, its share of an original's training. */
 static lo_status read_costs(const lo_scaling *s, double *own, double *share, lo_error *err)
@@ -64,9 +62,7 @@ lo_status lo_scaling_costs(lo_scaling *s, lo_error *err)
     return status;
 }
 
-/* ---- at equal cost
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- at equal cost ---- */
 
 static const char *const kinds[] = {"correctness", "probability", "margin"};
 enum { KINDS = 3 };

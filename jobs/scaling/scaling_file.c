@@ -59,9 +59,7 @@ static lo_status write_root(const filling *f, uint64_t digest, lo_error *err)
     return write_reliability(f, err);
 }
 
-/* ---- columns
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- columns ---- */
 
 enum {
     SCORE,
@@ -196,9 +194,7 @@ static lo_status write_column(const filling *f, int column, int number, char *ro
     return lo_h5_write(f->h5, number, f->count, room, LO_OK, err);
 }
 
-/* ---- statistics
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- statistics ---- */
 
 enum { VALUE, LOW, HIGH, SPREAD, CORRECTED, FIELDS };
 static const char *const fields[FIELDS] = {"value", "low", "high", "spread", "corrected"};
@@ -248,9 +244,7 @@ static lo_status add_statistics(const filling *f, int number[LO_COMPARED_COUNT][
     return LO_OK;
 }
 
-/* ---- budgets
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- budgets ---- */
 
 enum { BUDGET, BEST, BEST_VALUE, FEW, FEW_BY, BUDGET_COLUMNS };
 static const struct {
@@ -292,9 +286,7 @@ static lo_status write_budgets(const filling *f, const int *number, char *room, 
     return LO_OK;
 }
 
-/* ---- the file
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the file ---- */
 
 static lo_status add_all(const filling *f, int column[COLUMNS], int statistic[LO_COMPARED_COUNT][FIELDS],
                          int budget[BUDGET_COLUMNS], lo_error *err)

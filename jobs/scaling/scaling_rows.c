@@ -14,9 +14,7 @@ static lo_status no_memory(lo_error *err)
     return lo_fail(err, LO_INTERNAL, "no memory to compare scores");
 }
 
-/* ---- rows
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- rows ---- */
 
 bool lo_scaling_is_reference(const lo_listed_score *l)
 {
@@ -87,9 +85,7 @@ lo_status lo_scaling_choose_rows(lo_scaling *s, lo_error *err)
     return LO_OK;
 }
 
-/* ---- their values
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- their values ---- */
 
 static lo_status read_score(const lo_scaling *s, const lo_listed_score *l, float *room, double *to,
                             lo_error *err)
@@ -179,9 +175,7 @@ lo_status lo_scaling_values(lo_scaling *s, double *values, lo_error *err)
     return status;
 }
 
-/* ---- how wrong
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- how wrong ---- */
 
 /* Does a score say by how much models part, as the reference does, and not only who is before whom? */
 static bool is_on_the_scale(const lo_listed_score *l)

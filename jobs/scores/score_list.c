@@ -160,9 +160,7 @@ unsigned lo_score_list_needs(const lo_score_list *list)
     return needs;
 }
 
-/* ---- does the job have it?
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- does the job have it? ---- */
 
 static lo_status lacks(const char *score, const char *what, const char *remedy, lo_error *err)
 {
@@ -262,9 +260,7 @@ lo_status lo_score_list_check(const lo_job *job, const lo_dataset *data, lo_erro
     return status;
 }
 
-/* ---- what a file holds
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- what a file holds ---- */
 
 lo_status lo_score_names(const lo_h5_reader *reader, char names[LO_SCORE_NAMES_SIZE], lo_error *err)
 {

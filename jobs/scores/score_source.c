@@ -20,9 +20,7 @@ static lo_status no_memory(const lo_score_source *s, lo_error *err)
     return lo_fail(err, LO_INTERNAL, "no memory for the scores of %lld examples", (long long)s->count);
 }
 
-/* ---- opening
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- opening ---- */
 
 static lo_status open_ensemble(lo_score_source *s, lo_error *err)
 {
@@ -144,9 +142,7 @@ void lo_score_source_close(lo_score_source *s)
     free(s->checkpoint);
 }
 
-/* ---- the ensemble
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the ensemble ---- */
 
 static lo_status count_models(lo_score_source *s, lo_error *err)
 {
@@ -256,9 +252,7 @@ static lo_status outcome(void *self, int64_t row, lo_model_outcome *out, lo_erro
     return LO_OK;
 }
 
-/* ---- the originals
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the originals ---- */
 
 /* This rank's columns of /SEED/example/NAME: elements of `size` bytes. */
 static lo_status read_log(lo_score_source *s, const char *name, lo_h5_type type, void **out, lo_error *err)
@@ -345,9 +339,7 @@ lo_status lo_score_source_turn(lo_score_source *s, unsigned needs, int64_t i, lo
     return LO_OK;
 }
 
-/* ---- what scores are given
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- what scores are given ---- */
 
 lo_status lo_score_source_prepare(lo_score_source *s, unsigned needs, lo_error *err)
 {

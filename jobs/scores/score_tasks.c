@@ -18,9 +18,7 @@ static size_t payload_size(int64_t n, int columns)
     return HEAD + (size_t)(n * columns) * sizeof(float);
 }
 
-/* ---- one task
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- one task ---- */
 
 typedef struct farm {
     lo_score_source *source;
@@ -140,9 +138,7 @@ lo_status lo_score_tasks_run(lo_score_source *source, const lo_listed_score *lis
     return status;
 }
 
-/* ---- results
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- results ---- */
 
 lo_status lo_score_results_open(lo_score_source *source, const lo_listed_score *listed, uint64_t identity,
                                 lo_score_results *out, lo_error *err)

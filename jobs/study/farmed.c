@@ -13,8 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* ---- what the journals say
- * ------------------------------------------------------------------------------------------------ */
+/* ---- what the journals say ---- */
 
 typedef struct deaths {
     lo_study *study;
@@ -134,9 +133,7 @@ static lo_status read_ledger(lo_study *study, const lo_farmed *stage, lo_ledger 
     return LO_OK;
 }
 
-/* ---- running
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- running ---- */
 
 /* Collective. Idle and record seconds are sums over ranks: what the farm cost beside training. */
 static void say_farmed(lo_study *study, const lo_farmed *stage, const lo_harvest *harvest, double seconds)

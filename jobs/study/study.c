@@ -25,9 +25,7 @@
 #define FORMAT_LINE "# leaveout study, format "
 enum { JOB_LIMIT = 64 << 20 };
 
-/* ---- the job
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- the job ---- */
 
 lo_status lo_study_read_job(const char *directory, lo_job **out, lo_error *err)
 {
@@ -369,9 +367,7 @@ void lo_study_cache_path(const char *directory, const lo_job *job, char *path, s
                    (unsigned long long)lo_job_digest(job, LO_KEYS_DATA));
 }
 
-/* ---- opening
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- opening ---- */
 
 /* Does the study hold anything that was computed? */
 static bool has_results(const char *directory)

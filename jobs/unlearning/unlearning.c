@@ -21,8 +21,7 @@ uint64_t lo_oracle_seed(int64_t oracle)
     return (UINT64_C(1) << 32) + (uint64_t)oracle;
 }
 
-/* ---- forget sets
- * -------------------------------------------------------------------------------------------------- */
+/* ---- forget sets ---- */
 
 /* Names are parts of names of files and of HDF5 groups. */
 static lo_status check_name(const lo_unlearning *u, const lo_item *item, lo_error *err)
@@ -167,8 +166,7 @@ static lo_status read_sequence(lo_unlearning *u, lo_error *err)
     return status;
 }
 
-/* ---- methods
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- methods ---- */
 
 /* The score that a method splits by, where it does and has a setting for it. */
 static const char *score_name(const lo_unlearner *l)
@@ -426,8 +424,7 @@ static lo_status check_requests(const lo_unlearning *u, lo_error *err)
     return LO_OK;
 }
 
-/* ---- tasks
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- tasks ---- */
 
 static uint64_t task_digest(const lo_unlearning *u, const lo_unlearning_task *t)
 {
@@ -586,8 +583,7 @@ void lo_unlearning_path(const lo_unlearning *u, const char *study, const lo_unle
     (void)snprintf(path, size, "%s/%s/%s.safetensors", study, folder[task->kind], name);
 }
 
-/* ---- all of it
- * -------------------------------------------------------------------------------------------------- */
+/* ---- all of it ---- */
 
 /* study NULL: nothing was computed yet. */
 static lo_status read_all(lo_unlearning *u, const char *study, lo_error *err)

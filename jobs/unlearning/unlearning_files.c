@@ -54,8 +54,7 @@ static lo_status write_common(const lo_study *study, lo_h5 *h, uint64_t state, l
     return lo_h5_text(h, "/", "state", text, err);
 }
 
-/* ---- forget.h5 and the list of tasks
- * ------------------------------------------------------------------------------------------- */
+/* ---- forget.h5 and the list of tasks ---- */
 
 static uint64_t state_of_sets(const lo_unlearning *u)
 {
@@ -232,8 +231,7 @@ lo_status lo_read_listed(const char *directory, const lo_listed_task *tasks, int
     return status;
 }
 
-/* ---- what the records hold
- * ---------------------------------------------------------------------------------------------- */
+/* ---- what the records hold ---- */
 
 typedef struct publication {
     lo_study *study;
@@ -455,8 +453,7 @@ static void share_measured(publication *p)
     }
 }
 
-/* ---- outputs.h5
- * --------------------------------------------------------------------------------------------------- */
+/* ---- outputs.h5 ---- */
 
 static const char *const parts[LO_PARTS] = {"train", "validation", "test"};
 
@@ -587,8 +584,7 @@ static lo_status publish_outputs(publication *p, bool *damaged, lo_error *err)
     return committed;
 }
 
-/* ---- evaluation.h5
- * ------------------------------------------------------------------------------------------------ */
+/* ---- evaluation.h5 ---- */
 
 /* One column of the file, all of it rank 0's. */
 typedef struct column {

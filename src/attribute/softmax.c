@@ -110,8 +110,7 @@ void lo_softmax_place_block(const lo_softmax *model, const double *block, int64_
     }
 }
 
-/* ---- gradients
- * --------------------------------------------------------------------------------------------------- */
+/* ---- gradients ---- */
 
 /* What the margin changes by with each logit: 1 for the label's, minus the others' shares of their own
  * softmax. Returns the probability of the others. */
@@ -159,8 +158,7 @@ lo_status lo_softmax_margin_gradients(const lo_softmax *model, const double *the
     return status;
 }
 
-/* ---- approximate leave-one-out
- * ----------------------------------------------------------------------------------- */
+/* ---- approximate leave-one-out ---- */
 
 /* Q_i = J_i H^-1 J_i' of a tile of examples: out [count, K, K]. product [count, d] is scratch. */
 static void leverages(const lo_softmax *model, const double *inverse, int64_t first, int64_t count,

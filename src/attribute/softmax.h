@@ -46,8 +46,7 @@ static inline int64_t lo_softmax_parameters(const lo_softmax *model)
 lo_status lo_softmax_logits(const lo_softmax *model, const double *rows, int64_t count, const double *theta,
                             int64_t models, double *out, lo_error *err);
 
-/* ---- optima
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- optima ---- */
 
 /* Multiplies `count` vectors of parameters by a positive definite matrix that is near the inverse of the
  * Hessian. */
@@ -94,8 +93,7 @@ lo_status lo_softmax_minimize(const lo_softmax *model, const lo_newton *newton, 
 lo_status lo_softmax_fit(const lo_softmax *model, double tolerance, const lo_tick *tick, double *theta,
                          lo_optimum *result, lo_error *err);
 
-/* ---- curvature
- * --------------------------------------------------------------------------------------------------- */
+/* ---- curvature ---- */
 
 /* Probabilities [count, classes] of the examples. */
 lo_status lo_softmax_probabilities(const lo_softmax *model, const double *theta, double *probability,
@@ -110,8 +108,7 @@ lo_status lo_softmax_hessian_block(const lo_softmax *model, const double *probab
 void lo_softmax_place_block(const lo_softmax *model, const double *block, int64_t k, int64_t l,
                             double *matrix);
 
-/* ---- gradients
- * --------------------------------------------------------------------------------------------------- */
+/* ---- gradients ---- */
 
 /* Gradients of the margins phi of rows with these labels, by the parameters: out [count, parameters]. With e
  * the probability of all other classes, e[i], that of the label's probability is (1 - e) e times it, that of
@@ -120,8 +117,7 @@ lo_status lo_softmax_margin_gradients(const lo_softmax *model, const double *the
                                       const int32_t *label, int64_t count, double *out, double *e,
                                       lo_error *err);
 
-/* ---- approximate leave-one-out
- * ----------------------------------------------------------------------------------- */
+/* ---- approximate leave-one-out ---- */
 
 /* One Newton step from the optimum on the objective without example i, in closed form: with J_i = I (x) x_i',
  * Q_i = J_i H^-1 J_i' and residual e_i = Q'(p_i - y_i),

@@ -381,8 +381,7 @@ lo_status lo_softmax_minimize(const lo_softmax *model, const lo_newton *newton, 
     return status;
 }
 
-/* ---- preconditioners
- * ----------------------------------------------------------------------------------------------- */
+/* ---- preconditioners ---- */
 
 static void apply_dense(void *self, int64_t count, const double *in, double *out)
 {

@@ -20,8 +20,7 @@ typedef struct header {
 /* Pieces are moved in parts of this size, with a tick after each. */
 enum { PART = 8 << 20 };
 
-/* ---- writing
- * ------------------------------------------------------------------------------------------------ */
+/* ---- writing ---- */
 
 static lo_status write_part(lo_checkpoint_writer *writer, const void *data, size_t size, lo_error *err)
 {
@@ -62,8 +61,7 @@ lo_status lo_checkpoint_end(lo_checkpoint_writer *writer, lo_status status, lo_e
     return lo_file_end(&writer->to, status, err);
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------------------------------ */
+/* ---- reading ---- */
 
 static lo_status read_part(lo_checkpoint_reader *reader, void *data, size_t size, lo_error *err)
 {

@@ -35,8 +35,7 @@ struct lo_items {
     lo_item *item; /* [count] */
 };
 
-/* ---- one setting, as if it were a key of the job file
- * ------------------------------------------------------------------ */
+/* ---- one setting, as if it were a key of the job file ---- */
 
 static const lo_key_type key_types[] = {
     [LO_SETTING_INT] = LO_KEY_INT,     [LO_SETTING_REAL] = LO_KEY_REAL,     [LO_SETTING_BOOL] = LO_KEY_BOOL,
@@ -101,9 +100,7 @@ static lo_status convert_default(const lo_item *item, const lo_setting *setting,
     return status == LO_OK ? LO_OK : lo_fail(err, status, "%s", why.text);
 }
 
-/* ---- lists
- * -------------------------------------------------------------------------------------------------------------
- */
+/* ---- lists ---- */
 
 static const lo_node *child_named(const lo_node *map, const char *name)
 {
@@ -265,9 +262,7 @@ const char *lo_item_name(const lo_item *item)
     return item->name;
 }
 
-/* ---- settings
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- settings ---- */
 
 static const lo_node *node_of(const lo_item *item, const char *name)
 {
@@ -455,9 +450,7 @@ void lo_item_free(lo_item **copy)
     }
 }
 
-/* ---- answers
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- answers ---- */
 
 /* The number of a setting of one of two types; anything else is a programming error. */
 static int setting_at(const lo_item *item, const char *name, lo_setting_type type, lo_setting_type or_type)

@@ -111,9 +111,7 @@ lo_status lo_image_read(const char *file, uint8_t **data, size_t *room, lo_image
     return status == LO_OK ? lo_image_decode(*data, size, out, err) : status;
 }
 
-/* ---- scaling
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- scaling ---- */
 
 enum { WEIGHT_BITS = 22 }; /* weights sum to 2^22: with 8 bits of pixel and a sign they fit 32 bits */
 

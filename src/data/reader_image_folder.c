@@ -44,9 +44,7 @@ typedef struct image_set {
     lo_spool train, test;
 } image_set;
 
-/* ---- listing
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- listing ---- */
 
 /* Finds the first picture that can be read: all others must have its size. */
 static lo_status find_size(const char *root, const lo_folder *folder, const lo_tick *tick, list_head *head,
@@ -114,9 +112,7 @@ end:
     return status;
 }
 
-/* ---- decoding
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- decoding ---- */
 
 static void close_images(lo_sharing *sharing)
 {
@@ -219,9 +215,7 @@ static lo_status decode_images(lo_sharing *sharing, int64_t first, int64_t count
     return LO_OK;
 }
 
-/* ---- collecting
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- collecting ---- */
 
 static lo_status collect_images(lo_sharing *sharing, int64_t first, int64_t count, const uint8_t *record,
                                 lo_error *err)

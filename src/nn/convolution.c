@@ -73,8 +73,7 @@ static size_t matrices_size(const lo_convolution *c)
     return size;
 }
 
-/* ---- planning
- * -------------------------------------------------------------------------------------------------- */
+/* ---- planning ---- */
 
 /* Images whose transforms fit the second-level cache, more or less, or more of them where the filter is so
  * large that reading it must be shared. */
@@ -234,8 +233,7 @@ size_t lo_convolution_scratch(const lo_convolution *c, const lo_kernels *kernels
     return size;
 }
 
-/* ---- patches
- * --------------------------------------------------------------------------------------------------- */
+/* ---- patches ---- */
 
 /* The part [*from, *to) of a kernel at output `at` that lies inside 0 .. length - 1, and where it starts
  * there. */
@@ -339,8 +337,7 @@ static void take_planar_patches(const lo_convolution *c, const lo_kernels *kerne
     }
 }
 
-/* ---- matrices of groups
- * ---------------------------------------------------------------------------------------- */
+/* ---- matrices of groups ---- */
 
 /* Copies the weight [in / groups, taps, out] into the slices' matrices, or their gradients back. */
 static void each_weight(const lo_convolution *c, float *weight, float *matrices, bool back)
@@ -363,8 +360,7 @@ static void each_weight(const lo_convolution *c, float *weight, float *matrices,
     }
 }
 
-/* ---- forward
- * --------------------------------------------------------------------------------------------------- */
+/* ---- forward ---- */
 
 void lo_convolution_prepare(const lo_convolution *c, const lo_pass *pass, const lo_network *network)
 {
@@ -422,8 +418,7 @@ void lo_convolution_apply(const lo_convolution *c, const lo_pass *pass, const lo
     }
 }
 
-/* ---- backward
- * -------------------------------------------------------------------------------------------------- */
+/* ---- backward ---- */
 
 /* Where the gradients of the matrices are. */
 static float *gradients_of(const lo_convolution *c, const lo_network *network)

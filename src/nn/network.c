@@ -196,8 +196,7 @@ size_t lo_network_logit_step(const lo_network *network)
     return lo_padded((size_t)network->classes);
 }
 
-/* ---- memory
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- memory ---- */
 
 /* The gradients of values u > v are both needed for a while: that of v from the backward pass of the last
  * layer that takes it until that of the layer that made it. */
@@ -284,8 +283,7 @@ void lo_network_reserve(lo_network *network, const lo_kernels *kernels, size_t c
     }
 }
 
-/* ---- weights
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- weights ---- */
 
 static size_t count_of(const lo_parameter *p)
 {
@@ -330,8 +328,7 @@ lo_status lo_network_initialize(lo_network *network, uint64_t seed, uint64_t mod
     return LO_OK;
 }
 
-/* ---- passes
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- passes ---- */
 
 float *lo_network_input(lo_network *network)
 {
@@ -476,8 +473,7 @@ lo_status lo_network_backward(lo_network *network, size_t examples, const lo_tic
                                         .slices = slices_of(network, true)});
 }
 
-/* ---- what does not learn
- * ---------------------------------------------------------------------------------------- */
+/* ---- what does not learn ---- */
 
 /* An element that a mask holds. */
 struct lo_held {
@@ -727,8 +723,7 @@ void lo_network_set(lo_network *network, const lo_parameter *parameter, const fl
     }
 }
 
-/* ---- values
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 static int number_of_type(const lo_network *network, int layer)
 {

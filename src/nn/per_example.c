@@ -35,8 +35,7 @@ struct lo_per_example {
     size_t size, channels;
 };
 
-/* ---- which parameters
- * ------------------------------------------------------------------------------------------ */
+/* ---- which parameters ---- */
 
 /* Does `name` stand for the parameter, by its own name or that of a layer it is in? */
 static bool names(const char *name, const lo_parameter *p)
@@ -181,8 +180,7 @@ size_t lo_per_example_channels(const lo_per_example *self)
     return self->channels;
 }
 
-/* ---- passes
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- passes ---- */
 
 /* What is done with gradients. The gradient of the chosen parameter c of one example is where the network
  * has it; square, unless NULL, is the sum of its squares and stands for it. */
@@ -328,8 +326,7 @@ static const float *gradient_of(const collector *c, const chosen *of)
     return c->of->network->gradient + of->parameter->offset;
 }
 
-/* ---- vectors
- * --------------------------------------------------------------------------------------------------- */
+/* ---- vectors ---- */
 
 typedef struct vectors {
     collector base;
@@ -403,8 +400,7 @@ lo_status lo_per_example_jacobian(lo_per_example *self, const lo_example_list *l
     return LO_OK;
 }
 
-/* ---- squared norms and inner products
- * -------------------------------------------------------------------------- */
+/* ---- squared norms and inner products ---- */
 
 typedef struct squares {
     collector base;
@@ -530,8 +526,7 @@ lo_status lo_per_example_dots(lo_per_example *self, const lo_example_list *list,
     return status;
 }
 
-/* ---- sums over examples
- * ---------------------------------------------------------------------------------------- */
+/* ---- sums over examples ---- */
 
 typedef struct sums {
     collector base;
@@ -618,8 +613,7 @@ lo_status lo_per_example_sums(lo_per_example *self, const lo_example_list *list,
     return status;
 }
 
-/* ---- channels
- * -------------------------------------------------------------------------------------------------- */
+/* ---- channels ---- */
 
 static double term_of(lo_term term, double x)
 {
@@ -677,8 +671,7 @@ void lo_channel_sums(const lo_per_example *self, const double *vector, lo_channe
     }
 }
 
-/* ---- projections
- * ----------------------------------------------------------------------------------------------- */
+/* ---- projections ---- */
 
 typedef struct projecting {
     collector base;
@@ -796,8 +789,7 @@ lo_status lo_per_example_project(lo_per_example *self, const lo_example_list *li
     return status;
 }
 
-/* ---- inputs and features
- * --------------------------------------------------------------------------------------- */
+/* ---- inputs and features ---- */
 
 typedef struct values {
     collector base;

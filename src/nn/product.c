@@ -17,8 +17,7 @@ struct lo_product {
     double *own;     /* [4, classes]: of one example */
 };
 
-/* ---- memory
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- memory ---- */
 
 static void reserve(lo_product *product, lo_memory *memory)
 {
@@ -107,8 +106,7 @@ void lo_product_destroy(lo_product **product)
     *product = NULL;
 }
 
-/* ---- vectors
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- vectors ---- */
 
 /* How elements of a parameter are passed on between a vector in PyTorch's order and one in the network's. */
 typedef enum way { FLOATS_FROM_VECTOR, SUM_PLUS_VECTOR, VECTOR_FROM_SUM } way;
@@ -235,8 +233,7 @@ static lo_status check_set(const lo_network *network, const lo_product_set *set,
     return LO_OK;
 }
 
-/* ---- the loss
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the loss ---- */
 
 /* The probabilities of the classes. */
 static void softmax(const float *z, int32_t classes, double *p)
@@ -289,8 +286,7 @@ static void loss_curve(const lo_product *product, const lo_product_set *set, int
     }
 }
 
-/* ---- a batch
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- a batch ---- */
 
 /* A batch of a set: examples first .. first + count - 1; and, for steps backward, the direction's network. */
 typedef struct batch {
@@ -451,8 +447,7 @@ static lo_status multiply(batch *b, lo_product_kind kind, float *direction, cons
     return LO_OK;
 }
 
-/* ---- sums
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- sums ---- */
 
 /* What a call works with. */
 typedef struct work {
@@ -643,8 +638,7 @@ done:
     return status;
 }
 
-/* ---- J v
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- J v ---- */
 
 static lo_status batch_tangents(const work *w, int64_t first, size_t count, double *out)
 {

@@ -32,8 +32,7 @@ float lo_projection_scale(const lo_projection *projection)
     return (float)(1 / sqrt((double)terms));
 }
 
-/* ---- dense
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- dense ---- */
 
 /* The signs of all bytes, [BYTES, 8], from the lowest bit on. */
 static void tabulate(float *table)
@@ -90,8 +89,7 @@ static lo_status add_dense(const lo_projection *projection, const lo_kernels *ke
     return LO_OK;
 }
 
-/* ---- sparse
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- sparse ---- */
 
 /* Entry e of a parameter: its column in run e of the dimensions, and its sign. */
 static size_t sparse_entry(const lo_projection *projection, lo_random random, uint64_t number, size_t e,
@@ -133,8 +131,7 @@ static lo_status add_sparse(const lo_projection *projection, uint64_t number, si
     return LO_OK;
 }
 
-/* ---- both
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- both ---- */
 
 void lo_projection_row(const lo_projection *projection, uint64_t number, float *row)
 {

@@ -62,9 +62,7 @@ const char *lo_tensor_shape(const lo_tensor *tensor, char *buffer, size_t size)
     return buffer;
 }
 
-/* ---- numbers
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- numbers ---- */
 
 static float float_of_bits(uint32_t bits)
 {
@@ -120,8 +118,7 @@ lo_status lo_tensor_floats(const lo_tensor *tensor, float *values, lo_error *err
     return LO_OK;
 }
 
-/* ---- the header: JSON of just this form
- * ------------------------------------------------------------------------------------ */
+/* ---- the header: JSON of just this form ---- */
 
 typedef struct cursor {
     const char *file;
@@ -406,9 +403,7 @@ static lo_status take_header(cursor *c, lo_safetensors *out, span **places)
     return *c->at == '\0' ? LO_OK : refuse(c, "something follows the last '}'");
 }
 
-/* ---- reading
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- reading ---- */
 
 static int by_begin(const void *a, const void *b)
 {
@@ -575,8 +570,7 @@ const char *lo_safetensors_note(const lo_safetensors *tensors, const char *key)
     return NULL;
 }
 
-/* ---- checksum and writing
- * -------------------------------------------------------------------------------------------- */
+/* ---- checksum and writing ---- */
 
 /* As they lie in a file that is written: wider types first, then by name. */
 static int by_width(const void *a, const void *b)

@@ -274,8 +274,7 @@ void lo_trainer_destroy(lo_trainer **trainer)
     }
 }
 
-/* ---- the members of a team
- * ------------------------------------------------------------------------------------------ */
+/* ---- the members of a team ---- */
 
 /* What one thread does of a call. */
 typedef lo_status member_work(lo_trainer *trainer, void *arguments);
@@ -405,8 +404,7 @@ double lo_trainer_step_flops(const lo_trainer *trainer)
     return lo_network_flops(trainer->network);
 }
 
-/* ---- training
- * --------------------------------------------------------------------------------------------------- */
+/* ---- training ---- */
 
 /* x = training example `row` as an epoch of a training sees it. */
 static void take_view(const lo_trainer *trainer, uint64_t model_seed, int64_t epoch, size_t row, float *x)
@@ -957,8 +955,7 @@ lo_status lo_trainer_run(lo_trainer *trainer, uint64_t model_seed, const uint32_
     return on_threads(trainer, tick, train_as_member, &t, err);
 }
 
-/* ---- evaluation
- * ------------------------------------------------------------------------------------------------- */
+/* ---- evaluation ---- */
 
 /* Called with the logits of `count` examples that start at `first`. */
 typedef void logits_sink(void *self, const lo_trainer *trainer, int64_t first, size_t count);

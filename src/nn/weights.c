@@ -76,9 +76,7 @@ done:
     return status;
 }
 
-/* ---- loading
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- loading ---- */
 
 /* Names tensors until the error's text is full. */
 typedef struct complaint {

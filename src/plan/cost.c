@@ -6,9 +6,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* ---- the farm
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the farm ---- */
 
 static double over_rate(double bytes, double rate)
 {
@@ -103,9 +101,7 @@ lo_status lo_cost_farmed(const lo_cost_machine *machine, const lo_cost_farm *far
     return LO_OK;
 }
 
-/* ---- passes and files
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- passes and files ---- */
 
 lo_cost lo_cost_sharded(const lo_cost_machine *machine, double seconds, int64_t items, double bytes,
                         int64_t ranks)

@@ -30,9 +30,7 @@ static void write_bounded(FILE *out, const lo_bounded *b, int decimals)
     }
 }
 
-/* ---- privacy
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* ---- privacy ---- */
 
 static void draw_roc(FILE *out, const lo_report_privacy *p)
 {
@@ -109,8 +107,7 @@ void lo_report_write_privacy(FILE *out, const lo_report_privacy *p)
     (void)fputs("</div>\n</section>\n", out);
 }
 
-/* ---- unlearned models
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- unlearned models ---- */
 
 static void write_cell(FILE *out, const lo_report_audited *row, int n)
 {

@@ -10,9 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* ---- the file
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the file ---- */
 
 static double npy_number(const lo_npy_file *f, int64_t i)
 {
@@ -134,9 +132,7 @@ static lo_status read_text(const char *file, double **numbers, int64_t *count, l
     return status;
 }
 
-/* ---- the examples
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the examples ---- */
 
 static lo_status place(const char *file, const double *numbers, int64_t count, const lo_examples *examples,
                        float *value, lo_error *err)
@@ -176,9 +172,7 @@ lo_status lo_external_read(const char *file, const lo_examples *examples, float 
     return status;
 }
 
-/* ---- the score
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the score ---- */
 
 static lo_status read_all(const lo_score_input *input, float **value, lo_error *err)
 {

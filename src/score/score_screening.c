@@ -28,9 +28,7 @@ static const double others = 1e-3;
 
 enum { CORRECT, PROBABILITY, COLUMNS };
 
-/* ---- candidates
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- candidates ---- */
 
 int64_t lo_screening_count(const lo_item *item, int64_t n)
 {
@@ -92,9 +90,7 @@ static lo_status choose(const lo_score_input *input, const float **value, int *o
                                chosen, err);
 }
 
-/* ---- a training
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- a training ---- */
 
 static int64_t tasks(const lo_score_input *input)
 {
@@ -175,9 +171,7 @@ static lo_status task(const lo_score_input *input, int64_t number, float *values
     return status;
 }
 
-/* ---- the score
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the score ---- */
 
 /* difference [count]: of each candidate, the model of a pair with it less the one without. */
 static lo_status compare_pair(const lo_score_input *input, const room *r, int64_t pair, double *difference,

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- by gradients of each example
- * --------------------------------------------------------------------------------- */
+/* ---- by gradients of each example ---- */
 
 /* direction = gbar / F over what is not frozen, in float as the dots take it. */
 static void set_direction(const lo_network *network, const double *sum, const double *square, double count,
@@ -65,8 +64,7 @@ done:
     return status;
 }
 
-/* ---- in closed form
- * --------------------------------------------------------------------------------------------- */
+/* ---- in closed form ---- */
 
 static const lo_layer *head_of(const lo_network *network)
 {

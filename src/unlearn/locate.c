@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the largest of many
- * ----------------------------------------------------------------------------------------- */
+/* ---- the largest of many ---- */
 
 enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS };
 
@@ -58,8 +57,7 @@ void lo_choose_largest(const double *value, size_t size, size_t count, uint8_t *
     }
 }
 
-/* ---- scores
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- scores ---- */
 
 /* |w sum g|, |sum g| or |w| of every weight: absolute values come after the sum. */
 static lo_status score_weights(lo_pupil *pupil, const lo_locate *locate, double *score, lo_error *err)

@@ -17,8 +17,7 @@
 
 enum { SMALLEST_ROOM = 64 }; /* evaluation takes so many examples at a time, however small batches are */
 
-/* ---- memory
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- memory ---- */
 
 static void reserve(lo_pupil *pupil, lo_memory *memory)
 {
@@ -258,8 +257,7 @@ const float *lo_pupil_original(const lo_pupil *pupil)
     return pupil->original;
 }
 
-/* ---- sets, permission and account
- * ------------------------------------------------------------------------------- */
+/* ---- sets, permission and account ---- */
 
 int64_t lo_pupil_shown(const lo_pupil *pupil, lo_set set)
 {
@@ -388,8 +386,7 @@ uint64_t lo_pupil_draw(const lo_pupil *pupil, lo_use use, uint64_t a, uint64_t b
     return lo_random_below(random, a, b, n);
 }
 
-/* ---- weights
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- weights ---- */
 
 lo_status lo_pupil_renew(lo_pupil *pupil, uint64_t key)
 {
@@ -536,8 +533,7 @@ lo_status lo_pupil_reset(lo_pupil *pupil, const uint8_t *chosen, uint64_t key, l
     return status;
 }
 
-/* ---- pace and teachers
- * ------------------------------------------------------------------------------------------ */
+/* ---- pace and teachers ---- */
 
 lo_status lo_pupil_pace(lo_pupil *pupil, const lo_pace *pace, lo_error *err)
 {
@@ -583,8 +579,7 @@ void lo_pupil_dismiss(lo_pupil *pupil)
     memset(pupil->teaches, 0, sizeof(pupil->teaches));
 }
 
-/* ---- views
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- views ---- */
 
 void lo_pupil_show(lo_pupil *pupil, const lo_look *look, uint32_t row, size_t at)
 {

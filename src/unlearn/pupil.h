@@ -30,8 +30,7 @@
 
 typedef struct lo_pupil lo_pupil;
 
-/* ---- for who runs methods
- * -------------------------------------------------------------------------------------- */
+/* ---- for who runs methods ---- */
 
 /* Room for a network of the job's model and batches of up to recipe->batch. recipe gives precision, betas,
  * augmentation, label smoothing and seed. Errors: as lo_trainer_create. The caller destroys it; dataset must
@@ -79,8 +78,7 @@ unsigned lo_pupil_permitted(const lo_pupil *pupil);
  * training that diverged leaves them. */
 bool lo_pupil_diverged(const lo_pupil *pupil);
 
-/* ---- for methods
- * ----------------------------------------------------------------------------------------------- */
+/* ---- for methods ---- */
 
 /* Takes up a request: its sets are those that can be read; batches are of up to `batch` examples (0: the
  * recipe's); training mode, views as the recipe augments; an optimizer must be chosen; masks, freezing and

@@ -58,8 +58,7 @@ void lo_pupil_checkpoint(lo_pupil *pupil, lo_checkpoint *checkpoint)
     pupil->begun = lo_clock_monotonic();
 }
 
-/* ---- saving
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- saving ---- */
 
 static lo_status write_file(const lo_pupil *pupil, position *at, lo_error *err)
 {
@@ -130,8 +129,7 @@ lo_status lo_pupil_save(lo_pupil *pupil, int64_t done, int64_t epochs)
     return lo_pupil_agree(pupil, lo_team_leads(pupil->team) ? save_alone(pupil, done, epochs) : LO_OK);
 }
 
-/* ---- going on
- * --------------------------------------------------------------------------------------------------- */
+/* ---- going on ---- */
 
 static lo_status check_position(const position *found, const position *expected, const char *file,
                                 lo_error *err)

@@ -20,8 +20,7 @@ double lo_loss_mean(void *self, lo_batch *batch)
     return share * loss;
 }
 
-/* ---- passes
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- passes ---- */
 
 static bool is_cut(const lo_pupil *pupil)
 {
@@ -213,8 +212,7 @@ lo_status lo_pupil_learn(lo_pupil *pupil, lo_batch *batch, lo_batch_loss *loss, 
     return status;
 }
 
-/* ---- steps
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- steps ---- */
 
 static void clear_if_empty(lo_pupil *pupil)
 {

@@ -52,8 +52,7 @@ static void count(const char *name, double begun, double flops, double bytes)
     pieces[i].calls++;
 }
 
-/* ---- a timed twin of each kernel
- * ------------------------------------------------------------------------------------- */
+/* ---- a timed twin of each kernel ---- */
 
 static void gemm(const lo_gemm *g)
 {
@@ -230,8 +229,7 @@ static lo_kernels timed_twin(void)
     return twin;
 }
 
-/* ---- the limits
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the limits ---- */
 
 /* GB/s of streaming through `bytes` of memory again and again, two thirds of it reads. */
 static double stream_rate(size_t bytes)

@@ -69,9 +69,7 @@ static void find_library(void)
     }
 }
 
-/* ---- references
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- references ---- */
 
 /* The nearest bfloat16, ties to even: eight binary digits. */
 static double nearest(float x)
@@ -142,8 +140,7 @@ static void check_same(const float *emulated_result, const float *library_result
     }
 }
 
-/* ---- the emulator itself, by examples that are worked out by hand
- * ------------------------------------------------------- */
+/* ---- the emulator itself, by examples that are worked out by hand ---- */
 
 static void set_pair(uint32_t *tile, size_t row, size_t pair, float even, float odd)
 {
@@ -191,9 +188,7 @@ static void test_emulator(void **state)
     assert_true((rounded(NAN) & 0x7fff) > 0x7f80);
 }
 
-/* ---- products
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- products ---- */
 
 enum { BY_ROWS, A_BY_COLUMNS, B_TURNED, VARIANTS };
 
@@ -352,8 +347,7 @@ static void test_not_finite(void **state)
     }
 }
 
-/* ---- convolutions
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- convolutions ---- */
 
 /* A convolution's operands, its results by plain loops, and a table's. */
 typedef struct convolution {
@@ -564,8 +558,7 @@ static void test_infinite_pixel(void **state)
     free_convolution(&c);
 }
 
-/* ---- a whole step of training
- * --------------------------------------------------------------------------------------------- */
+/* ---- a whole step of training ---- */
 
 enum { CLASSES = 10, EXAMPLES = 33 };
 

@@ -160,9 +160,7 @@ static void test_misfits(void **state)
     lo_trainer_destroy(&trainer);
 }
 
-/* ---- the log
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the log ---- */
 
 typedef struct room {
     double loss[EPOCHS], accuracy[EPOCHS];

@@ -55,8 +55,7 @@ static void ok(lo_status status, const lo_error *err)
     }
 }
 
-/* ---- what the functions of an input do
- * --------------------------------------------------------------------------------- */
+/* ---- what the functions of an input do ---- */
 
 static lo_status load(void *self, int64_t epochs, lo_error *err)
 {
@@ -159,9 +158,7 @@ static lo_score_input input_of(const lo_item *item, int64_t first, int64_t count
                             .saving = &nowhere};
 }
 
-/* ---- the study
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- the study ---- */
 
 static void plant(void)
 {
@@ -226,8 +223,7 @@ static int tear_down(void **state)
     return remove(s.original);
 }
 
-/* ---- computing a score
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- computing a score ---- */
 
 typedef struct list {
     lo_items *items;
@@ -305,8 +301,7 @@ static void check_orientation(const list *l, const float *value, double least)
     assert_true(area > least);
 }
 
-/* ---- from the weights
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- from the weights ---- */
 
 static void test_final_loss(void **state)
 {
@@ -467,8 +462,7 @@ static void test_depth_needs_a_layer(void **state)
     lo_items_destroy(&l.items);
 }
 
-/* ---- trainings of their own
- * ------------------------------------------------------------------------------------------------ */
+/* ---- trainings of their own ---- */
 
 /* A fine-tuned copy, step by step with the same order, and the divergence by its definition. */
 static void test_holdout_retraining(void **state)
@@ -778,8 +772,7 @@ static void test_screening_without_what_diverged(void **state)
     lo_items_destroy(&four.items);
 }
 
-/* ---- from the ensemble
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- from the ensemble ---- */
 
 static double probability(float phi)
 {
@@ -887,9 +880,7 @@ static void test_few_models(void **state)
     lo_items_destroy(&l.items);
 }
 
-/* ---- hybrids
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- hybrids ---- */
 
 /* Ridge regression of y on a share of ranks and its square, from the examples of other folds: the normal
  * equations of two features by Cramer's rule. */

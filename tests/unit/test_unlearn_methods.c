@@ -56,8 +56,7 @@ static double *sums_of(unlearn_data *u)
     return sum;
 }
 
-/* ---- localization
- * ------------------------------------------------------------------------------------------------ */
+/* ---- localization ---- */
 
 static void test_largest(void **state)
 {
@@ -420,8 +419,7 @@ static void test_greedy_linear(void **state)
     unlearn_close(u);
 }
 
-/* ---- frozen weights
- * ---------------------------------------------------------------------------------------------- */
+/* ---- frozen weights ---- */
 
 /* Weight decay and momentum would move them. */
 static void test_frozen(void **state)
@@ -503,9 +501,7 @@ static void test_reset(void **state)
     unlearn_close(u);
 }
 
-/* ---- IMU
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- IMU ---- */
 
 static void test_imu_closed_form(void **state)
 {
@@ -588,8 +584,7 @@ static void test_imu_fallback(void **state)
     unlearn_close(u);
 }
 
-/* ---- nabla-tau
- * --------------------------------------------------------------------------------------------------- */
+/* ---- nabla-tau ---- */
 
 /* Passes as published; more to forget than to retain goes too. */
 static void test_nabla_tau_passes(void **state)
@@ -807,9 +802,7 @@ static void test_nabla_tau_sequence(void **state)
     unlearn_close(u);
 }
 
-/* ---- RUM
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- RUM ---- */
 
 static void test_groups(void **state)
 {
@@ -993,8 +986,7 @@ static void test_rum_refuses(void **state)
     unlearn_close(u);
 }
 
-/* ---- labels
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- labels ---- */
 
 static void test_relabel(void **state)
 {
@@ -1026,8 +1018,7 @@ static void test_relabel(void **state)
     unlearn_close(u);
 }
 
-/* ---- importances and teachers
- * ------------------------------------------------------------------------------------ */
+/* ---- importances and teachers ---- */
 
 static void test_ssd_micro_batches(void **state)
 {
@@ -1247,8 +1238,7 @@ static void test_scrub_rewinds(void **state)
     unlearn_close(u);
 }
 
-/* ---- all of them
- * ------------------------------------------------------------------------------------------------- */
+/* ---- all of them ---- */
 
 /* Settings decide what is read: who retains nothing can run what needs nothing. */
 static void test_reads(void **state)

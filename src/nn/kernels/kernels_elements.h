@@ -211,8 +211,7 @@ static void norm_pool_spread(const lo_norm *norm, const float *y, const float *d
     }
 }
 
-/* ---- the rest
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the rest ---- */
 
 static void bias_relu(float *y, const float *bias, size_t rows, size_t columns, bool relu)
 {

@@ -29,8 +29,7 @@ INLINE float lane_sum(V v)
     return sum;
 }
 
-/* ---- batch normalization without pooling
- * ---------------------------------------------------------------------- */
+/* ---- batch normalization without pooling ---- */
 
 static void norm_apply(const lo_norm *norm, const float *y, const float *other, size_t rows, size_t channels,
                        bool relu, float *out)
@@ -78,8 +77,7 @@ static void norm_backward(const lo_norm *norm, const float *dz, const float *y, 
     }
 }
 
-/* ---- layer normalization
- * -------------------------------------------------------------------------------------- */
+/* ---- layer normalization ---- */
 
 static void layer_norm(const lo_layer_norm *norm, const float *x, size_t rows, float *y, float *moment)
 {
@@ -135,8 +133,7 @@ static void layer_norm_backward(const lo_layer_norm *norm, const float *x, const
     }
 }
 
-/* ---- softmax and GELU
- * ----------------------------------------------------------------------------------------- */
+/* ---- softmax and GELU ---- */
 
 static void softmax(float *rows_of_x, size_t rows, size_t columns, size_t step, float scale)
 {
@@ -213,8 +210,7 @@ static void gelu_backward(const float *x, const float *dy, size_t count, float *
     }
 }
 
-/* ---- pooling
- * -------------------------------------------------------------------------------------------------- */
+/* ---- pooling ---- */
 
 /* The part of window `at` (of `size`, starting `padding` before the image) that lies inside 0 .. length - 1.
  */

@@ -39,8 +39,7 @@ static void shape_tiles(size_t rows0, size_t rows1)
     tiles_configure(&config);
 }
 
-/* ---- what all of them do with tiles
- * -------------------------------------------------------------------------------- */
+/* ---- what all of them do with tiles ---- */
 
 /* Packs a tile of an operand whose element (outer, k) is from[outer * outer_step + k * k_step]; outer is the
  * row of A or the column of B. One of the steps is 1. A's tiles have their pairs along a row, B's across. */
@@ -130,8 +129,7 @@ TILE_INLINE void sums_add(const bool two_rows, const bool two_columns, size_t st
         }                                                                                                    \
     } while (0)
 
-/* ---- matrix products
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- matrix products ---- */
 
 /* A [rows, depth] to [blocks of rows][steps along k][2 tiles]. */
 static void pack_left(const lo_gemm *g, size_t i0, size_t rows, size_t k0, size_t depth, uint32_t *to)
@@ -209,8 +207,7 @@ static void gemm(const lo_gemm *g)
     tiles_release();
 }
 
-/* ---- convolution
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- convolution ---- */
 
 static size_t conv_group(const lo_conv *conv)
 {

@@ -152,8 +152,7 @@ static double flops(const lo_layer *self, bool with_dx)
     return (with_dx ? 3.0 : 1.0) * both;
 }
 
-/* ---- derivatives along a direction
- * ------------------------------------------------------------------------------ */
+/* ---- derivatives along a direction ---- */
 
 /* A head's matrices: query, key and value, the gradient of the output and of the softmax before scaling, and
  * of the products before that; and a tangent of each. */

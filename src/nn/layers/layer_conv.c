@@ -334,8 +334,7 @@ static double flops(const lo_layer *self, bool with_dx)
     return lo_convolution_flops(&((const conv *)self)->conv, with_dx);
 }
 
-/* ---- derivatives along a direction
- * ------------------------------------------------------------------------------ */
+/* ---- derivatives along a direction ---- */
 
 static void reserve_tangents(lo_layer *self, size_t capacity, lo_memory *memory)
 {

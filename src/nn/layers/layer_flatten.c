@@ -29,8 +29,7 @@ static size_t image_size(lo_shape shape)
     return (size_t)shape.height * (size_t)shape.width * lo_padded((size_t)shape.channels);
 }
 
-/* ---- flatten
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- flatten ---- */
 
 static lo_status forward(lo_layer *self, const lo_pass *pass, const float *const x[], float *y)
 {
@@ -88,8 +87,7 @@ lo_status lo_layer_add_flatten(lo_network *network, lo_error *err)
                          : lo_fail(err, LO_INTERNAL, "no memory for a layer that flattens");
 }
 
-/* ---- the network's input as an image
- * ---------------------------------------------------------------------------- */
+/* ---- the network's input as an image ---- */
 
 static lo_status image_forward(lo_layer *self, const lo_pass *pass, const float *const x[], float *y)
 {

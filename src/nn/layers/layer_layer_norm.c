@@ -103,8 +103,7 @@ static double flops(const lo_layer *self, bool with_dx)
     return (with_dx ? 16.0 : 12.0) * (double)lo_shape_size(self->in);
 }
 
-/* ---- derivatives along a direction
- * ------------------------------------------------------------------------------ */
+/* ---- derivatives along a direction ---- */
 
 static void reserve_tangents(lo_layer *self, size_t capacity, lo_memory *memory)
 {

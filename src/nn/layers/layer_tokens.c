@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- class token and positions
- * ----------------------------------------------------------------------------------- */
+/* ---- class token and positions ---- */
 
 typedef struct tokens {
     lo_layer base;
@@ -117,8 +116,7 @@ lo_status lo_layer_add_tokens(lo_network *network, const char *class_name, const
     return lo_network_add(network, &layer->base, err);
 }
 
-/* ---- the first token
- * -------------------------------------------------------------------------------------------- */
+/* ---- the first token ---- */
 
 static lo_status first_forward(lo_layer *self, const lo_pass *pass, const float *const x[], float *y)
 {

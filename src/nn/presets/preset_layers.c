@@ -92,8 +92,7 @@ static lo_status yes_no(const builder *b, const item *it, const char *name, bool
     return LO_OK;
 }
 
-/* ---- the types
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the types ---- */
 
 static bool is_layer(const lo_node *list, int64_t i, const char *type)
 {
@@ -292,8 +291,7 @@ static const struct {
 };
 enum { TYPES = sizeof(types) / sizeof(types[0]) };
 
-/* ---- the list
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the list ---- */
 
 static lo_status unknown_type(const builder *b, const lo_node *node, const char *found)
 {
