@@ -3,11 +3,11 @@
 #include "jobs/attribution/attribution.h"
 #include "jobs/attribution/attribution_network.h"
 #include "jobs/commands.h"
+#include "jobs/ensemble/until.h"
 #include "jobs/plan/plan_probe.h"
 #include "jobs/plan/plan_stages.h"
 #include "jobs/plan/plan_study.h"
 #include "jobs/plan/preview.h"
-#include "jobs/ensemble/until.h"
 #include "mpi/agree.h"
 #include "mpi/run.h"
 #include "score/stopping.h"
@@ -201,6 +201,7 @@ static void print_probe(const planning *p)
 /* All of a job: the stages one after the other, and what every run begins and ends with. */
 typedef struct whole {
     double wall, core, disk;
+    double files; /* seconds of wall */
 } whole;
 
 static void print_stage(const lo_plan_stage *s, const lo_plan_cost *cost)
@@ -228,6 +229,7 @@ static lo_status add_up(const planning *p, const lo_plan *plan, int64_t ranks, b
         LO_TRY(lo_plan_cost_of(s, &p->probe.machine, ranks, &cost, err));
         out->wall += cost.wall + cost.published;
         out->core += cost.core;
+        out->files += cost.files;
         out->disk += s->disk_bytes;
         if (print) {
             print_stage(s, &cost);
@@ -238,6 +240,7 @@ static lo_status add_up(const planning *p, const lo_plan *plan, int64_t ranks, b
 
 static lo_status print_stages(const planning *p, lo_error *err)
 {
+    const double much = 0.2;
     const int64_t ranks = p->ranks[p->counts - 1];
     const lo_design *design = &p->preview.design;
     const double memory = lo_plan_memory(&p->plan, &p->preview, design, &p->probe, ranks);
@@ -245,8 +248,14 @@ static lo_status print_stages(const planning *p, lo_error *err)
     LO_TRY(add_up(p, &p->plan, ranks, true, &all, err));
     (void)printf("memory_per_rank_mb=%.0f shared_per_node_mb=%.0f\n", megabytes(memory),
                  megabytes(p->plan.cache_bytes));
-    (void)printf("total ranks=%lld wall_s=%.1f core_hours=%.3f disk_mb=%.1f\n", (long long)ranks, all.wall,
-                 all.core / 3600, megabytes(all.disk));
+    (void)printf("total ranks=%lld wall_s=%.1f files_s=%.1f core_hours=%.3f disk_mb=%.1f\n", (long long)ranks,
+                 all.wall, all.files, all.core / 3600, megabytes(all.disk));
+    if (all.files > much * all.wall) {
+        (void)printf(
+            "note: %.0f %% of that is the writing of files, of which the rate varies more than that of "
+            "training\n",
+            100 * all.files / all.wall);
+    }
     const int64_t teams = ranks / lo_plan_team(p->preview.job);
     if (design->models % teams != 0) {
         const char *who = teams < ranks ? "teams" : "ranks";

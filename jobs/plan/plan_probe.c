@@ -27,54 +27,68 @@ int64_t lo_plan_cores(const lo_job *job)
 
 /* ---- training ---- */
 
-/* Seconds an example, and how they vary from one timed epoch to the next. */
+/* Seconds an example, and how they vary from one timed training to the next. */
 typedef struct timing {
     double examples, seconds; /* of all that counts */
-    double sum, squares;      /* over epochs, of seconds an example */
-    int64_t epochs;
+    double sum, squares;      /* over trainings, of seconds an example */
+    int64_t runs, epochs;     /* trainings; epochs in each */
 } timing;
 
 static double relative_variance(const timing *t)
 {
-    if (t->epochs < 2) {
+    if (t->runs < 2) {
         return 0;
     }
-    const double mean = t->sum / (double)t->epochs;
-    const double variance = (t->squares - (double)t->epochs * mean * mean) / (double)(t->epochs - 1);
+    const double mean = t->sum / (double)t->runs;
+    const double variance = (t->squares - (double)t->runs * mean * mean) / (double)(t->runs - 1);
     return fmax(0, variance) / (mean * mean);
 }
 
-/* Examples a second of one epoch over more and more examples, then over all of them (or as many as time
- * allows) again and again. The first time over so many is for the memory to get warm; what comes after
- * counts, all together. */
-static lo_status time_epochs(lo_trainer *net, const uint32_t *members, int64_t n, timing *t, lo_error *err)
+/* One training of `used` examples, `epochs` times over. It counts if `t` is there. */
+static lo_status time_training(lo_trainer *net, const uint32_t *members, int64_t used, int64_t epochs,
+                               timing *t, double *seconds, lo_error *err)
+{
+    lo_training training;
+    const double start = lo_clock_monotonic();
+    LO_TRY(lo_trainer_run(net, 0, members, used, NULL, &training, err));
+    *seconds = lo_clock_monotonic() - start;
+    if (t != NULL) {
+        const double one = *seconds / (double)(used * epochs);
+        t->examples += (double)(used * epochs);
+        t->seconds += *seconds;
+        t->sum += one;
+        t->squares += one * one;
+        t->runs++;
+    }
+    return LO_OK;
+}
+
+/* One epoch over more and more examples, until over all of them, or as many as time allows: the memory gets
+ * warm, and the last says how long an epoch of *used takes. */
+static lo_status warm_up(lo_trainer *net, const uint32_t *members, int64_t n, int64_t *used, double *seconds,
+                         lo_error *err)
 {
     enum { LEAST = 512 };
-    const double enough = 1.2, largest = 0.4; /* seconds of all, of one */
-    const double begun = lo_clock_monotonic();
-    *t = (timing){0};
-    for (int64_t used = n < LEAST ? n : LEAST, before = 0;;) {
-        lo_training training;
-        const double start = lo_clock_monotonic();
-        LO_TRY(lo_trainer_run(net, 0, members, used, NULL, &training, err));
-        const double now = lo_clock_monotonic();
-        if (used == before) {
-            const double one = (now - start) / (double)used;
-            t->examples += (double)used;
-            t->seconds += now - start;
-            t->sum += one;
-            t->squares += one * one;
-            t->epochs++;
-        }
-        if (now - begun > enough) {
-            if (t->epochs == 0) {
-                *t = (timing){.examples = (double)used, .seconds = now - start};
-            }
-            return LO_OK;
-        }
-        before = used;
-        used = now - start > largest ? used : used > n / 2 ? n : used * 2;
+    const double largest = 0.4; /* seconds */
+    *used = n < LEAST ? n : LEAST;
+    LO_TRY(time_training(net, members, *used, 1, NULL, seconds, err));
+    while (*used < n && *seconds < largest) {
+        *used = *used > n / 2 ? n : *used * 2;
+        LO_TRY(time_training(net, members, *used, 1, NULL, seconds, err));
     }
+    return LO_OK;
+}
+
+/* Trainings again and again, as the job has them. */
+static lo_status time_trainings(lo_trainer *net, const uint32_t *members, int64_t used, int64_t epochs,
+                                timing *t, lo_error *err)
+{
+    const double enough = 0.8; /* seconds */
+    double seconds;
+    for (const double begun = lo_clock_monotonic(); t->runs == 0 || lo_clock_monotonic() - begun < enough;) {
+        LO_TRY(time_training(net, members, used, epochs, t, &seconds, err));
+    }
+    return LO_OK;
 }
 
 /* Forward passes over some examples, again and again; the first is for the memory to get warm. */
@@ -95,28 +109,39 @@ static lo_status time_evaluation(lo_trainer *net, const lo_dataset *data, double
     return LO_OK;
 }
 
-/* What a training and its evaluation take here, of one epoch on a network of the job. */
+/* What a training and its evaluation take here. A training begins with new weights and ends with its last
+ * step, which in a short epoch is felt: so where an epoch is short, several are timed together. */
 static lo_status probe_training(const lo_job *job, const lo_dataset *data, timing *t, lo_plan_probe *p,
                                 lo_error *err)
 {
+    const double long_enough = 0.2; /* seconds of a training */
     lo_trainer *net = NULL;
     const lo_model_spec model = lo_study_model_spec(job);
     lo_recipe recipe = lo_study_recipe(job);
-    recipe.epochs = 1;
+    const int64_t epochs = recipe.epochs;
+    int64_t used = 0;
+    double seconds = 0;
     uint32_t *members = calloc((size_t)data->train.count, sizeof(*members));
-    lo_status status = members != NULL ? lo_trainer_create(&model, &recipe, data, &net, err)
-                                       : lo_fail(err, LO_INTERNAL, "no memory for the probe");
+    lo_status status = members != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory for the probe");
     for (int64_t i = 0; members != NULL && i < data->train.count; i++) {
         members[i] = (uint32_t)i;
     }
-    if (status == LO_OK) {
-        status = time_epochs(net, members, data->train.count, t, err);
+    recipe.epochs = 1;
+    LO_TRY_GOTO(status, status, done);
+    LO_TRY_GOTO(status, lo_trainer_create(&model, &recipe, data, &net, err), done);
+    LO_TRY_GOTO(status, warm_up(net, members, data->train.count, &used, &seconds, err), done);
+    *t = (timing){.epochs = (int64_t)fmin((double)epochs, ceil(long_enough / seconds))};
+    if (t->epochs > 1) {
+        recipe.epochs = (int32_t)t->epochs;
+        lo_trainer_destroy(&net);
+        LO_TRY_GOTO(status, lo_trainer_create(&model, &recipe, data, &net, err), done);
+        LO_TRY_GOTO(status, time_training(net, members, used, t->epochs, NULL, &seconds, err), done);
     }
-    if (status == LO_OK) {
-        status = time_evaluation(net, data, &p->evaluate_rate, err);
-        p->trainer_bytes = lo_trainer_memory(net);
-        p->parameters = lo_trainer_parameters(net);
-    }
+    LO_TRY_GOTO(status, time_trainings(net, members, used, t->epochs, t, err), done);
+    LO_TRY_GOTO(status, time_evaluation(net, data, &p->evaluate_rate, err), done);
+    p->trainer_bytes = lo_trainer_memory(net);
+    p->parameters = lo_trainer_parameters(net);
+done:
     lo_trainer_destroy(&net);
     free(members);
     return status;
@@ -165,7 +190,7 @@ static lo_status probe_alone(const lo_preview *v, timing *t, lo_plan_probe *p, l
 static void combine(MPI_Comm comm, const lo_job *job, const timing *t, lo_plan_probe *p)
 {
     const double seconds = t->seconds / t->examples;
-    const double epochs = fmax(1, (double)lo_job_int(job, "train.epochs"));
+    const double epochs = fmax(1, (double)lo_job_int(job, "train.epochs") / (double)t->epochs);
     double sum[6] = {seconds,
                      seconds * seconds,
                      relative_variance(t) / epochs,

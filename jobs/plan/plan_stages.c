@@ -383,10 +383,12 @@ lo_status lo_plan_cost_of(const lo_plan_stage *stage, const lo_cost_machine *mac
     *out = (lo_plan_cost){.wall = farmed.wall + status_seconds + passed.wall + stage->alone_seconds,
                           .core = farmed.busy * (double)stage->cores + passed.busy};
     if (stage->written_bytes > 0) {
-        out->wall += lo_cost_published(machine, stage->written_bytes, 1);
+        out->files = lo_cost_published(machine, stage->written_bytes, 1);
+        out->wall += out->files;
     }
     if (stage->published_bytes > 0) {
         out->published = lo_cost_published(machine, stage->published_bytes, 1);
+        out->files += out->published;
     }
     return LO_OK;
 }

@@ -43,6 +43,7 @@ typedef struct lo_plan {
 
 typedef struct lo_plan_cost {
     double wall, published; /* seconds: of the stage; of its files when it closes */
+    double files;           /* seconds of both that files take, records left out */
     double core;            /* core seconds that do work */
 } lo_plan_cost;
 

