@@ -1,6 +1,6 @@
 /* leaveout export DIR audit, leaveout export DIR privacy. */
 #include "base/file.h"
-#include "jobs/audit/audit_runs.h"
+#include "jobs/audit/audit_numbers.h"
 #include "jobs/export.h"
 #include "report/npy.h"
 
@@ -81,9 +81,9 @@ static lo_status read_audit(const lo_h5_reader *reader, table *t, lo_error *err)
         LO_TRY(take(reader, t, path, LO_H5_CHARS, (void **)&t->text[i], err));
     }
     LO_TRY(take_count(reader, t, "/run/seed", "seed", err));
-    for (int k = 0; k < lo_audit_number_count(); k++) {
-        if (lo_h5_has(reader, lo_audit_number_name(k))) {
-            LO_TRY(take_number(reader, t, lo_audit_number_name(k), err));
+    for (int k = 0; k < LO_AUDIT_NUMBERS; k++) {
+        if (lo_h5_has(reader, lo_audit_number_at(k)->name)) {
+            LO_TRY(take_number(reader, t, lo_audit_number_at(k)->name, err));
         }
     }
     return LO_OK;
@@ -144,8 +144,8 @@ lo_status lo_export_audit_npy(const lo_export *x, lo_error *err)
     lo_h5_reader reader;
     LO_TRY(lo_export_open(x, "audit.h5", &reader, err));
     lo_status status = lo_export_dataset(x, &reader, "/run/seed", LO_H5_I64, "run_seed", err);
-    for (int k = 0; k < lo_audit_number_count() && status == LO_OK; k++) {
-        const char *number = lo_audit_number_name(k);
+    for (int k = 0; k < LO_AUDIT_NUMBERS && status == LO_OK; k++) {
+        const char *number = lo_audit_number_at(k)->name;
         for (int f = 0; f < FIELDS && status == LO_OK && lo_h5_has(&reader, number); f++) {
             char path[128], name[128];
             (void)snprintf(path, sizeof(path), "/%s/%s", number, fields[f]);

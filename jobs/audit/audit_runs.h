@@ -11,8 +11,4 @@
  * unlearned. */
 lo_status lo_audit_runs(lo_study *study, lo_error *err);
 
-/* The numbers that audit.h5 can have: a group each. */
-int lo_audit_number_count(void);
-const char *lo_audit_number_name(int i);
-
 #endif

@@ -1,0 +1,99 @@
+#include "jobs/audit/audit_numbers.h"
+
+static const lo_audit_number numbers[LO_AUDIT_NUMBERS] = {
+    [LO_AUDIT_DISAGREEMENT] =
+        {"disagreement", "disagreement",
+         "share of the forget set on which the model and an oracle name different classes; mean "
+         "over oracles"},
+    [LO_AUDIT_ACTIVATION] = {"activation_distance", "activation_distance",
+                             "mean over the forget set of |softmax - an oracle's|_2; mean over oracles"},
+    [LO_AUDIT_JS] =
+        {"js", "js",
+         "mean over the forget set of Jensen and Shannon's divergence from an oracle, summed over "
+         "classes, in "
+         "nats; mean over oracles"},
+    [LO_AUDIT_AUS] = {"aus", "aus",
+                      "adaptive unlearning score: test accuracy kept, over distance of the forget accuracy"},
+    [LO_AUDIT_SVC] =
+        {"mia_svc", "mia_svc",
+         "efficacy: share of the forget set that a support-vector machine on the confidence, fitted "
+         "to retain and test examples, takes for non-members"},
+    [LO_AUDIT_LOSS] = {"mia_loss", "mia_loss",
+                       "accuracy of logistic regression on the loss, forget set against test examples"},
+    [LO_AUDIT_ENTROPY] = {"mia_entropy", "mia_entropy", "the same on the entropy"},
+    [LO_AUDIT_POPULATION] =
+        {"mia_population", "mia_population",
+         "share of the forget set whose loss is below that of 1 % of examples never seen"},
+    [LO_AUDIT_TOW_MIA] = {"tow_mia", "tow_mia",
+                          "ToW with mia_svc in the place of the forget accuracy; mean over oracles"},
+    [LO_AUDIT_AVG_GAP] =
+        {"avg_gap", "avg_gap",
+         "mean of |model - oracle| over UA, retain and test accuracy and mia_svc; mean over oracles"},
+    [LO_AUDIT_LIRA] = {"lira", "lira", "AUC of LiRA, offline, forget set against test examples"},
+    [LO_AUDIT_LIRA_RATE] = {"lira_tpr_at_0.01", "lira",
+                            "share of the forget set found at 1 % false positives"},
+    [LO_AUDIT_RMIA] = {"rmia", "rmia",
+                       "AUC of LO_AUDIT_RMIA (gamma 1), forget set against one half of the test examples; "
+                       "the other half is "
+                       "the population"},
+    [LO_AUDIT_RMIA_RATE] = {"rmia_tpr_at_0.01", "rmia",
+                            "share of the forget set found at 1 % false positives"},
+    [LO_AUDIT_U_LIRA] =
+        {"u_lira", "u_lira",
+         "mean over the forget set of the AUC, over pairs of an unlearned model and an oracle, of "
+         "LiRA: all seeds of a method together"},
+    [LO_AUDIT_KLOM] =
+        {"klom", "klom",
+         "95th percentile over the forget set of KL(unlearned, oracles) of margins: all seeds together"},
+    [LO_AUDIT_QUALITY] =
+        {"forgetting_quality", "forgetting_quality",
+         "forgetting quality of the 2023 competition, without its factors of accuracy: all seeds together"},
+    [LO_AUDIT_WEIGHTS] =
+        {"weight_distance", "weight_distance",
+         "2 |w - w'| / (|w| + |w'|) of all parameters, w' an oracle's; mean over oracles; layer by "
+         "layer in layer"},
+    [LO_AUDIT_ZRF] =
+        {"zrf", "zrf",
+         "1 - mean over the forget set of Jensen and Shannon's divergence (nats) from a network of random "
+         "weights"},
+    [LO_AUDIT_RELEARN] =
+        {"relearn", "relearn",
+         "epochs of fine-tuning on the forget set (500 of it) until its loss is the original's; 101: "
+         "more than 100"},
+    [LO_AUDIT_ANAMNESIS] =
+        {"anamnesis", "relearn",
+         "relearn over an oracle's, mean over oracles; below 1: what was forgotten comes back "
+         "faster than it is learned"},
+    [LO_AUDIT_ENTANGLEMENT] =
+        {"entanglement", "entanglement",
+         "spread of forget and retain set over their distance, in what the last layer sees; the "
+         "larger, the more alike they are"},
+};
+
+const lo_audit_number *lo_audit_number_at(int i)
+{
+    return &numbers[i];
+}
+
+static const char *const reasons[LO_AUDIT_REASONS] = {
+    [LO_AUDIT_FOUND] = "",
+    [LO_AUDIT_NO_MODEL] = "there is no model: the method does not apply, or it diverged",
+    [LO_AUDIT_NO_ORACLE] = "needs an oracle that is another model: raise unlearning.oracles",
+    [LO_AUDIT_NO_ORIGINAL] = "needs the original of the same seed",
+    [LO_AUDIT_NO_SCORE] = "an original has no use for it",
+    [LO_AUDIT_FEW_OTHERS] = "too few examples that the model never saw, of the classes of the forget set",
+    [LO_AUDIT_FEW_REFERENCES] =
+        "needs an ensemble, or 2 oracles that are other models: raise unlearning.oracles",
+    [LO_AUDIT_FEW_MODELS] = "needs 3 seeds and 3 oracles: raise unlearning.seeds and unlearning.oracles",
+    [LO_AUDIT_FEW_HALVES] = "oracles against oracles need 6: raise unlearning.oracles",
+    [LO_AUDIT_NOT_KEPT] = "needs the weights of the model and of an oracle: unlearning.keep_models",
+    [LO_AUDIT_NO_WEIGHTS] = "needs the weights of the model: unlearning.keep_models",
+    [LO_AUDIT_NO_RELEARNING] =
+        "needs oracles that learn the forget set within 100 epochs, and in more than none",
+    [LO_AUDIT_NOT_ASKED] = "not asked for",
+};
+
+const char *lo_audit_reason(int reason)
+{
+    return reasons[reason];
+}

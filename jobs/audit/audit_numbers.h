@@ -1,0 +1,60 @@
+/* The numbers that audit.h5 can have, and why one is missing. */
+#ifndef LEAVEOUT_JOBS_AUDIT_NUMBERS_H
+#define LEAVEOUT_JOBS_AUDIT_NUMBERS_H
+
+/* A group of the file each. */
+enum {
+    LO_AUDIT_DISAGREEMENT,
+    LO_AUDIT_ACTIVATION,
+    LO_AUDIT_JS,
+    LO_AUDIT_AUS,
+    LO_AUDIT_SVC,
+    LO_AUDIT_LOSS,
+    LO_AUDIT_ENTROPY,
+    LO_AUDIT_POPULATION,
+    LO_AUDIT_TOW_MIA,
+    LO_AUDIT_AVG_GAP,
+    LO_AUDIT_LIRA,
+    LO_AUDIT_LIRA_RATE,
+    LO_AUDIT_RMIA,
+    LO_AUDIT_RMIA_RATE,
+    LO_AUDIT_U_LIRA,
+    LO_AUDIT_KLOM,
+    LO_AUDIT_QUALITY,
+    LO_AUDIT_WEIGHTS,
+    LO_AUDIT_ZRF,
+    LO_AUDIT_RELEARN,
+    LO_AUDIT_ANAMNESIS,
+    LO_AUDIT_ENTANGLEMENT,
+    LO_AUDIT_NUMBERS
+};
+
+typedef struct lo_audit_number {
+    const char *name, *metric; /* of the group, and of the job's audit.metrics */
+    const char *description;
+} lo_audit_number;
+
+const lo_audit_number *lo_audit_number_at(int i);
+
+/* Why there is no number. */
+enum {
+    LO_AUDIT_FOUND,
+    LO_AUDIT_NO_MODEL,
+    LO_AUDIT_NO_ORACLE,
+    LO_AUDIT_NO_ORIGINAL,
+    LO_AUDIT_NO_SCORE,
+    LO_AUDIT_FEW_OTHERS,
+    LO_AUDIT_FEW_REFERENCES,
+    LO_AUDIT_FEW_MODELS,
+    LO_AUDIT_FEW_HALVES,
+    LO_AUDIT_NOT_KEPT,
+    LO_AUDIT_NO_WEIGHTS,
+    LO_AUDIT_NO_RELEARNING,
+    LO_AUDIT_NOT_ASKED,
+    LO_AUDIT_REASONS
+};
+
+/* "" for LO_AUDIT_FOUND, else what is missing and would be needed. */
+const char *lo_audit_reason(int reason);
+
+#endif

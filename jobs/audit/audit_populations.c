@@ -1,0 +1,139 @@
+#include "jobs/audit/audit_populations.h"
+
+#include "audit/forgetting_quality.h"
+#include "audit/klom.h"
+#include "audit/lira.h"
+#include "audit/members.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Margins of a population on a forget set. */
+typedef struct population_margins {
+    float *phi; /* [models, forget_count] */
+    int64_t models;
+} population_margins;
+
+/* The models of a group that there are; of oracles every second one, from `odd` on. */
+static lo_status gather_group(lo_audit *a, int64_t first, int odd, population_margins *out, lo_error *err)
+{
+    const lo_audit_set *set = &a->in.set[a->in.row[first].set];
+    int64_t seen = 0;
+    out->models = 0;
+    out->phi = malloc((size_t)(a->in.rows * set->forget_count) * sizeof(*out->phi) + 1);
+    if (out->phi == NULL) {
+        return lo_audit_no_memory(err);
+    }
+    for (int64_t r = first; r < a->in.rows; r++) {
+        const lo_audit_row *row = &a->in.row[r];
+        if (!lo_audit_same_group(row, &a->in.row[first]) || row->output < 0 ||
+            (odd >= 0 && seen++ % 2 != odd)) {
+            continue;
+        }
+        lo_audit_model m;
+        const lo_status status = lo_audit_load(&a->in, row, &m, err);
+        if (status == LO_OK) {
+            lo_audit_fill_margins(&m, LO_AUDIT_TRAIN, set->forget, set->forget_count,
+                                  out->phi + out->models++ * set->forget_count);
+        }
+        lo_audit_unload(&m);
+        LO_TRY(status);
+    }
+    return LO_OK;
+}
+
+/* As many of each side. */
+static lo_status unlearned_against_never(lo_audit *a, int64_t r, const population_margins *u,
+                                         const population_margins *o, int64_t f, lo_error *err)
+{
+    const int64_t models = u->models < o->models ? u->models : o->models;
+    float *phi = malloc((size_t)(2 * models * f) * sizeof(*phi) + 1);
+    lo_vulnerability *each = malloc((size_t)f * sizeof(*each) + 1);
+    lo_lira_sums *sums = malloc((size_t)f * sizeof(*sums) + 1);
+    double *auc = malloc((size_t)f * sizeof(*auc) + 1);
+    lo_columns mask = {0};
+    lo_lira options = {0};
+    lo_status status =
+        phi != NULL && each != NULL && sums != NULL && auc != NULL ? LO_OK : lo_audit_no_memory(err);
+    if (status == LO_OK) {
+        status = lo_u_lira_mask(models, f, &mask, err);
+    }
+    if (status == LO_OK) {
+        memcpy(phi, u->phi, (size_t)(models * f) * sizeof(*phi));
+        memcpy(phi + models * f, o->phi, (size_t)(models * f) * sizeof(*phi));
+        const lo_references refs = {phi, 2 * models, f, f, &mask, NULL};
+        if (models < LO_LIRA_FEW) {
+            status = lo_lira_spread(&refs, sums, &a->tick, err);
+            lo_lira_pool(sums, status == LO_OK ? f : 0, &options.in_deviation, &options.out_deviation);
+        }
+        status = status == LO_OK ? lo_lira_vulnerability(&refs, &options, each, &a->tick, err) : status;
+    }
+    for (int64_t i = 0; i < f && status == LO_OK; i++) {
+        auc[i] = (double)each[i].auc;
+    }
+    if (status == LO_OK) {
+        *lo_audit_cell(a, r, LO_AUDIT_U_LIRA) = lo_audit_found(lo_student_mean(auc, f), 2 * models);
+    }
+    lo_columns_destroy(&mask);
+    free(phi);
+    free(each);
+    free(sums);
+    free(auc);
+    return status;
+}
+
+static lo_status compare_populations(lo_audit *a, int64_t r, const population_margins *u,
+                                     const population_margins *o, int64_t f, lo_error *err)
+{
+    double *klom = malloc((size_t)f * sizeof(*klom) + 1), high = NAN, quality = NAN;
+    const int64_t models = u->models + o->models;
+    lo_status status = klom != NULL ? LO_OK : lo_audit_no_memory(err);
+    if (status == LO_OK && a->wanted[LO_AUDIT_U_LIRA]) {
+        status = unlearned_against_never(a, r, u, o, f, err);
+    }
+    if (status == LO_OK && a->wanted[LO_AUDIT_KLOM]) {
+        status = lo_kloms(u->phi, u->models, o->phi, o->models, f, f, klom, &high, err);
+        *lo_audit_cell(a, r, LO_AUDIT_KLOM) =
+            lo_audit_found((lo_bounded){high, (double)NAN, (double)NAN}, models);
+    }
+    if (status == LO_OK && a->wanted[LO_AUDIT_QUALITY]) {
+        status =
+            lo_forgetting_quality(u->phi, u->models, o->phi, o->models, f, f, NULL, &quality, &a->tick, err);
+        *lo_audit_cell(a, r, LO_AUDIT_QUALITY) =
+            lo_audit_found((lo_bounded){quality, (double)NAN, (double)NAN}, models);
+    }
+    free(klom);
+    return status;
+}
+
+lo_status lo_audit_population(lo_audit *a, int64_t r, lo_error *err)
+{
+    enum { FEWEST = 3 };
+    const lo_audit_row *row = &a->in.row[r];
+    int64_t oracle = -1;
+    for (int64_t k = 0; k < a->in.rows && oracle < 0; k++) {
+        oracle = a->in.row[k].oracle && a->in.row[k].set == row->set ? k : -1;
+    }
+    int reason = row->original ? LO_AUDIT_NO_SCORE : oracle < 0 ? LO_AUDIT_NO_ORACLE : LO_AUDIT_FOUND;
+    population_margins u = {0}, o = {0};
+    lo_status status = LO_OK;
+    if (reason == LO_AUDIT_FOUND) {
+        status = gather_group(a, r, row->oracle ? 0 : -1, &u, err);
+    }
+    if (reason == LO_AUDIT_FOUND && status == LO_OK) {
+        status = gather_group(a, oracle, row->oracle ? 1 : -1, &o, err);
+    }
+    if (status == LO_OK && reason == LO_AUDIT_FOUND && (u.models < FEWEST || o.models < FEWEST)) {
+        reason = row->oracle ? LO_AUDIT_FEW_HALVES : LO_AUDIT_FEW_MODELS;
+    }
+    for (int k = LO_AUDIT_U_LIRA; k <= LO_AUDIT_QUALITY; k++) {
+        *lo_audit_cell(a, r, k) = lo_audit_missing(reason);
+    }
+    if (status == LO_OK && reason == LO_AUDIT_FOUND) {
+        status = compare_populations(a, r, &u, &o, a->in.set[row->set].forget_count, err);
+    }
+    free(u.phi);
+    free(o.phi);
+    return status;
+}

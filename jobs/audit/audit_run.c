@@ -1,0 +1,307 @@
+#include "jobs/audit/audit_run.h"
+
+#include "audit/attack.h"
+#include "audit/distance.h"
+#include "audit/feature.h"
+#include "audit/relearn.h"
+#include "audit/tow.h"
+#include "jobs/audit/audit_references.h"
+#include "jobs/study/original.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- from its outputs ---- */
+
+static lo_accuracies accuracies_of(const lo_audit_model *m, const lo_audit_set *set)
+{
+    const lo_logits *train = &m->logits[LO_AUDIT_TRAIN];
+    return (lo_accuracies){
+        .forget = lo_accuracy(lo_count_right(train, set->forget, set->forget_count)),
+        .retain = lo_accuracy(lo_count_right(train, set->retain, set->retain_count)),
+        .validation = lo_accuracy(lo_count_right(&m->logits[LO_AUDIT_VALIDATION], NULL, 0)),
+        .test = lo_accuracy(lo_count_right(&m->logits[LO_AUDIT_TEST], NULL, 0)),
+    };
+}
+
+/* Mean distances from the oracles but the model itself. */
+static lo_status distances(lo_audit *a, int64_t r, const lo_audit_model *m, lo_error *err)
+{
+    static const struct {
+        int number;
+        lo_distance kind;
+    } kinds[] = {{LO_AUDIT_DISAGREEMENT, LO_DISAGREEMENT},
+                 {LO_AUDIT_ACTIVATION, LO_ACTIVATION_L2},
+                 {LO_AUDIT_JS, LO_JS}};
+    const lo_audit_set *set = &a->in.set[a->in.row[r].set];
+    double *value = malloc(((size_t)a->oracles + 1) * sizeof(*value));
+    lo_status status = value != NULL ? LO_OK : lo_audit_no_memory(err);
+    for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]) && status == LO_OK; k++) {
+        int64_t count = 0;
+        for (int64_t o = 0; o < a->oracles && status == LO_OK && a->wanted[kinds[k].number]; o++) {
+            if (a->oracle[o] != r) {
+                status =
+                    lo_mean_distance(&m->logits[LO_AUDIT_TRAIN], &a->oracle_model[o].logits[LO_AUDIT_TRAIN],
+                                     set->forget, set->forget_count, kinds[k].kind, &value[count++], err);
+            }
+            status = status == LO_OK ? lo_tick_call(&a->tick) : status;
+        }
+        *lo_audit_cell(a, r, kinds[k].number) = count > 0
+                                                    ? lo_audit_found(lo_student_mean(value, count), count)
+                                                    : lo_audit_missing(LO_AUDIT_NO_ORACLE);
+    }
+    free(value);
+    return status;
+}
+
+/* Values of a feature on some rows of a part: malloc'ed. */
+static double *feature(const lo_audit_model *m, int part, const uint32_t *rows, int64_t count,
+                       lo_feature which)
+{
+    double *out = malloc(((size_t)count + 1) * sizeof(*out));
+    if (out != NULL && count > 0) {
+        lo_features(&m->logits[part], rows, count, which, out);
+    }
+    return out;
+}
+
+/* A failure for want of examples is a figure that is missing; all others are errors. */
+static lo_status settle(lo_status status, lo_audit_figure *out, lo_audit_figure good, lo_error *err)
+{
+    if (status == LO_DATA) {
+        *out = lo_audit_missing(LO_AUDIT_FEW_OTHERS);
+        if (err != NULL) {
+            err->text[0] = '\0';
+        }
+        return LO_OK;
+    }
+    *out = good;
+    return status;
+}
+
+static lo_status support_vectors(lo_audit *a, int64_t r, const lo_audit_model *m, lo_error *err)
+{
+    const lo_audit_set *set = &a->in.set[a->in.row[r].set];
+    double *retain = feature(m, LO_AUDIT_TRAIN, set->retain, set->retain_count, LO_FEATURE_CONFIDENCE);
+    double *other = feature(m, LO_AUDIT_TEST, set->other, set->other_count, LO_FEATURE_CONFIDENCE);
+    double *forget = feature(m, LO_AUDIT_TRAIN, set->forget, set->forget_count, LO_FEATURE_CONFIDENCE);
+    lo_efficacy out = {0};
+    lo_status status =
+        retain != NULL && other != NULL && forget != NULL
+            ? lo_mia_svc((lo_points){retain, set->retain_count}, (lo_points){other, set->other_count},
+                         (lo_points){forget, set->forget_count}, 1, lo_job_int(a->study->job, "audit.sample"),
+                         (uint64_t)lo_job_int(a->study->job, "seed"), &a->tick, &out, err)
+            : lo_audit_no_memory(err);
+    status = settle(status, lo_audit_cell(a, r, LO_AUDIT_SVC), lo_audit_found(out.efficacy, 0), err);
+    free(retain);
+    free(other);
+    free(forget);
+    return status;
+}
+
+static lo_status regression(lo_audit *a, int64_t r, const lo_audit_model *m, int number, lo_feature which,
+                            lo_error *err)
+{
+    const lo_audit_set *set = &a->in.set[a->in.row[r].set];
+    double *forget = feature(m, LO_AUDIT_TRAIN, set->forget, set->forget_count, which);
+    double *other = feature(m, LO_AUDIT_TEST, set->other, set->other_count, which);
+    lo_guess out = {0};
+    lo_status status = forget != NULL && other != NULL
+                           ? lo_mia_logistic(forget, set->forget_count, other, set->other_count,
+                                             (uint64_t)lo_job_int(a->study->job, "seed"), &out, err)
+                           : lo_audit_no_memory(err);
+    status = settle(status, lo_audit_cell(a, r, number), lo_audit_found(out.accuracy, 0), err);
+    free(forget);
+    free(other);
+    return status;
+}
+
+static lo_status population(lo_audit *a, int64_t r, const lo_audit_model *m, lo_error *err)
+{
+    const lo_audit_set *set = &a->in.set[a->in.row[r].set];
+    const int64_t validation = set->whole_class ? 0 : a->study->data.validation.count;
+    const bool apart = validation >= 100;
+    double *forget = feature(m, LO_AUDIT_TRAIN, set->forget, set->forget_count, LO_FEATURE_LOSS);
+    double *known = apart ? feature(m, LO_AUDIT_VALIDATION, NULL, validation, LO_FEATURE_LOSS)
+                          : feature(m, LO_AUDIT_TEST, set->other, set->other_count, LO_FEATURE_LOSS);
+    lo_population_attack out = {0};
+    lo_status status = forget != NULL && known != NULL
+                           ? lo_mia_population(known, apart ? validation : set->other_count, forget,
+                                               set->forget_count, NULL, 0, 0.01, &out, err)
+                           : lo_audit_no_memory(err);
+    status = settle(status, lo_audit_cell(a, r, LO_AUDIT_POPULATION), lo_audit_found(out.found, 0), err);
+    free(forget);
+    free(known);
+    return status;
+}
+
+static lo_status adaptive(lo_audit *a, int64_t r, lo_error *err)
+{
+    const lo_audit_row *row = &a->in.row[r];
+    const lo_audit_set *set = &a->in.set[row->set];
+    *lo_audit_cell(a, r, LO_AUDIT_AUS) = lo_audit_missing(LO_AUDIT_NO_ORIGINAL);
+    for (int64_t k = 0; k < a->in.rows; k++) {
+        const lo_audit_row *o = &a->in.row[k];
+        if (o->original && o->output >= 0 && o->seed == row->seed && !row->oracle) {
+            lo_audit_model original;
+            const lo_status status = lo_audit_load(&a->in, o, &original, err);
+            if (status == LO_OK) {
+                const double test = accuracies_of(&original, set).test;
+                *lo_audit_cell(a, r, LO_AUDIT_AUS) = lo_audit_found(
+                    (lo_bounded){lo_aus(test, a->accuracies[r], set->whole_class), (double)NAN, (double)NAN},
+                    1);
+            }
+            lo_audit_unload(&original);
+            return status;
+        }
+    }
+    return LO_OK;
+}
+/* ---- from its weights ---- */
+
+static lo_status weights(lo_audit *a, int64_t r, lo_error *err)
+{
+    lo_weight_distance *layer = calloc(LO_AUDIT_LAYERS, sizeof(*layer));
+    double *value = malloc(((size_t)a->oracles + 1) * sizeof(*value)),
+           *by_layer = a->layer + r * LO_AUDIT_LAYERS;
+    char mine[PATH_MAX], its[PATH_MAX];
+    int64_t count = 0, layers = 0;
+    lo_status status = layer != NULL && value != NULL ? LO_OK : lo_audit_no_memory(err);
+    const bool kept = lo_audit_weights_of(a, r, mine);
+    for (int64_t o = 0; o < a->oracles && status == LO_OK && kept; o++) {
+        if (a->oracle[o] == r || !lo_audit_weights_of(a, a->oracle[o], its)) {
+            continue;
+        }
+        status = lo_audit_weights(mine, its, layer, &layers, NULL, err);
+        if (status == LO_OK) {
+            value[count++] = lo_weights_apart_in_all(layer, layers).relative;
+            status = lo_tick_call(&a->tick);
+        }
+        for (int64_t l = 0; l < layers; l++) {
+            by_layer[l] += layer[l].relative;
+        }
+    }
+    for (int64_t l = 0; l < LO_AUDIT_LAYERS; l++) {
+        by_layer[l] = count > 0 ? by_layer[l] / (double)count : (double)NAN;
+    }
+    *lo_audit_cell(a, r, LO_AUDIT_WEIGHTS) = count > 0 ? lo_audit_found(lo_student_mean(value, count), count)
+                                                       : lo_audit_missing(LO_AUDIT_NOT_KEPT);
+    free(layer);
+    free(value);
+    return status;
+}
+
+lo_status lo_audit_name_layers(lo_audit *a, lo_error *err)
+{
+    char path[PATH_MAX];
+    for (int64_t r = 0; r < a->in.rows; r++) {
+        if (lo_audit_weights_of(a, r, path)) {
+            lo_weight_distance *layer = calloc(LO_AUDIT_LAYERS, sizeof(*layer));
+            const lo_status status = layer != NULL
+                                         ? lo_audit_weights(path, path, layer, &a->layers, a->layer_name, err)
+                                         : lo_audit_no_memory(err);
+            free(layer);
+            return status;
+        }
+    }
+    return LO_OK;
+}
+
+/* ---- what is asked of the network ---- */
+
+static lo_status from_random(lo_audit *a, int64_t r, const lo_audit_model *m, lo_error *err)
+{
+    const lo_audit_set *set = &a->in.set[a->in.row[r].set];
+    double js = NAN;
+    LO_TRY(lo_mean_distance(&m->logits[LO_AUDIT_TRAIN], &a->fresh, set->forget, set->forget_count, LO_JS, &js,
+                            err));
+    *lo_audit_cell(a, r, LO_AUDIT_ZRF) =
+        lo_audit_found((lo_bounded){lo_zrf(js), (double)NAN, (double)NAN}, 0);
+    return LO_OK;
+}
+
+/* What a row is compared with: of a run the original that it began with, of an oracle that of the same seed,
+ * in turn where there are more oracles. */
+static void original_of(const lo_audit *a, int64_t r, char path[PATH_MAX])
+{
+    const int64_t originals = lo_job_int(a->study->job, "originals.seeds");
+    lo_original_path(a->study->run.study, a->in.row[r].seed % originals, 0, path, PATH_MAX);
+}
+
+static lo_status relearning(lo_audit *a, int64_t r, lo_error *err)
+{
+    char mine[PATH_MAX], original[PATH_MAX];
+    int64_t epochs = 0;
+    *lo_audit_cell(a, r, LO_AUDIT_RELEARN) = lo_audit_missing(LO_AUDIT_NO_WEIGHTS);
+    original_of(a, r, original);
+    if (!lo_audit_weights_of(a, r, mine) || access(original, F_OK) != 0) {
+        return LO_OK;
+    }
+    LO_TRY(lo_audit_relearn(a->network, original, mine, a->in.row[r].set, &epochs, err));
+    *lo_audit_cell(a, r, LO_AUDIT_RELEARN) =
+        lo_audit_found((lo_bounded){(double)epochs, (double)NAN, (double)NAN}, 1);
+    return LO_OK;
+}
+
+static lo_status entangled(lo_audit *a, int64_t r, lo_error *err)
+{
+    char mine[PATH_MAX];
+    double score = NAN;
+    *lo_audit_cell(a, r, LO_AUDIT_ENTANGLEMENT) = lo_audit_missing(LO_AUDIT_NO_WEIGHTS);
+    if (!lo_audit_weights_of(a, r, mine)) {
+        return LO_OK;
+    }
+    LO_TRY(lo_audit_entanglement(a->network, mine, a->in.row[r].set, &score, err));
+    *lo_audit_cell(a, r, LO_AUDIT_ENTANGLEMENT) =
+        lo_audit_found((lo_bounded){score, (double)NAN, (double)NAN}, 0);
+    return LO_OK;
+}
+
+static lo_status ask_network(lo_audit *a, int64_t r, const lo_audit_model *m, lo_error *err)
+{
+    LO_TRY(a->wanted[LO_AUDIT_ZRF] ? from_random(a, r, m, err) : LO_OK);
+    LO_TRY(a->wanted[LO_AUDIT_RELEARN] ? relearning(a, r, err) : LO_OK);
+    return a->wanted[LO_AUDIT_ENTANGLEMENT] ? entangled(a, r, err) : LO_OK;
+}
+/* ---- all of it ---- */
+
+lo_status lo_audit_run(lo_audit *a, int64_t r, lo_error *err)
+{
+    const lo_audit_row *row = &a->in.row[r];
+    const lo_audit_set *set = &a->in.set[row->set];
+    lo_audit_model m = {0};
+    LO_TRY(lo_audit_take_set(a, row->set, err));
+    lo_status status = lo_audit_load(&a->in, row, &m, err);
+    if (status == LO_OK) {
+        a->accuracies[r] = accuracies_of(&m, set);
+        status = distances(a, r, &m, err);
+    }
+    if (status == LO_OK &&
+        (a->wanted[LO_AUDIT_SVC] || a->wanted[LO_AUDIT_TOW_MIA] || a->wanted[LO_AUDIT_AVG_GAP])) {
+        status = support_vectors(a, r, &m, err);
+    }
+    if (status == LO_OK && a->wanted[LO_AUDIT_LOSS]) {
+        status = regression(a, r, &m, LO_AUDIT_LOSS, LO_FEATURE_LOSS, err);
+    }
+    if (status == LO_OK && a->wanted[LO_AUDIT_ENTROPY]) {
+        status = regression(a, r, &m, LO_AUDIT_ENTROPY, LO_FEATURE_ENTROPY, err);
+    }
+    if (status == LO_OK && a->wanted[LO_AUDIT_POPULATION]) {
+        status = population(a, r, &m, err);
+    }
+    if (status == LO_OK && a->wanted[LO_AUDIT_AUS]) {
+        status = adaptive(a, r, err);
+    }
+    if (status == LO_OK && (a->wanted[LO_AUDIT_LIRA] || a->wanted[LO_AUDIT_RMIA])) {
+        status = lo_audit_by_references(a, r, &m, err);
+    }
+    if (status == LO_OK && a->wanted[LO_AUDIT_WEIGHTS]) {
+        status = weights(a, r, err);
+    }
+    if (status == LO_OK) {
+        status = ask_network(a, r, &m, err);
+    }
+    lo_audit_unload(&m);
+    return status;
+}

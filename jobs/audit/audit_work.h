@@ -1,0 +1,70 @@
+/* The audit of unlearning under work: its rows and their figures, and the forget set at hand. */
+#ifndef LEAVEOUT_JOBS_AUDIT_WORK_H
+#define LEAVEOUT_JOBS_AUDIT_WORK_H
+
+#include "audit/accuracy.h"
+#include "audit/interval.h"
+#include "base/status.h"
+#include "base/tick.h"
+#include "jobs/audit/audit_input.h"
+#include "jobs/audit/audit_network.h"
+#include "jobs/audit/audit_numbers.h"
+#include "jobs/audit/audit_weights.h"
+#include "jobs/study/study.h"
+#include "jobs/watch.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct lo_audit_figure {
+    double value, low, high;
+    int64_t models; /* that it rests on, beside the one judged */
+    int64_t reason;
+} lo_audit_figure;
+
+typedef struct lo_audit {
+    lo_study *study;
+    lo_watch watch;
+    lo_tick tick;
+    lo_audit_input in;
+    bool wanted[LO_AUDIT_NUMBERS];
+    int64_t first, count;      /* rows of this rank */
+    lo_audit_figure *figure;   /* [rows, LO_AUDIT_NUMBERS] */
+    lo_accuracies *accuracies; /* [rows] */
+    double *layer;             /* [rows, LO_AUDIT_LAYERS]: weight distances by layer, means over oracles */
+    int64_t layers;
+    char (*layer_name)[LO_AUDIT_LAYER];
+    /* The forget set at hand: */
+    int set;
+    int64_t *oracle; /* [oracles]: rows */
+    lo_audit_model *oracle_model;
+    int64_t oracles;
+    lo_audit_network *network; /* NULL: no number needs one */
+    lo_logits fresh;           /* what a network of random weights says of it */
+} lo_audit;
+
+/* The figure of a row. */
+lo_audit_figure *lo_audit_cell(const lo_audit *a, int64_t row, int number);
+
+lo_audit_figure lo_audit_missing(int reason);
+lo_audit_figure lo_audit_found(lo_bounded value, int64_t models);
+lo_status lo_audit_no_memory(lo_error *err);
+
+/* Reads the outputs of a set's oracles, unless they are there. The caller drops them at the end. Errors: as
+ * lo_audit_load, lo_audit_fresh. */
+lo_status lo_audit_take_set(lo_audit *a, int set, lo_error *err);
+void lo_audit_drop_oracles(lo_audit *a);
+
+/* The first row of the group of r: the models of one method with its settings on one forget set. */
+int64_t lo_audit_group_of(const lo_audit *a, int64_t r);
+bool lo_audit_same_group(const lo_audit_row *a, const lo_audit_row *b);
+
+/* out [count]: margins of rows of a part. */
+void lo_audit_fill_margins(const lo_audit_model *m, int part, const uint32_t *rows, int64_t count,
+                           float *out);
+
+/* Where a row's weights are; are they kept? */
+bool lo_audit_weights_of(const lo_audit *a, int64_t r, char path[PATH_MAX]);
+
+#endif
