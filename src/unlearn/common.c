@@ -51,6 +51,15 @@ lo_status lo_feed_retain(lo_pupil *pupil, const lo_request *request, int64_t bat
     return lo_feed_open(pupil, &spec, out, err);
 }
 
+bool lo_unlearn_has_label(const lo_request *request, const uint32_t *rows, int64_t count, int32_t label)
+{
+    int64_t i = 0;
+    while (i < count && request->dataset->train.label[rows[i]] != label) {
+        i++;
+    }
+    return i < count;
+}
+
 uint32_t *lo_unlearn_both(const lo_request *request)
 {
     const int64_t forget = request->forget_count, retain = request->retain_count;

@@ -82,6 +82,9 @@ lo_status lo_unlearn_check_number(const lo_item *settings, const char *name, dou
 /* lr of an epoch, from 0, by LO_SET_PACE, LO_SET_EPOCHS and LO_SET_RATE. */
 double lo_unlearn_rate(const lo_item *settings, int64_t epoch);
 
+/* Has one of these training examples this label? */
+bool lo_unlearn_has_label(const lo_request *request, const uint32_t *rows, int64_t count, int32_t label);
+
 /* Feeds of the request's sets. */
 lo_status lo_feed_forget(lo_pupil *pupil, const lo_request *request, int64_t batch, const int32_t *label,
                          lo_feed **out, lo_error *err);

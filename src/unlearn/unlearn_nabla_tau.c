@@ -61,6 +61,7 @@ typedef struct course {
     lo_feed *forget, *retain;
     uint32_t *unseen; /* of the validation set, what tau is measured on */
     int64_t unseen_count;
+    bool emptied; /* nothing is retained of any class of the forget set */
     int64_t epochs;
     double alpha, tau;
 } course;
@@ -89,9 +90,9 @@ static void mark_classes(const lo_request *request, const uint32_t *rows, int64_
     }
 }
 
-/* What tau is measured on: validation examples of the classes that the request has, retained or to be
- * forgotten, for in a sequence of requests others may have been forgotten before; of whole classes that are
- * to be forgotten, without these, for what a model says about them is what is to change. */
+/* What tau is measured on: validation examples of the classes that are retained. Of the others, to be
+ * forgotten now or forgotten before in a sequence of requests, what the model says is what is to change, or
+ * has changed: tau would rise with what is forgotten. */
 static lo_status find_unseen(course *c, lo_error *err)
 {
     const lo_request *request = c->request;
@@ -103,8 +104,9 @@ static lo_status find_unseen(course *c, lo_error *err)
         return lo_fail(err, LO_INTERNAL, "no memory for a list of validation examples");
     }
     mark_classes(request, request->retain, request->retain_count, known);
-    if (!request->whole_class) {
-        mark_classes(request, request->forget, request->forget_count, known);
+    c->emptied = true;
+    for (int64_t i = 0; i < request->forget_count; i++) {
+        c->emptied = c->emptied && !known[request->dataset->train.label[request->forget[i]]];
     }
     for (int64_t i = 0; i < validation->count; i++) {
         if (known[validation->label[i]]) {
@@ -115,8 +117,8 @@ static lo_status find_unseen(course *c, lo_error *err)
     return LO_OK;
 }
 
-/* The mean loss of unseen examples, in the same views as the batches; of whole classes at least log C, the
- * loss of a guess. */
+/* The mean loss of unseen examples, in the same views as the batches; where nothing is retained of the
+ * classes to be forgotten, at least log C, the loss of a guess. */
 static lo_status measure_tau(course *c, int64_t epoch, lo_error *err)
 {
     const lo_members members = {.validation = true, .rows = c->unseen, .count = c->unseen_count};
@@ -130,7 +132,7 @@ static lo_status measure_tau(course *c, int64_t epoch, lo_error *err)
                                 lo_pupil_key(c->pupil, LO_USE_VALIDATION), epoch, &measure, err));
     }
     const double guess = log((double)c->request->dataset->classes);
-    c->tau = c->request->whole_class ? fmax(measure.loss, guess) : measure.loss;
+    c->tau = c->emptied || c->unseen_count == 0 ? fmax(measure.loss, guess) : measure.loss;
     return LO_OK;
 }
 
@@ -197,23 +199,14 @@ done:
     return status;
 }
 
-static bool occurs(const lo_request *request, const uint32_t *rows, int64_t count, int32_t label)
-{
-    int64_t i = 0;
-    while (i < count && request->dataset->train.label[rows[i]] != label) {
-        i++;
-    }
-    return i < count;
-}
-
 /* Is there a validation example of a class that the request has? */
 static bool has_unseen(const lo_request *request)
 {
     const lo_examples *validation = &request->dataset->validation;
     bool found = false;
     for (int64_t i = 0; i < validation->count && !found; i++) {
-        found = occurs(request, request->retain, request->retain_count, validation->label[i]) ||
-                occurs(request, request->forget, request->forget_count, validation->label[i]);
+        found = lo_unlearn_has_label(request, request->retain, request->retain_count, validation->label[i]) ||
+                lo_unlearn_has_label(request, request->forget, request->forget_count, validation->label[i]);
     }
     return found;
 }

@@ -229,16 +229,28 @@ done:
     return status;
 }
 
+/* Is there a validation example of the forget set's classes? */
+static bool has_alike(const lo_request *request)
+{
+    const lo_examples *validation = &request->dataset->validation;
+    bool found = false;
+    for (int64_t i = 0; i < validation->count && !found; i++) {
+        found = lo_unlearn_has_label(request, request->forget, request->forget_count, validation->label[i]);
+    }
+    return found;
+}
+
 static const char *inapplicable(const lo_request *request, const lo_pupil *pupil, const lo_item *settings,
                                 char *why, size_t size)
 {
     (void)pupil;
     (void)why;
     (void)size;
-    if (lo_item_bool(settings, "rewind") && request->dataset->validation.count == 0) {
-        return "rewind compares with validation examples, of which there are none (data.validation)";
-    }
-    return NULL;
+    return lo_item_bool(settings, "rewind") && !has_alike(request)
+               ? "rewind compares with validation examples of the forget set's classes, of which there are "
+                 "none "
+                 "(data.validation)"
+               : NULL;
 }
 
 static unsigned reads_with(const lo_item *settings)
