@@ -1,8 +1,8 @@
 #include "jobs/unlearning/unlearning.h"
 
 #include "base/file.h"
-#include "jobs/unlearning/forget_items.h"
 #include "jobs/scores/score_by_name.h"
+#include "jobs/unlearning/forget_items.h"
 #include "mpi/agree.h"
 
 #include <inttypes.h>
@@ -312,6 +312,12 @@ static lo_status read_search(lo_unlearning *u, const char *study, lo_error *err)
     if (by_loss && u->data->validation.count == 0) {
         return lo_fail(err, LO_USAGE,
                        "unlearning.criterion: validation_loss needs a validation set (data.validation)");
+    }
+    if (!by_loss && count > 0 && u->oracles == 0) {
+        return lo_fail(
+            err, LO_USAGE,
+            "unlearning.search: chooses by the gap to oracles, of which unlearning.oracles has none; "
+            "allowed: oracles, or criterion: validation_loss");
     }
     u->search = calloc((size_t)count + 1, sizeof(*u->search));
     if (u->search == NULL) {

@@ -89,6 +89,8 @@ search '{name: finetune, lr: 0.1}' 'nothing to be searched'
 search '{name: finetune, rl: [0.1, 0.2]}' 'rl' 'lr'
 search '{name: finetune, lr: [0.1, -1]}' 'lr: found .-1.'
 search '{name: finetune, schedule: [cosine, cosines]}' 'cosines'
+refused '{forget: [{name: a, select: random, size: 30}], methods: [finetune], seeds: 1, oracles: 0, search: [{name: finetune, lr: [0.1, 0.2]}]}' \
+    'unlearning.search: chooses by the gap to oracles, of which unlearning.oracles has none'
 more=(--set unlearning.criterion=validation_loss)
 refused "$good" 'validation_loss needs a validation set'
 more=()
