@@ -194,6 +194,10 @@ second, _ = read(one + "/unlearned/finetune-mix-1.safetensors")
 original, _ = read(one + "/originals/0.safetensors")
 assert notes["seed"] == "0" and not any(np.array_equal(first[k], second[k]) for k in first if "weight" in k)
 assert not any(np.array_equal(first[k], original[k]) for k in first if "weight" in k)
+# Seed s begins with original s: what it becomes is nearest to that.
+for s, w in enumerate((first, second)):
+    away = [sum(np.linalg.norm(w[k] - read(f"{one}/originals/{o}.safetensors")[0][k]) for k in w) for o in (0, 1)]
+    assert np.argmin(away) == s, away
 with h5py.File(search + "/evaluation.h5") as f:
     run = {k: text(f["run"][k]) for k in ("method", "forget_set", "setting")}
     chosen, criterion = f["/run/chosen"][:], f["/criterion/value"][:]
