@@ -18,11 +18,13 @@ static int32_t says(const float *z, int32_t classes)
     return top;
 }
 
-/* p log(p / m) with m = (p + q) / 2, from logarithms; 0 where p is. */
+/* p log(p / m) with m = (p + q) / 2, from logarithms; 0 where p is. q / p may be beyond double, its logarithm
+ * is not. */
 static double toward_middle(double log_p, double log_q)
 {
-    const double p = exp(log_p);
-    return p == 0 ? 0 : p * (M_LN2 - log1p(exp(log_q - log_p)));
+    const double p = exp(log_p), apart = log_q - log_p;
+    const double log_sum = apart > 0 ? apart + log1p(exp(-apart)) : log1p(exp(apart));
+    return p == 0 ? 0 : p * (M_LN2 - log_sum);
 }
 
 static double of_probabilities(const double *log_p, const double *log_q, int32_t classes, lo_distance kind)

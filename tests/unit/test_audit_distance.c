@@ -69,6 +69,10 @@ static void test_features_of_a_sure_model(void **state)
     assert_int_equal(lo_mean_distance(&logits, &other, &first, 1, LO_JS, &js, NULL), LO_OK);
     assert_near(js, M_LN2); /* the most there is */
     assert_near(lo_zrf(js), 1 - M_LN2);
+    const float far[] = {0, -720, -720, 0}; /* e^720 is beyond double, e^-720 is not 0 */
+    const lo_logits one = {far, label, 1, 2}, another = {far + 2, label, 1, 2};
+    assert_int_equal(lo_mean_distance(&one, &another, NULL, 0, LO_JS, &js, NULL), LO_OK);
+    assert_near(js, M_LN2);
     const float lost[] = {0, NAN, 0, 0, 0, 0};
     const lo_logits nan = {lost, label, 2, 3};
     for (int f = 1; f < LO_FEATURE_KINDS; f++) {
