@@ -300,11 +300,11 @@ static lo_status run_lira(privacy *p, int attack, lo_error *err)
     return status;
 }
 
-/* The AUC of the first reference as the target, with one a, on rank 0. Collective. */
-static lo_status try_a(privacy *p, lo_rmia_attack *attack, double a, double *auc, lo_error *err)
+/* The AUC of reference `row` as the target, with one a, on rank 0. Collective. */
+static lo_status try_a(privacy *p, lo_rmia_attack *attack, int64_t row, double a, double *auc, lo_error *err)
 {
     const lo_rmia options = {a, 1};
-    lo_status status = lo_rmia_reference(attack, &options, 0, p->score, 1, &p->tick);
+    lo_status status = lo_rmia_reference(attack, &options, row, p->score, 1, &p->tick);
     status = lo_agree(p->study->run.comm, status, err);
     if (status == LO_OK) {
         gather(p, p->score, 1, p->gathered);
@@ -313,20 +313,32 @@ static lo_status try_a(privacy *p, lo_rmia_attack *attack, double a, double *auc
         lo_references one = p->whole;
         lo_members found = {0};
         one.models = 1;
+        one.model += row;
         status = lo_members_in_all(&one, p->gathered, &found, &p->tick, err);
         *auc = found.pooled.auc.value;
     }
     return lo_agree(p->study->run.comm, status, err);
 }
 
-/* The best a for the first model, whose training set the attacker is given. Collective. */
+/* The row of the first model that did not diverge. */
+static int64_t first_used(const lo_ensemble_file *f)
+{
+    int64_t row = 0;
+    while (row + 1 < f->rows && (f->use[f->model[row] / 8] >> (f->model[row] % 8) & 1) == 0) {
+        row++;
+    }
+    return row;
+}
+
+/* The best a for the first model in use, whose training set the attacker is given. Collective. */
 static lo_status tune(privacy *p, lo_rmia_attack *attack, lo_error *err)
 {
+    const int64_t row = first_used(p->file);
     double best = -1;
     p->rmia = (lo_rmia){0, 1};
     for (int k = 0; k < LO_RMIA_TRIED; k++) {
         double auc = NAN;
-        LO_TRY(try_a(p, attack, lo_rmia_a(k), &auc, err));
+        LO_TRY(try_a(p, attack, row, lo_rmia_a(k), &auc, err));
         if (auc > best) {
             best = auc;
             p->rmia.a = lo_rmia_a(k);

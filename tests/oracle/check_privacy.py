@@ -109,9 +109,9 @@ def check(group, score, by_example, mask, memorization, error):
 def main():
     study, few = sys.argv[1], sys.argv[2] == "FEW"
     with h5py.File(study + "/ensemble.h5") as file, h5py.File(study + "/privacy.h5") as privacy:
-        phi, test = file["train/logit"][:].astype(float), file["test/logit"][:].astype(float)
-        n = phi.shape[1]
-        mask, right = bits(file["mask"][:], n), bits(file["train/correct"][:], n)
+        n, used = file["train/logit"].shape[1], file["diverged"][:] == 0
+        phi, test = (file[k + "/logit"][:][used].astype(float) for k in ("train", "test"))
+        mask, right = (bits(file[k][:], n)[used] for k in ("mask", "train/correct"))
         with np.errstate(invalid="ignore"):
             memorization = ((right & mask).sum(axis=0) / mask.sum(axis=0)
                             - (right & ~mask).sum(axis=0) / (~mask).sum(axis=0)).astype(np.float32).astype(float)

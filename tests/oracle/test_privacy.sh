@@ -29,6 +29,17 @@ for group in ("lira", "lira_offline", "rmia"):
         same = three[group].attrs[key]
         assert key == "cost_core_seconds" or value == same or value != value, (group, key, value, same)
 EOF
+# The first model diverged: it is left out, and a is chosen by the next one.
+cp -r "$work/one" "$work/lost"
+rm "$work/lost/privacy.h5"
+"$python" - "$work/lost/ensemble.h5" <<'EOF' || fail "cannot mark a model"
+import sys, h5py
+with h5py.File(sys.argv[1], "r+") as file:
+    file["diverged"][0] = 1
+EOF
+expect_code 0 study 2 "$work/lost"
+expect_text "$work/out" 'event=published file=privacy.h5'
+"$python" "$here/check_privacy.py" "$work/lost" FEW || fail "a model that diverged"
 # Nothing is done twice; more models, or other metrics, make it again.
 expect_code 0 study 2 "$work/one"
 ! grep -q privacy.h5 "$work/out" || fail "privacy.h5 was made again without need"
