@@ -1,5 +1,7 @@
 #include "jobs/audit/choices_shown.h"
 
+#include "jobs/unlearning/unlearning_files.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +9,7 @@
 
 typedef struct runs {
     int64_t rows;
-    char *method, *set, *setting; /* [rows, LO_H5_TEXT_SIZE] */
+    char *method, *set, *setting, *model; /* [rows, LO_H5_TEXT_SIZE] */
     int64_t *seed;
     double *tow;
     int64_t *choice; /* of each row; -1: none */
@@ -18,6 +20,7 @@ static void runs_free(runs *r)
     free(r->method);
     free(r->set);
     free(r->setting);
+    free(r->model);
     free(r->seed);
     free(r->tow);
     free(r->choice);
@@ -32,6 +35,7 @@ static lo_status runs_read(const lo_h5_reader *e, runs *r, lo_error *err)
     } columns[] = {{"/run/method", LO_H5_CHARS, (void **)&r->method},
                    {"/run/forget_set", LO_H5_CHARS, (void **)&r->set},
                    {"/run/setting", LO_H5_CHARS, (void **)&r->setting},
+                   {"/run/model", LO_H5_CHARS, (void **)&r->model},
                    {"/run/seed", LO_H5_I64, (void **)&r->seed},
                    {"/tow/value", LO_H5_F64, (void **)&r->tow}};
     r->rows = -1;
@@ -74,17 +78,26 @@ static void strip(char *text, char *out, size_t size)
                    from);
 }
 
-static lo_report_choice choice_of(const runs *r, int64_t row)
+static void text_at(const char *column, int64_t row, char out[LO_H5_TEXT_SIZE + 1])
 {
-    lo_report_choice c = {.control = "none"};
-    char text[LO_H5_TEXT_SIZE + 1];
-    (void)snprintf(c.forget_set, sizeof(c.forget_set), "%.*s", (int)sizeof(c.forget_set) - 1,
+    (void)snprintf(out, LO_H5_TEXT_SIZE + 1, "%.*s", LO_H5_TEXT_SIZE, column + row * LO_H5_TEXT_SIZE);
+}
+
+static lo_status choice_of(const runs *r, const lo_h5_reader *e, int64_t row, lo_report_choice *c,
+                           lo_error *err)
+{
+    char method[LO_H5_TEXT_SIZE + 1], setting[LO_H5_TEXT_SIZE + 1], model[LO_H5_TEXT_SIZE + 1], text[1024];
+    *c = (lo_report_choice){.control = "none"};
+    (void)snprintf(c->forget_set, sizeof(c->forget_set), "%.*s", (int)sizeof(c->forget_set) - 1,
                    r->set + row * LO_H5_TEXT_SIZE);
-    (void)snprintf(text, sizeof(text), "%.*s", LO_H5_TEXT_SIZE, r->setting + row * LO_H5_TEXT_SIZE);
-    take_out(text, "by", c.by, sizeof(c.by));
-    take_out(text, "control", c.control, sizeof(c.control));
-    strip(text, c.rest, sizeof(c.rest));
-    return c;
+    text_at(r->method, row, method);
+    text_at(r->setting, row, setting);
+    text_at(r->model, row, model);
+    LO_TRY(lo_read_setting(e, method, setting, model, text, sizeof(text), err));
+    take_out(text, "by", c->by, sizeof(c->by));
+    take_out(text, "control", c->control, sizeof(c->control));
+    strip(text, c->rest, sizeof(c->rest));
+    return LO_OK;
 }
 
 static bool same_frame(const lo_report_choice *a, const lo_report_choice *b)
@@ -92,14 +105,16 @@ static bool same_frame(const lo_report_choice *a, const lo_report_choice *b)
     return strcmp(a->forget_set, b->forget_set) == 0 && strcmp(a->rest, b->rest) == 0;
 }
 
-static void collect(runs *r, lo_report_choice *choices, int64_t *count)
+static lo_status collect(runs *r, const lo_h5_reader *e, lo_report_choice *choices, int64_t *count,
+                         lo_error *err)
 {
     for (int64_t row = 0; row < r->rows; row++) {
         r->choice[row] = -1;
         if (strncmp(r->method + row * LO_H5_TEXT_SIZE, "rum", LO_H5_TEXT_SIZE) != 0 || isnan(r->tow[row])) {
             continue;
         }
-        const lo_report_choice c = choice_of(r, row);
+        lo_report_choice c;
+        LO_TRY(choice_of(r, e, row, &c, err));
         int64_t k = 0;
         while (k < *count && !(same_frame(&choices[k], &c) && strcmp(choices[k].by, c.by) == 0 &&
                                strcmp(choices[k].control, c.control) == 0)) {
@@ -110,6 +125,7 @@ static void collect(runs *r, lo_report_choice *choices, int64_t *count)
         }
         r->choice[row] = k;
     }
+    return LO_OK;
 }
 
 /* The number of the choice that k is compared with; -1: none. */
@@ -164,7 +180,7 @@ lo_status lo_choices_show(const lo_h5_reader *evaluation, lo_report_choice **cho
                      : lo_fail(err, LO_INTERNAL, "no memory for %lld runs", (long long)r.rows);
     }
     if (status == LO_OK) {
-        collect(&r, *choices, count);
+        status = collect(&r, evaluation, *choices, count, err);
     }
     for (int64_t k = 0; k < *count && status == LO_OK; k++) {
         sum_up(&r, reference_of(*choices, *count, k), k, room, &(*choices)[k]);

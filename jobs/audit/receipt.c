@@ -3,7 +3,10 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/sha256.h"
+#include "jobs/study/kept.h"
+#include "jobs/unlearning/unlearning_files.h"
 #include "mpi/h5file.h"
+#include "nn/safetensors.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -175,45 +178,55 @@ static lo_status write_figure(const lo_h5_reader *reader, const char *name, int6
 }
 
 /* The model that the method began with: an original, or what had forgotten the set before. Its name is the
- * run's with that set's. */
-static lo_status write_model_in(const source *s, int64_t row, const char *after, lo_json *json, lo_error *err)
+ * run's with that set's; returned is its folder. */
+static const char *model_in(const source *s, int64_t row, const char *after, char name[3 * TEXT])
 {
-    char method[TEXT], set[TEXT], model[TEXT], name[3 * TEXT];
+    char method[TEXT], set[TEXT], model[TEXT];
     copy(s, METHOD, row, method);
     copy(s, SET, row, set);
     copy(s, MODEL, row, model);
     if (after[0] == '\0') {
-        (void)snprintf(name, sizeof(name), "%" PRId64, s->seed[row]);
-        return write_model(s, json, "model_in", "originals", name, err);
+        (void)snprintf(name, 3 * TEXT, "%" PRId64, s->seed[row]);
+        return "originals";
     }
     const size_t head = strlen(method) + 1 + strlen(set);
-    (void)snprintf(name, sizeof(name), "%s-%s%s", method, after, head <= strlen(model) ? model + head : "");
-    return write_model(s, json, "model_in", "unlearned", name, err);
+    (void)snprintf(name, 3 * TEXT, "%s-%s%s", method, after, head <= strlen(model) ? model + head : "");
+    return "unlearned";
+}
+
+/* Is row r an oracle of the forget set? */
+static bool is_oracle_of(const source *s, int64_t r, const char *set)
+{
+    char text[TEXT];
+    copy(s, SET, r, text);
+    return is_kind(s, r, "oracle") && strcmp(text, set) == 0;
 }
 
 static lo_status write_receipt(const source *s, int64_t row, FILE *out, lo_error *err)
 {
-    char text[TEXTS][TEXT], after[TEXT] = "", version[64] = "";
+    char text[TEXTS][TEXT], after[TEXT] = "", name[3 * TEXT], setting[1024], version[64] = "";
     for (int i = 0; i < TEXTS; i++) {
         copy(s, i, row, text[i]);
     }
     LO_TRY(lo_h5_get_text(&s->audit, "/", "version", version, sizeof(version), err));
+    LO_TRY(lo_read_setting(&s->evaluation, text[METHOD], text[SETTING], text[MODEL], setting, sizeof(setting),
+                           err));
     lo_json json = lo_json_begin(out);
     lo_json_object(&json, NULL);
     lo_json_text(&json, "receipt", "leaveout unlearning 1");
     lo_json_text(&json, "version", version);
     LO_TRY(write_request(s, text[SET], after, sizeof(after), &json, err));
     lo_json_text(&json, "method", text[METHOD]);
-    lo_json_text(&json, "settings", text[SETTING]);
+    lo_json_text(&json, "settings", setting);
     lo_json_int(&json, "seed", s->seed[row]);
-    LO_TRY(write_model_in(s, row, after, &json, err));
+    const char *folder = model_in(s, row, after, name);
+    LO_TRY(write_model(s, &json, "model_in", folder, name, err));
     LO_TRY(write_model(s, &json, "model_out", "unlearned", text[MODEL], err));
     lo_json_array(&json, "oracles");
     for (int64_t r = 0; r < s->rows; r++) {
-        char set[TEXT], model[TEXT];
-        copy(s, SET, r, set);
-        copy(s, MODEL, r, model);
-        if (is_kind(s, r, "oracle") && strcmp(set, text[SET]) == 0) {
+        if (is_oracle_of(s, r, text[SET])) {
+            char model[TEXT];
+            copy(s, MODEL, r, model);
             LO_TRY(write_model(s, &json, NULL, "oracles", model, err));
         }
     }
@@ -280,8 +293,12 @@ lo_status lo_receipts_write(const char *study, int rank, int ranks, int64_t *cou
 }
 
 /* The first line in which two texts differ. */
-static lo_status compare(const char *path, const char *found, const char *expected, lo_error *err)
+static lo_status compare(const char *path, const char *found, size_t size, const char *expected,
+                         lo_error *err)
 {
+    if (strlen(found) != size) {
+        return lo_fail(err, LO_DATA, "%s: byte %zu is 0; a receipt is text", path, strlen(found));
+    }
     for (int line = 1; *found != '\0' || *expected != '\0'; line++) {
         const size_t a = strcspn(found, "\n"), b = strcspn(expected, "\n");
         if (a != b || strncmp(found, expected, a) != 0) {
@@ -307,11 +324,78 @@ static lo_status compare_with(const source *s, int64_t row, const char *path, lo
         status = lo_fail(err, LO_INTERNAL, "no memory for a receipt");
     }
     if (status == LO_OK) {
-        status = compare(path, found, expected, err);
+        status = compare(path, found, size, expected, err);
     }
     free(found);
     free(expected);
     return status;
+}
+
+/* ---- verifying ---- */
+
+/* What unlearning listed of the models that it made. */
+typedef struct listed {
+    lo_listed_task *task;
+    int64_t count;
+} listed;
+
+/* A model's file, where it is kept, is as it was written, and of the task of that name: a digest in a receipt
+ * can be changed with the file. */
+static lo_status verify_model(const source *s, const listed *tasks, const char *folder, const char *kind,
+                              const char *name, lo_error *err)
+{
+    char path[PATH_MAX];
+    lo_safetensors file = {0};
+    (void)snprintf(path, sizeof(path), "%s/%s/%s.safetensors", s->study, folder, name);
+    if (access(path, F_OK) != 0) {
+        return LO_OK;
+    }
+    for (int64_t t = 0; t < tasks->count; t++) {
+        if (strcmp(tasks->task[t].kind, kind) == 0 && strcmp(tasks->task[t].name, name) == 0 &&
+            strcmp(kind, "original") != 0) {
+            return lo_check_weights(path, tasks->task[t].digest, err);
+        }
+    }
+    lo_status status = lo_safetensors_read(path, &file, err);
+    status = status == LO_OK ? lo_safetensors_verify(path, &file, err) : status;
+    lo_safetensors_free(&file);
+    return status;
+}
+
+static lo_status verify_models(const source *s, int64_t row, lo_error *err)
+{
+    char set[TEXT], model[TEXT], path[TEXT + 16], after[TEXT] = "", name[3 * TEXT];
+    listed tasks = {0};
+    copy(s, SET, row, set);
+    copy(s, MODEL, row, model);
+    (void)snprintf(path, sizeof(path), "/%s", set);
+    LO_TRY(lo_h5_get_text(&s->forget, path, "after", after, sizeof(after), err));
+    LO_TRY(lo_read_tasks(s->study, &tasks.task, &tasks.count, err));
+    const char *folder = model_in(s, row, after, name);
+    lo_status status =
+        verify_model(s, &tasks, folder, after[0] == '\0' ? "original" : "unlearned", name, err);
+    if (status == LO_OK) {
+        status = verify_model(s, &tasks, "unlearned", "unlearned", model, err);
+    }
+    for (int64_t r = 0; r < s->rows && status == LO_OK; r++) {
+        if (is_oracle_of(s, r, set)) {
+            copy(s, MODEL, r, model);
+            status = verify_model(s, &tasks, "oracles", "oracle", model, err);
+        }
+    }
+    free(tasks.task);
+    return status;
+}
+
+/* The files that receipts are made from are as they were written. */
+static lo_status verify_files(const source *s, lo_error *err)
+{
+    const lo_h5_reader *const readers[] = {&s->audit, &s->evaluation, &s->forget};
+    for (int i = 0; i < s->opened; i++) {
+        int datasets = 0;
+        LO_TRY(lo_h5_verify(readers[i], &datasets, err));
+    }
+    return LO_OK;
 }
 
 lo_status lo_receipt_verify(const char *path, const char *study, lo_error *err)
@@ -320,6 +404,7 @@ lo_status lo_receipt_verify(const char *path, const char *study, lo_error *err)
     char model[TEXT], wanted[PATH_MAX];
     const char *name = strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path;
     lo_status status = source_open(study, &s, err);
+    status = status == LO_OK ? verify_files(&s, err) : status;
     int64_t row = -1;
     for (int64_t r = 0; r < s.rows && status == LO_OK && row < 0; r++) {
         copy(&s, MODEL, r, model);
@@ -331,6 +416,9 @@ lo_status lo_receipt_verify(const char *path, const char *study, lo_error *err)
     }
     if (status == LO_OK) {
         status = compare_with(&s, row, path, err);
+    }
+    if (status == LO_OK) {
+        status = verify_models(&s, row, err);
     }
     source_close(&s);
     return status;

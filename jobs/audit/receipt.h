@@ -18,8 +18,10 @@ bool lo_receipt_study(const char *path, char *study, size_t size);
 lo_status lo_receipts_write(const char *study, int rank, int ranks, int64_t *count, lo_error *err);
 
 /* Is the receipt what its study says now: digests of the forget set and of the models' files, settings,
- * figures? It is made again and compared. Errors: LO_DATA with the first line that differs, or for a file
- * that is no receipt of a run of this study; LO_IO. */
+ * figures? It is made again and compared; the files that it is made from and the models' must have their
+ * checksums, and the models' their tasks, so that a receipt changed together with one of them does not hold.
+ * Errors: LO_DATA with the first line that differs or the file, or for one that is no receipt of a run of
+ * this study; LO_IO. */
 lo_status lo_receipt_verify(const char *path, const char *study, lo_error *err);
 
 #endif

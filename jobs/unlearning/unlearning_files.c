@@ -3,10 +3,10 @@
 #include "audit/feature.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "jobs/unlearning/evaluation.h"
 #include "jobs/study/farmed.h"
-#include "jobs/unlearning/forget_items.h"
 #include "jobs/study/kept.h"
+#include "jobs/unlearning/evaluation.h"
+#include "jobs/unlearning/forget_items.h"
 #include "jobs/unlearning/unlearned.h"
 #include "mpi/agree.h"
 #include "mpi/h5file.h"
@@ -624,10 +624,30 @@ static const char *set_of(const publication *p, const lo_eval_row *row, char buf
     return p->u.forgotten[row->forgotten].name;
 }
 
+/* What does not fit keeps the digest of the whole at its end: methods that differ only there are two. */
 static const char *setting_of(const publication *p, const lo_eval_row *row, char buffer[LO_H5_TEXT_SIZE])
 {
-    (void)buffer;
-    return lo_eval_setting(&p->u, row);
+    const char *text = lo_eval_setting(&p->u, row);
+    if (strlen(text) < LO_H5_TEXT_SIZE) {
+        return text;
+    }
+    const char *suffix = p->u.unlearner[row->task->unlearner].suffix;
+    (void)snprintf(buffer, LO_H5_TEXT_SIZE, "%.*s...%s", LO_H5_TEXT_SIZE - 4 - (int)strlen(suffix), text,
+                   suffix);
+    return buffer;
+}
+
+lo_status lo_read_setting(const lo_h5_reader *evaluation, const char *method, const char *setting,
+                          const char *model, char *out, size_t size, lo_error *err)
+{
+    char name[2 * LO_H5_TEXT_SIZE];
+    const char *suffix = strrchr(model, '-');
+    if (strlen(setting) < LO_H5_TEXT_SIZE - 1 || suffix == NULL) {
+        (void)snprintf(out, size, "%s", setting);
+        return LO_OK;
+    }
+    (void)snprintf(name, sizeof(name), "%s%s", method, suffix);
+    return lo_h5_get_text(evaluation, "/run", name, out, size, err);
 }
 
 static const char *kind_of(const publication *p, const lo_eval_row *row, char buffer[LO_H5_TEXT_SIZE])

@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "jobs/study/study.h"
 #include "jobs/unlearning/unlearning.h"
+#include "mpi/h5file.h"
 #include "mpi/ledger.h"
 
 #include <stdbool.h>
@@ -36,5 +37,10 @@ lo_status lo_read_listed(const char *directory, const lo_listed_task *tasks, int
 /* Collective. outputs.h5 and evaluation.h5 from what the journals hold, unless they are there with that, and
  * a table on standard output. */
 lo_status lo_publish_unlearning(lo_study *study, lo_ledger *ledger, bool *damaged, lo_error *err);
+
+/* The settings of a run as text, whole. method, setting, model: its columns in /run of evaluation.h5, of
+ * which setting may be cut at LO_H5_TEXT_SIZE - 1. Errors: LO_DATA where the file does not have them. */
+lo_status lo_read_setting(const lo_h5_reader *evaluation, const char *method, const char *setting,
+                          const char *model, char *out, size_t size, lo_error *err);
 
 #endif

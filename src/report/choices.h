@@ -11,7 +11,7 @@
 /* rum on one forget set, with groups by a score or by a control. */
 typedef struct lo_report_choice {
     char forget_set[128], by[64], control[32]; /* control: "none", vanilla, shuffled, reversed */
-    char rest[128];                            /* other settings, as text */
+    char rest[512];                            /* other settings, as text */
     bool reference;                            /* the others of its set and settings are compared with it */
     int64_t seeds, pairs;
     lo_bounded tow;  /* mean over seeds, Student's interval */

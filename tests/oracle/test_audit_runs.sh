@@ -104,6 +104,51 @@ expect_code 65 "$LEAVEOUT" verify "$work/one/receipts/finetune-random10-0.json"
 expect_text "$work/err" "finetune-random10-0.json:[0-9]+: found .*neggrad.*; the study says .*finetune"
 cp "$receipt" "$work/one/receipts/another.json"
 expect_code 65 "$LEAVEOUT" verify "$work/one/receipts/another.json"
+cp "$work/one/receipts/neggrad-three-1.json" "$work/one/receipts/neggrad-three-2.json" # one run in the place of another
+expect_code 65 "$LEAVEOUT" verify "$work/one/receipts/neggrad-three-2.json"
+{ cat "$receipt" && printf '\0{"more": 1}'; } >"$work/more.json"
+cp "$receipt" "$work/kept.json"
+cp "$work/more.json" "$receipt"
+expect_code 65 "$LEAVEOUT" verify "$receipt"
+expect_text "$work/err" 'byte [0-9]+ is 0'
+cp "$work/kept.json" "$receipt"
+# The number and its receipt changed alike: audit.h5 is not what was written.
+cp -r "$work/one" "$work/forged"
+forged=$work/forged/receipts/finetune-random10-1.json
+expect_code 0 "$LEAVEOUT" verify "$forged"
+"$python" - "$work/forged/audit.h5" "$forged" <<'EOF' || fail "cannot forge"
+import sys, h5py
+with h5py.File(sys.argv[1], "r+") as f:
+    model = [bytes(m).split(b"\0")[0] for m in f["run/model"][:]]
+    f["js/value"][model.index(b"finetune-random10-1")] = 0.25
+lines = open(sys.argv[2]).read().split("\n")
+at = next(i for i, line in enumerate(lines) if '"js":' in line) + 1
+assert '"value":' in lines[at]
+lines[at] = lines[at].split(":")[0] + ": 0.25,"
+open(sys.argv[2], "w").write("\n".join(lines))
+EOF
+expect_code 65 "$LEAVEOUT" verify "$forged"
+expect_text "$work/err" 'checksum'
+# Another run's model in the place of the audited one, and its digest in the receipt.
+cp "$work/one/audit.h5" "$work/forged/audit.h5"
+swap() { # MODEL FROM RECEIPT: the file and its digest in the receipt
+    local old
+    old=$(sha256sum <"$1")
+    cp "$2" "$1"
+    sed -i "s/${old%% *}/$(sha256sum <"$1" | cut -d " " -f 1)/" "$3"
+}
+cp "$receipt" "$forged"
+expect_code 0 "$LEAVEOUT" verify "$forged"
+swap "$work/forged/unlearned/finetune-random10-1.safetensors" "$work/one/unlearned/finetune-random10-0.safetensors" "$forged"
+expect_code 65 "$LEAVEOUT" verify "$forged"
+expect_text "$work/err" 'unlearned/finetune-random10-1.safetensors: is of another job'
+cp "$work/one/unlearned/finetune-random10-1.safetensors" "$work/forged/unlearned/"
+cp "$receipt" "$forged"
+cp "$work/one/originals/1.safetensors" "$work/edited"
+printf x | dd of="$work/edited" bs=1 seek=3000 conv=notrunc status=none
+swap "$work/forged/originals/1.safetensors" "$work/edited" "$forged"
+expect_code 65 "$LEAVEOUT" verify "$forged"
+expect_text "$work/err" 'originals/1.safetensors'
 printf x | dd of="$work/one/unlearned/finetune-random10-1.safetensors" bs=1 seek=3000 conv=notrunc status=none
 expect_code 65 "$LEAVEOUT" verify "$receipt"
 expect_text "$work/err" 'sha256'
@@ -129,6 +174,56 @@ a, b = (h5py.File(name, "r") for name in sys.argv[1:3])
 for k in [k for k in b if k != "run"]:
     assert (a[k + "/value"][:].tobytes() == b[k + "/value"][:].tobytes()) == (not k.startswith("rmia")), k
 assert a["rmia"].attrs["a"] == 0.9 and b["rmia"].attrs["a"] == 0.5
+EOF
+
+# Groups of rum chosen in several ways, by settings too long for a column: each is a method of its own.
+inner="inner: [none, {name: finetune, epochs: 2, lr: 0.02}, {name: finetune, epochs: 3, lr: 0.01}]"
+expect_code 0 study 2 "$work/choices" --set unlearning.oracles=3 --set 'audit.metrics=[js, klom]' --set "unlearning.methods=[
+    {name: rum, by: memorization, $inner}, {name: rum, by: memorization, control: vanilla, $inner},
+    {name: rum, by: memorization, control: shuffled, $inner}, {name: rum, by: memorization, control: reversed, $inner}]"
+"$python" - "$work/choices" <<'EOF' || fail "choices of groups"
+import json, re, sys, h5py
+import numpy as np
+study = sys.argv[1]
+def text(d):
+    return [bytes(x).split(b"\0")[0].decode() for x in d[:]]
+with h5py.File(study + "/evaluation.h5") as e, h5py.File(study + "/audit.h5") as a:
+    run = {k: text(e["run/" + k]) for k in ("method", "model", "forget_set", "setting")}
+    seed, tow, models = e["run/seed"][:], e["tow/value"][:], a["klom/models"][:]
+    whole = {k: v.decode() if isinstance(v, bytes) else str(v) for k, v in e["run"].attrs.items()}
+rows = {}
+for r, model in enumerate(run["model"]):
+    if run["method"][r] != "rum":
+        continue
+    full = whole["rum" + model[-9:]]
+    control = (re.findall(r"control: (\w+)", full) + ["none"])[0]
+    assert len(full) > 127 or control == "none", full
+    rows.setdefault((run["forget_set"][r], control), {})[int(seed[r])] = tow[r]
+    assert json.load(open(f"{study}/receipts/{model}.json"))["settings"] == full
+    assert models[r] == 6, (model, models[r])  # its own 3 seeds, and the oracles
+assert len(rows) == 8 and len(set(run["setting"])) == 5, rows.keys()
+page = open(study + "/report.html").read()
+page = page[page.index("Does the choice of groups matter?"):]
+names = {"none": "memorization", "vanilla": "all at once", "shuffled": "memorization, shuffled", "reversed": "memorization, reversed"}
+seen = set()
+for part in page.split("<h4>Forget set <code>")[1:]:
+    s = part[:part.index("</code>")]
+    table = part[part.index("<tbody>"):part.index("</tbody>")]
+    for row in table.split("<tr>")[1:]:
+        cell = [re.sub("<[^>]*>", " ", c).replace("\u2212", "-").split() for c in re.findall("<td[^>]*>(.*?)</td>", row, re.S)]
+        control = next(k for k, v in names.items() if v == " ".join(cell[0]))
+        own, base = rows[s, control], rows[s, "none"]
+        assert abs(float(cell[2][0]) - np.mean(list(own.values()))) < 6e-4 and cell[5] == ["3"], (s, cell)
+        seen.add((s, control))
+        if control == "none":
+            continue
+        off = np.array([own[k] - base[k] for k in own])
+        half = 4.302652730 * off.std(ddof=1) / np.sqrt(3)
+        assert abs(float(cell[3][0]) - off.mean()) < 6e-4 and abs(float(cell[3][3]) - off.mean() - half) < 6e-4, (s, cell, off)
+        if abs(abs(off.mean()) - half) > 1e-9:
+            says = "inside the noise" if abs(off.mean()) <= half else "better" if off.mean() > 0 else "worse"
+            assert " ".join(cell[4]) == says, (s, cell, off)
+assert seen == set(rows), seen
 EOF
 
 # Without an ensemble the oracles are the references; with few of them what is refused says so.
