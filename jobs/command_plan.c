@@ -211,7 +211,7 @@ static void print_stage(const lo_plan_stage *s, const lo_plan_cost *cost)
     if (models) {
         (void)printf(" seconds_per_model=%.2f", s->kind[0].seconds);
     }
-    (void)printf(" wall_s=%.1f core_hours=%.4f disk_mb=%.1f", cost->wall, cost->core / 3600,
+    (void)printf(" wall_s=%.2f core_hours=%.4f disk_mb=%.1f", cost->wall, cost->core / 3600,
                  megabytes(s->disk_bytes));
     if (s->published_bytes > 0) {
         (void)printf(" published_s=%.2f", cost->published);
@@ -248,7 +248,7 @@ static lo_status print_stages(const planning *p, lo_error *err)
     LO_TRY(add_up(p, &p->plan, ranks, true, &all, err));
     (void)printf("memory_per_rank_mb=%.0f shared_per_node_mb=%.0f\n", megabytes(memory),
                  megabytes(p->plan.cache_bytes));
-    (void)printf("total ranks=%lld wall_s=%.1f files_s=%.1f core_hours=%.3f disk_mb=%.1f\n", (long long)ranks,
+    (void)printf("total ranks=%lld wall_s=%.2f files_s=%.2f core_hours=%.3f disk_mb=%.1f\n", (long long)ranks,
                  all.wall, all.files, all.core / 3600, megabytes(all.disk));
     if (all.files > much * all.wall) {
         (void)printf(

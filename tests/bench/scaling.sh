@@ -1,8 +1,8 @@
 #!/bin/bash
 # How cost grows, as measured and as predicted: one job on 1 and 2 ranks, stage by stage, beside what `leaveout plan` says
-# under mpirun on as many ranks; time and memory of one model against the number of examples; the standard error of
-# memorization against the number of models, which should fall as 1 / sqrt(models). Prints tables; judges nothing. Needs a
-# quiet machine with two cores. About three minutes there.
+# under mpirun on as many ranks; as many models a rank on 1 and 2 ranks; time and memory of one model against the number of
+# examples; the standard error of memorization against the number of models, which should fall as 1 / sqrt(models). Prints
+# tables; judges nothing. Needs a quiet machine with two cores. About five minutes there.
 #   LEAVEOUT=build/release/leaveout tests/bench/scaling.sh [MODELS [RANKS...]]
 set -eu
 source=$(cd "$(dirname "$0")/../.." && pwd)
@@ -29,6 +29,17 @@ ensemble: {models: $models, ratio: 0.7}
 scores: [memorization, confidence, loss_curvature, final_loss]
 influence: {top: 0}
 JOB
+cp "$work/job.yaml" "$work/all.yaml"
+cat >>"$work/all.yaml" <<JOB
+attribution: {methods: [ridge_loo, kernel_ridge_loo], targets: test}
+unlearning:
+  forget: [{name: random10, select: random, share: 0.1}]
+  methods: [finetune, neggrad_plus, salun, del, {name: rum, by: confidence}]
+  seeds: 4
+  oracles: 4
+audit: {}
+JOB
+sed -i 's/test_limit: 2000}/test_limit: 2000, validation: 0.1}/' "$work/all.yaml"
 
 field() { grep -E -- "$2" "$1" | sed -n "s/.* $3=\([0-9.]*\).*/\1/p" | head -n 1; }
 percent() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f", 100 * (a / b - 1) }'; }
@@ -43,18 +54,28 @@ line() { # STAGE MEASURED PREDICTED
 echo "# strong scaling"
 for r in "${ranks[@]}"; do
     rm -rf "$work/study"
-    on "$r" plan "$work/job.yaml" --ranks "$r" --study "$work/study" >"$work/plan"
+    on "$r" plan "$work/all.yaml" --ranks "$r" --study "$work/study" >"$work/plan"
     start=$(date +%s.%N)
-    study "$r" "$work/study"
+    on "$r" run "$work/all.yaml" --study "$work/study" >"$work/log"
     took=$(awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { printf "%.2f", b - a }')
-    for stage in originals ensemble; do
+    for stage in originals ensemble unlearning; do
         line $stage "$(field "$work/log" "event=farmed stage=$stage" seconds)" "$(field "$work/plan" "^stage=$stage" wall_s)"
     done
-    line scores "$(published scores.h5)" "$(field "$work/plan" '^stage=scores' wall_s)"
-    line influence "$(published influence.h5)" "$(field "$work/plan" '^stage=influence' wall_s)"
+    for stage in scores influence attribution audit; do
+        line $stage "$(published $stage.h5)" "$(field "$work/plan" "^stage=$stage" wall_s)"
+    done
     line all "$took" "$(field "$work/plan" '^total' wall_s)"
     "$program" plan --study "$work/study" --ranks "$r" | grep '^checked ' || true
-    cp -r "$work/study" "$work/study-$r"
+done
+
+each=$((models / 4))
+echo "# weak scaling: $each models a rank"
+for r in "${ranks[@]}"; do
+    rm -rf "$work/study"
+    on "$r" plan "$work/job.yaml" --ranks "$r" --study "$work/study" --set "ensemble.models=$((each * r))" >"$work/plan"
+    study "$r" "$work/study" --set "ensemble.models=$((each * r))"
+    echo "weak ranks=$r models=$((each * r)) measured_s=$(field "$work/log" 'event=farmed stage=ensemble' seconds)" \
+        "predicted_s=$(field "$work/plan" '^stage=ensemble' wall_s)"
 done
 
 echo "# time and memory against n: one rank"
