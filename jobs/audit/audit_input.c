@@ -156,6 +156,20 @@ static lo_status place(const lo_study *study, const char *set, const int64_t *nu
                                  set, (long long)number[at]);
 }
 
+/* Examples of the forget set's classes, malloc'ed. Where there are none there are no non-members, and attacks
+ * say so. */
+static lo_status same_class(const lo_study *study, const lo_examples *from, const lo_audit_set *set,
+                            uint32_t **rows, int64_t *count, lo_error *err)
+{
+    *rows = malloc(((size_t)from->count + 1) * sizeof(**rows));
+    if (*rows == NULL ||
+        lo_same_class(from->label, NULL, from->count, study->data.train.label, set->forget, set->forget_count,
+                      study->data.classes, *rows, count, NULL) == LO_INTERNAL) {
+        return no_memory(err);
+    }
+    return LO_OK;
+}
+
 static lo_status read_sets(lo_audit_input *in, lo_error *err)
 {
     const lo_study *study = in->study;
@@ -176,16 +190,11 @@ static lo_status read_sets(lo_audit_input *in, lo_error *err)
             status = lo_h5_get_int(&reader, path, "whole_class", &whole, err);
         }
         set->whole_class = whole != 0;
-        set->other = malloc(((size_t)study->data.test.count + 1) * sizeof(*set->other));
-        if (status == LO_OK && set->other == NULL) {
-            status = no_memory(err);
+        if (status == LO_OK) {
+            status = same_class(study, &study->data.test, set, &set->other, &set->other_count, err);
         }
-        /* Where no test example has such a class there are no non-members, and attacks say so. */
-        if (status == LO_OK &&
-            lo_same_class(study->data.test.label, NULL, study->data.test.count, study->data.train.label,
-                          set->forget, set->forget_count, study->data.classes, set->other, &set->other_count,
-                          NULL) == LO_INTERNAL) {
-            status = no_memory(err);
+        if (status == LO_OK) {
+            status = same_class(study, &study->data.validation, set, &set->unseen, &set->unseen_count, err);
         }
         free(number);
     }
@@ -242,6 +251,7 @@ void lo_audit_close(lo_audit_input *input)
         free(input->set[s].forget);
         free(input->set[s].retain);
         free(input->set[s].other);
+        free(input->set[s].unseen);
     }
     free(input->set);
     free(input->row);

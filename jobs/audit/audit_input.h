@@ -27,9 +27,9 @@ typedef struct lo_audit_row {
 
 typedef struct lo_audit_set {
     char name[LO_H5_TEXT_SIZE + 1];
-    uint32_t *forget, *retain, *other; /* positions in the training set; other: in the test set, of the same
-                                        * classes where whole classes are forgotten */
-    int64_t forget_count, retain_count, other_count;
+    uint32_t *forget, *retain; /* positions in the training set */
+    uint32_t *other, *unseen;  /* in the test and in the validation set: of the classes of the forget set */
+    int64_t forget_count, retain_count, other_count, unseen_count;
     bool whole_class;
 } lo_audit_set;
 

@@ -117,17 +117,18 @@ static lo_status regression(lo_audit *a, int64_t r, const lo_audit_model *m, int
     return status;
 }
 
+/* The population: validation examples of the forget set's classes, or where they are fewer than 100, test
+ * examples of these. */
 static lo_status population(lo_audit *a, int64_t r, const lo_audit_model *m, lo_error *err)
 {
     const lo_audit_set *set = &a->in.set[a->in.row[r].set];
-    const int64_t validation = set->whole_class ? 0 : a->study->data.validation.count;
-    const bool apart = validation >= 100;
+    const bool apart = set->unseen_count >= 100;
     double *forget = feature(m, LO_AUDIT_TRAIN, set->forget, set->forget_count, LO_FEATURE_LOSS);
-    double *known = apart ? feature(m, LO_AUDIT_VALIDATION, NULL, validation, LO_FEATURE_LOSS)
+    double *known = apart ? feature(m, LO_AUDIT_VALIDATION, set->unseen, set->unseen_count, LO_FEATURE_LOSS)
                           : feature(m, LO_AUDIT_TEST, set->other, set->other_count, LO_FEATURE_LOSS);
     lo_population_attack out = {0};
     lo_status status = forget != NULL && known != NULL
-                           ? lo_mia_population(known, apart ? validation : set->other_count, forget,
+                           ? lo_mia_population(known, apart ? set->unseen_count : set->other_count, forget,
                                                set->forget_count, NULL, 0, 0.01, &out, err)
                            : lo_audit_no_memory(err);
     status = settle(status, lo_audit_cell(a, r, LO_AUDIT_POPULATION), lo_audit_found(out.found, 0), err);
@@ -136,14 +137,16 @@ static lo_status population(lo_audit *a, int64_t r, const lo_audit_model *m, lo_
     return status;
 }
 
+/* Of an oracle against the originals in turn, where there are more oracles. */
 static lo_status adaptive(lo_audit *a, int64_t r, lo_error *err)
 {
     const lo_audit_row *row = &a->in.row[r];
+    const int64_t seed = row->oracle ? row->seed % lo_job_int(a->study->job, "unlearning.seeds") : row->seed;
     const lo_audit_set *set = &a->in.set[row->set];
     *lo_audit_cell(a, r, LO_AUDIT_AUS) = lo_audit_missing(LO_AUDIT_NO_ORIGINAL);
     for (int64_t k = 0; k < a->in.rows; k++) {
         const lo_audit_row *o = &a->in.row[k];
-        if (o->original && o->output >= 0 && o->seed == row->seed && !row->oracle) {
+        if (o->original && o->output >= 0 && o->set == row->set && o->seed == seed) {
             lo_audit_model original;
             const lo_status status = lo_audit_load(&a->in, o, &original, err);
             if (status == LO_OK) {

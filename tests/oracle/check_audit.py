@@ -41,6 +41,12 @@ def auc(a, b):
     return ((a[:, None] > b).sum() + (a[:, None] == b).sum() / 2) / (len(a) * len(b))
 
 
+def auc_and_rate(a, b):
+    """And the share of a above all but 1 % of b; NaN where 1 % is less than one."""
+    allowed = int(0.01 * len(b) + 1e-9)
+    return auc(a, b), (a > np.sort(b)[::-1][allowed]).mean() if allowed else np.nan
+
+
 def klom(u, r):
     u, r = np.clip(u, -100, 100), np.clip(r, -100, 100)
     edges = np.linspace(min(u.min(), r.min()), max(u.max(), r.max()), 21)
@@ -104,20 +110,30 @@ class Study:
     def margins(self, row, part, rows):
         return margin(self.logits[part][self.output[row]][rows], self.label[part][rows])
 
+    def population(self, row):
+        """The share of the forget set with a loss at most that of 1 % of examples of its classes that no model has seen."""
+        s = self.set[row]
+        here = np.unique(self.label["train"][self.forget[s]])
+        unseen = np.flatnonzero(np.isin(self.label["validation"], here))
+        part, rows = ("validation", unseen) if len(unseen) >= 100 else ("test", self.others(s))
+        loss, own = (np.logaddexp(0, -self.margins(row, p, x)) for p, x in ((part, rows), ("train", self.forget[s])))
+        allowed = int(0.01 * len(loss) + 1e-9)
+        return (own <= np.sort(loss)[allowed - 1]).mean() if allowed else np.nan
+
     def attacks(self, row):
-        """LiRA and RMIA of one model, by the ensemble's."""
+        """LiRA and RMIA of one model, by the ensemble's: AUC, and found at 1 % false positives."""
         s = self.set[row]
         f, t = self.forget[s], self.others(s)
         own, own_t = (self.margins(row, p, x).astype(np.float32).astype(float) for p, x in (("train", f), ("test", t)))
         columns = [self.phi[~self.mask[:, i], i] for i in f] + [self.phi_test[:, i] for i in t]
         sd = pooled(columns)
         z = [(x - c.mean()) / sd for x, c in zip(np.r_[own, own_t], columns)]
-        lira = auc(np.float32(z[:len(f)]), np.float32(z[len(f):]))
+        lira = auc_and_rate(np.float32(z[:len(f)]), np.float32(z[len(f):]))
         p = 1 / (1 + np.exp(-np.r_[own, own_t]))
         ratio = p / (0.75 * np.array([(1 / (1 + np.exp(-c))).mean() for c in columns]) + 0.25)
         population, rest = ratio[len(f):][0::2], np.r_[ratio[:len(f)], ratio[len(f):][1::2]]
         score = (population < rest[:, None]).mean(axis=1)
-        return lira, auc(score[:len(f)], score[len(f):])
+        return lira + auc_and_rate(score[:len(f)], score[len(f):])
 
     def expected(self, row):
         s, out = self.set[row], dict.fromkeys(NUMBERS, np.nan)
@@ -132,11 +148,11 @@ class Study:
                 for o in self.oracles(row)]
         out["avg_gap"] = np.mean([np.mean(g) for g in gaps])
         out["tow_mia"] = np.mean([(1 - g[3]) * (1 - g[1]) * (1 - g[2]) for g in gaps])
-        if self.kind[row] != "oracle":
-            original = [r for r in self.rows if self.kind[r] == "original" and self.seed[r] == self.seed[row]][0]
-            target = 0 if self.whole[s] else acc["test"][row]
-            out["aus"] = (1 - (acc["test"][original] - acc["test"][row])) / (1 + abs(target - acc["forget"][row]))
-        out["lira"], out["rmia"] = self.attacks(row)
+        original = [r for r in self.rows if self.kind[r] == "original" and self.seed[r] == self.seed[row] % 3][0]
+        target = 0 if self.whole[s] else acc["test"][row]
+        out["aus"] = (1 - (acc["test"][original] - acc["test"][row])) / (1 + abs(target - acc["forget"][row]))
+        out["lira"], out["lira_tpr_at_0.01"], out["rmia"], out["rmia_tpr_at_0.01"] = self.attacks(row)
+        out["mia_population"] = self.population(row)
         if self.kind[row] == "unlearned":
             group = [r for r in self.rows if (self.kind[r], self.method[r], self.setting[r], self.set[r])
                      == (self.kind[row], self.method[row], self.setting[row], s)]
@@ -259,9 +275,53 @@ def networks(path, study):
     assert all(len(v) == 1 for v in far.values())
 
 
+def number(cell):
+    """A number of the report; NaN for a dash."""
+    plain = re.sub("<[^>]*>", " ", cell).replace("&#8776;", "").replace("\u2212", "-").split()
+    return np.nan if plain[0] in ("\u2013", "&#8211;") else float(plain[0].replace(",", ""))
+
+
+def marks(path, study):
+    """The report's means over seeds, and its marks of what is inside the noise: pairs of a run and the oracle of its seed,
+    Student's t with pairs - 1 degrees of freedom; what all seeds have together by its own interval."""
+    page = open(path + "/report.html").read()
+    page = page[page.index("<h2>Audit of unlearning"):]
+    seen = {True: 0, False: 0}
+    for part in page.split("<h3>Forget set <code>")[1:]:
+        s = part[:part.index("</code>")]
+        for table in re.findall("<table>.*?</table>", part, re.S):
+            heads = [h.replace("<wbr/>", "") for h in re.findall("<th scope=\"col\" class=\"name\"><code>(.*?)</code></th>", table)]
+            for method, cells in re.findall("<tr><td class=\"long who\"><code>(.*?)</code>.*?</td>(.*?)</tr>", table, re.S):
+                group = [r for r in study.rows if study.set[r] == s and study.method[r] == method]
+                for k, cell in zip(heads, re.findall("<td>(.*?)</td>", cells, re.S)):
+                    f = study.found[k] if k in study.found else None
+                    if f is None:
+                        continue
+                    if k in ("u_lira", "klom", "forgetting_quality"):
+                        value, noise = f["value"][group[0]], f["low"][group[0]] <= f["ceiling"][group[0]] <= f["high"][group[0]]
+                    else:
+                        value = np.nanmean(f["value"][group]) if not np.isnan(f["value"][group]).all() else np.nan
+                        off = [f["value"][r] - f["value"][o] for r in group for o in study.rows if study.kind[o] == "oracle"
+                               and study.set[o] == s and study.seed[o] == study.seed[r]]
+                        off = np.array(off)[~np.isnan(off)]
+                        assert len(off) in (0, 3) or study.kind[group[0]] == "oracle" or k == "anamnesis", (s, method, k, off)
+                        quantile = {2: 12.706204736, 3: 4.302652730}.get(len(off), np.nan)
+                        half = quantile * off.std(ddof=1) / np.sqrt(len(off)) if len(off) > 1 else np.nan
+                        if len(off) > 1 and abs(abs(off.mean()) - half) < 1e-9:
+                            continue
+                        noise = len(off) > 0 and not abs(off.mean()) > half
+                    assert (np.isnan(number(cell)) and np.isnan(value)) or abs(number(cell) - value) <= 6e-4 * max(1, abs(value)), \
+                        (s, method, k, cell, value)
+                    marked = cell.startswith("&#8776;")
+                    assert marked == (noise and study.kind[group[0]] != "oracle" and not np.isnan(value)), (s, method, k, cell)
+                    seen[marked] += study.kind[group[0]] != "oracle"
+    assert min(seen.values()) > 20, seen
+
+
 def main():
     study = Study(sys.argv[1])
-    checked = "disagreement activation_distance js aus tow_mia avg_gap lira rmia u_lira klom".split()
+    checked = ("disagreement activation_distance js aus mia_population tow_mia avg_gap lira lira_tpr_at_0.01 rmia "
+               "rmia_tpr_at_0.01 u_lira klom").split()
     for row in study.rows:
         expected = study.expected(row)
         for k in checked:
@@ -269,6 +329,7 @@ def main():
             assert (np.isnan(value) and np.isnan(wanted)) or abs(value - wanted) < 2e-4, (row, k, value, wanted)
     weights(sys.argv[1], study)
     networks(sys.argv[1], study)
+    marks(sys.argv[1], study)
     for k in NUMBERS:
         for row in study.rows:
             here = [study.found[k]["value"][r] for r in study.rows

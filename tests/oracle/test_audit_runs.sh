@@ -250,6 +250,35 @@ with h5py.File(sys.argv[1], "r") as f:
     assert all(m == (3 if k == b"oracle" else 4) for k, m in zip(kind, models)), models
     assert not np.isnan(f["lira/value"][:]).any() and not np.isnan(f["rmia/value"][:]).any()
 EOF
+# Part of a class: the population has its class too, where the validation set has 100 of it.
+sed -i 's/train_limit: 300, test_limit: 300, validation: 0.1/validation: 0.6/; /name: random10/s/.*/  forget: [{name: part, select: labels, classes: [3, 5], size: 30}]/' "$job"
+expect_code 0 study 2 "$work/part" --set unlearning.oracles=2 --set unlearning.seeds=1 --set 'unlearning.methods=[finetune]' \
+    --set 'audit.metrics=[mia_population]'
+"$python" - "$work/part" "$here" <<'EOF' || fail "the population of a part of a class"
+import sys, h5py
+import numpy as np
+def loss(z, y):
+    top = z.max(axis=1, keepdims=True)
+    return np.log(np.exp(z - top).sum(axis=1)) + top[:, 0] - z[np.arange(len(y)), y]
+def text(d):
+    return [bytes(x).split(b"\0")[0] for x in d[:]]
+with h5py.File(sys.argv[1] + "/outputs.h5") as o, h5py.File(sys.argv[1] + "/audit.h5") as a, h5py.File(sys.argv[1] + "/forget.h5") as f:
+    names, kinds = text(o["model/name"]), text(o["model/kind"])
+    classes = o.attrs["classes"]
+    forget = np.isin(o["train/index"][:], f["part/index"][:])
+    y, v = o["train/label"][:][forget], o["validation/label"][:]
+    same = np.isin(v, y)
+    assert 100 <= same.sum() < len(v) / 2 and set(y) == {3, 5}, (same.sum(), len(v))
+    differs = 0
+    for r, who in enumerate(zip(text(a["run/kind"]), text(a["run/model"]))):
+        m = list(zip(kinds, names)).index(who)
+        own = loss(o["train/logit"][m].reshape(-1, classes)[forget].astype(float), y)
+        every = loss(o["validation/logit"][m].reshape(-1, classes).astype(float), v)
+        share = [(own <= np.sort(x)[int(0.01 * len(x)) - 1]).mean() for x in (every[same], every)]
+        assert abs(a["mia_population/value"][r] - share[0]) < 1e-12, (who, a["mia_population/value"][r], share)
+        differs += share[0] != share[1]
+    assert differs, "all classes would do as well"
+EOF
 # The comparison can fail.
 "$python" - "$work/one/audit.h5" <<'EOF' || fail "cannot damage a copy"
 import sys, h5py
