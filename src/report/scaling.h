@@ -4,7 +4,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 enum { LO_REPORT_NAME = 128 };
 
@@ -41,8 +40,5 @@ typedef struct lo_report_scaling {
     int64_t models, held_back;                /* of the reference; left out of it */
     int64_t group, resamples;
 } lo_report_scaling;
-
-/* Writes the section, or nothing without rows. */
-void lo_report_write_scaling(FILE *out, const lo_report_scaling *scaling);
 
 #endif

@@ -4,7 +4,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 /* A mean over seeds with its 95 % interval; NaN where it is not known. */
 typedef struct lo_report_mean {
@@ -25,8 +24,5 @@ typedef struct lo_report_unlearned {
     double original;    /* accuracy of the originals on the forget set */
     double seconds, time_ratio;
 } lo_report_unlearned;
-
-/* Writes the section; nothing for no rows. Rows of one forget set stand together. */
-void lo_report_unlearning(FILE *out, const lo_report_unlearned *rows, int64_t count);
 
 #endif

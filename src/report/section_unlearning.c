@@ -1,4 +1,4 @@
-#include "report/unlearning.h"
+#include "report/sections.h"
 
 #include "report/html.h"
 
@@ -77,10 +77,14 @@ static void write_set(FILE *out, const lo_report_unlearned *rows, int64_t count)
     (void)fputs("</tbody></table></div>\n", out);
 }
 
-void lo_report_unlearning(FILE *out, const lo_report_unlearned *rows, int64_t count)
+lo_status lo_section_unlearning(const lo_page *page, lo_error *err)
 {
+    (void)err;
+    FILE *out = page->out;
+    const lo_report_unlearned *rows = page->report->unlearned;
+    const int64_t count = page->report->unlearned_count;
     if (count == 0) {
-        return;
+        return LO_OK;
     }
     (void)fputs(
         "<section>\n<h2>Unlearning</h2>\n<p>Models that were made to forget, beside the <b>oracles</b>, "
@@ -97,4 +101,5 @@ void lo_report_unlearning(FILE *out, const lo_report_unlearned *rows, int64_t co
         write_set(out, rows + r, next - r);
     }
     (void)fputs("</section>\n", out);
+    return LO_OK;
 }

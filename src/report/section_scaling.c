@@ -1,4 +1,4 @@
-#include "report/scaling.h"
+#include "report/sections.h"
 
 #include "report/figure.h"
 #include "report/html.h"
@@ -199,10 +199,13 @@ static void write_screenings(FILE *out, const lo_report_scaling *s)
     }
 }
 
-void lo_report_write_scaling(FILE *out, const lo_report_scaling *scaling)
+lo_status lo_section_scaling(const lo_page *page, lo_error *err)
 {
+    (void)err;
+    FILE *out = page->out;
+    const lo_report_scaling *scaling = &page->report->scaling;
     if (scaling->rows == 0) {
-        return;
+        return LO_OK;
     }
     (void)fprintf(
         out,
@@ -233,4 +236,5 @@ void lo_report_write_scaling(FILE *out, const lo_report_scaling *scaling)
     write_screenings(out, scaling);
     write_budgets(out, scaling);
     (void)fputs("</section>\n", out);
+    return LO_OK;
 }
