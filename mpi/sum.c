@@ -24,10 +24,10 @@ typedef struct exchange {
     size_t width;
     int64_t terms;
     int own_nodes, all_nodes;
-    const lo_node *own;
-    int *nodes;       /* [ranks] */
-    lo_node *planned; /* [all_nodes]: in the order of the ranks, and so of the terms */
-    lo_node *node;    /* [all_nodes]: of a round */
+    const lo_pairwise_node *own;
+    int *nodes;                /* [ranks] */
+    lo_pairwise_node *planned; /* [all_nodes]: in the order of the ranks, and so of the terms */
+    lo_pairwise_node *node;    /* [all_nodes]: of a round */
     int *give, *give_at, *get, *get_at, *part, *part_at; /* [ranks]: counts and places of a round */
     double *out;                                         /* [own_nodes, width ranks] */
     double *in;                                          /* [all_nodes, width] */

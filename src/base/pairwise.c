@@ -9,7 +9,7 @@ enum { VALUES_A_TICK = 1 << 20 }; /* some milliseconds */
 struct lo_pairwise {
     size_t size;
     int64_t terms, first, next, end;
-    lo_node node[LO_MOST_NODES];
+    lo_pairwise_node node[LO_MOST_NODES];
     int nodes;
     double *room; /* of the next term; NULL: none was asked for */
     double *spare[LO_MOST_NODES];
@@ -91,20 +91,20 @@ static lo_status add(double *restrict to, const double *restrict from, size_t si
 }
 
 /* Are these two children of one node? */
-static bool are_pair(const lo_node *left, const lo_node *right)
+static bool are_pair(const lo_pairwise_node *left, const lo_pairwise_node *right)
 {
     return left->level == right->level && left->number % 2 == 0 && right->number == left->number + 1;
 }
 
-static lo_node parent_of(const lo_node *left)
+static lo_pairwise_node parent_of(const lo_pairwise_node *left)
 {
-    return (lo_node){left->level + 1, left->number / 2, left->value};
+    return (lo_pairwise_node){left->level + 1, left->number / 2, left->value};
 }
 
 lo_status lo_pairwise_take(lo_pairwise *sum, const lo_tick *tick)
 {
-    lo_node *node = sum->node;
-    node[sum->nodes++] = (lo_node){0, sum->next++, sum->room};
+    lo_pairwise_node *node = sum->node;
+    node[sum->nodes++] = (lo_pairwise_node){0, sum->next++, sum->room};
     sum->room = NULL;
     while (sum->nodes > 1 && are_pair(&node[sum->nodes - 2], &node[sum->nodes - 1])) {
         LO_TRY(add(node[sum->nodes - 2].value, node[sum->nodes - 1].value, sum->size, tick));
@@ -115,7 +115,7 @@ lo_status lo_pairwise_take(lo_pairwise *sum, const lo_tick *tick)
     return LO_OK;
 }
 
-int lo_pairwise_nodes(lo_pairwise *sum, const lo_node **nodes)
+int lo_pairwise_nodes(lo_pairwise *sum, const lo_pairwise_node **nodes)
 {
     *nodes = sum->node;
     return sum->nodes;
@@ -131,7 +131,7 @@ int64_t lo_pairwise_terms(const lo_pairwise *sum)
     return sum->terms;
 }
 
-int lo_pairwise_plan(int64_t first, int64_t count, lo_node nodes[LO_MOST_NODES])
+int lo_pairwise_plan(int64_t first, int64_t count, lo_pairwise_node nodes[LO_MOST_NODES])
 {
     int found = 0;
     for (int64_t at = first, end = first + count; at < end; found++) {
@@ -140,24 +140,25 @@ int lo_pairwise_plan(int64_t first, int64_t count, lo_node nodes[LO_MOST_NODES])
         while (at % (INT64_C(2) << level) == 0 && (INT64_C(2) << level) <= end - at) {
             level++;
         }
-        nodes[found] = (lo_node){level, at >> level, NULL};
+        nodes[found] = (lo_pairwise_node){level, at >> level, NULL};
         at += INT64_C(1) << level;
     }
     return found;
 }
 
 /* Is there no term in the node to the right of this one? */
-static bool is_last(const lo_node *node, int64_t terms)
+static bool is_last(const lo_pairwise_node *node, int64_t terms)
 {
     return (node->number + 1) << node->level >= terms;
 }
 
-lo_status lo_pairwise_join(int64_t terms, lo_node *nodes, int count, size_t size, const lo_tick *tick)
+lo_status lo_pairwise_join(int64_t terms, lo_pairwise_node *nodes, int count, size_t size,
+                           const lo_tick *tick)
 {
     for (int level = 0; count > 1; level++) {
         int kept = 0;
         for (int i = 0; i < count; i++) {
-            lo_node node = nodes[i];
+            lo_pairwise_node node = nodes[i];
             if (node.level == level && i + 1 < count && are_pair(&node, &nodes[i + 1])) {
                 LO_TRY(add(node.value, nodes[++i].value, size, tick));
                 node = parent_of(&node);
@@ -173,7 +174,7 @@ lo_status lo_pairwise_join(int64_t terms, lo_node *nodes, int count, size_t size
 
 lo_status lo_pairwise_total(lo_pairwise *sum, const lo_tick *tick, double **total, lo_error *err)
 {
-    lo_node nodes[LO_MOST_NODES];
+    lo_pairwise_node nodes[LO_MOST_NODES];
     if (sum->first != 0 || sum->next != sum->terms) {
         return lo_fail(err, LO_INTERNAL, "a sum lacks terms");
     }

@@ -15,11 +15,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct lo_node {
+typedef struct lo_pairwise_node {
     int level;
     int64_t number; /* it holds the terms from number << level on */
     double *value;
-} lo_node;
+} lo_pairwise_node;
 
 enum { LO_MOST_NODES = 128 }; /* of one run */
 
@@ -40,7 +40,7 @@ lo_status lo_pairwise_next(lo_pairwise *sum, const lo_tick *tick, double **term,
 lo_status lo_pairwise_take(lo_pairwise *sum, const lo_tick *tick);
 
 /* The nodes of the run, once all of its terms were given: their number. The values are the sum's. */
-int lo_pairwise_nodes(lo_pairwise *sum, const lo_node **nodes);
+int lo_pairwise_nodes(lo_pairwise *sum, const lo_pairwise_node **nodes);
 size_t lo_pairwise_size(const lo_pairwise *sum);
 int64_t lo_pairwise_terms(const lo_pairwise *sum);
 
@@ -49,10 +49,11 @@ int64_t lo_pairwise_terms(const lo_pairwise *sum);
 lo_status lo_pairwise_total(lo_pairwise *sum, const lo_tick *tick, double **total, lo_error *err);
 
 /* Levels and numbers of the nodes of a run, as lo_pairwise_nodes has them; values are NULL. */
-int lo_pairwise_plan(int64_t first, int64_t count, lo_node nodes[LO_MOST_NODES]);
+int lo_pairwise_plan(int64_t first, int64_t count, lo_pairwise_node nodes[LO_MOST_NODES]);
 
 /* Puts together the nodes of all runs, in the order of their terms: nodes[0].value becomes the sum; the other
  * values are lost. Errors: what tick returned. */
-lo_status lo_pairwise_join(int64_t terms, lo_node *nodes, int count, size_t size, const lo_tick *tick);
+lo_status lo_pairwise_join(int64_t terms, lo_pairwise_node *nodes, int count, size_t size,
+                           const lo_tick *tick);
 
 #endif

@@ -197,7 +197,7 @@ static void check_case(per_case *c, const lo_kernels *kernels)
     }
     for (int term = 0; term < 2; term++) {
         lo_pairwise *sum = NULL;
-        const lo_node *nodes = NULL;
+        const lo_pairwise_node *nodes = NULL;
         assert_int_equal(lo_pairwise_create(size, 1, 0, 1, &sum, &err), LO_OK);
         assert_int_equal(lo_per_example_sums(per, &list, &outputs[0],
                                              term == 0 ? LO_TERM_GRADIENT : LO_TERM_SQUARE, sum, NULL, &err),

@@ -310,7 +310,7 @@ static void check_reductions(world *w, const lo_output *output, const float *vec
     }
     for (int term = LO_TERM_GRADIENT; term <= LO_TERM_SQUARE; term++) {
         lo_pairwise *sum = NULL;
-        const lo_node *nodes = NULL;
+        const lo_pairwise_node *nodes = NULL;
         assert_int_equal(lo_pairwise_create(size, 1, 0, 1, &sum, &err), LO_OK);
         assert_int_equal(lo_per_example_sums(w->per, &list, output, (lo_term)term, sum, NULL, &err), LO_OK);
         assert_int_equal(lo_pairwise_nodes(sum, &nodes), 1);
