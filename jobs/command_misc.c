@@ -3,8 +3,8 @@
 #include "base/job.h"
 #include "jobs/attribution/attribution.h"
 #include "jobs/commands.h"
-#include "jobs/study/formats.h"
 #include "jobs/plan/preview.h"
+#include "jobs/study/formats.h"
 #include "jobs/study/recipe.h"
 #include "jobs/study/study.h"
 #include "jobs/unlearning/unlearning.h"
@@ -47,10 +47,14 @@ lo_status lo_command_check(const lo_command_line *line, lo_error *err)
     }
     if (status == LO_OK) {
         (void)printf(
-            "ok train=%lld validation=%lld test=%lld classes=%d shape=%dx%dx%d parameters=%lld models=%lld\n",
+            "ok train=%lld validation=%lld test=%lld classes=%d shape=%dx%dx%d parameters=%lld models=%lld",
             (long long)p.data.train.count, (long long)p.data.validation.count, (long long)p.data.test.count,
             p.data.classes, p.data.shape.channels, p.data.shape.height, p.data.shape.width,
             (long long)lo_trainer_parameters(net), (long long)p.design.models);
+        if (lo_job_has(p.job, "originals")) {
+            (void)printf(" originals=%lld", (long long)lo_job_int(p.job, "originals.seeds"));
+        }
+        (void)printf("\n");
         if (unlearning.oracles + unlearning.runs > 0) {
             (void)printf("unlearning oracles=%lld runs=%lld\n", (long long)unlearning.oracles,
                          (long long)unlearning.runs);
