@@ -5,6 +5,7 @@
 #include "jobs/unlearning/unlearning.h"
 #include "jobs/unlearning/unlearning_files.h"
 
+#include "base/clock.h"
 #include "mpi/agree.h"
 #include "mpi/h5file.h"
 
@@ -27,23 +28,42 @@ static void say_usage(lo_study *study)
     lo_run_say(&study->run, "event=usage peak_memory_per_rank_mib=%.0f", (double)peak / 1024);
 }
 
-/* The stages after the trainings. */
+/* Runs a stage, and journals what it took where it has done anything. A record that cannot be written makes
+ * the stage cheaper in the report, and the run no worse. */
+static lo_status run_stage(lo_study *study, lo_stage stage, lo_status (*run)(lo_study *study, lo_error *err),
+                           lo_error *err)
+{
+    const bool before = study->news;
+    const double start = lo_clock_monotonic();
+    study->news = false;
+    const lo_status status = run(study, err);
+    if (study->news && study->run.rank == 0) {
+        lo_record record = {.kind = LO_RECORD_SPENT,
+                            .stage = (uint32_t)stage,
+                            .seconds = lo_clock_monotonic() - start,
+                            .value = study->run.ranks * study->run.threads};
+        (void)lo_run_record(&study->run, &record, NULL, 0, false, NULL);
+    }
+    study->news = study->news || before;
+    return status;
+}
+
 /* The stages after the ensemble. Some farm tasks too: what an older attempt waits for, and closes, is left to
  * it with all that comes after. */
 static lo_status run_derived(lo_study *study, lo_error *err)
 {
-    LO_TRY(lo_stage_scores(study, err));
+    LO_TRY(run_stage(study, LO_STAGE_SCORES, lo_stage_scores, err));
     if (study->left_to_others) {
         return LO_OK;
     }
-    LO_TRY(lo_stage_scaling(study, err));
-    LO_TRY(lo_stage_influence(study, err));
-    LO_TRY(lo_stage_attribution(study, err));
-    LO_TRY(lo_stage_unlearning(study, err));
+    LO_TRY(run_stage(study, LO_STAGE_SCALING, lo_stage_scaling, err));
+    LO_TRY(run_stage(study, LO_STAGE_INFLUENCE, lo_stage_influence, err));
+    LO_TRY(run_stage(study, LO_STAGE_ATTRIBUTION, lo_stage_attribution, err));
+    LO_TRY(run_stage(study, LO_STAGE_UNLEARNING, lo_stage_unlearning, err));
     if (study->left_to_others) {
         return LO_OK;
     }
-    LO_TRY(lo_stage_audit(study, err));
+    LO_TRY(run_stage(study, LO_STAGE_AUDIT, lo_stage_audit, err));
     return lo_stage_report(study, err);
 }
 
@@ -58,9 +78,9 @@ static lo_status run_stages(lo_study *study, const void *self, lo_error *err)
         if (lo_job_has(study->job, "unlearning")) { /* what is wrong is said before anything is trained */
             LO_TRY(lo_agree(study->run.comm, lo_unlearning_check(study->job, &study->data, err), err));
         }
-        LO_TRY(lo_stage_originals(study, err));
+        LO_TRY(run_stage(study, LO_STAGE_ORIGINALS, lo_stage_originals, err));
     }
-    LO_TRY(lo_stage_ensemble(study, err));
+    LO_TRY(run_stage(study, LO_STAGE_ENSEMBLE, lo_stage_ensemble, err));
     if (!part && !study->left_to_others) {
         LO_TRY(run_derived(study, err));
     }

@@ -22,7 +22,6 @@ static void material_free(lo_material *m)
     lo_scaling_shown_free(&m->report.scaling);
     lo_audit_shown_free(&m->report.audit);
     lo_ledger_destroy(&m->ledger);
-    lo_ledger_destroy(&m->originals);
     free(m->original);
     free(m->curves);
     for (int s = 0; s < LO_MATERIAL_SCORES; s++) {
@@ -82,9 +81,6 @@ static lo_status gather(lo_material *m, lo_error *err)
         r->models_given_up += m->ledger.entry[t].given_up && m->ledger.entry[t].file < 0;
     }
     r->originals_planned = lo_job_has(s->job, "originals") ? lo_job_int(s->job, "originals.seeds") : 0;
-    LO_TRY(lo_ledger_create(s->run.study, LO_STAGE_ORIGINALS, lo_job_digest(s->job, LO_KEYS_ORIGINALS),
-                            r->originals_planned, &m->originals, err));
-    LO_TRY(lo_ledger_read(&m->originals, err));
     LO_TRY(lo_gather_attempts(m, err));
     if (r->originals_planned > 0) {
         LO_TRY(lo_gather_originals(m, err));

@@ -20,6 +20,16 @@ const char *lo_stage_name(lo_stage stage)
         return "unlearning";
     case LO_STAGE_SCORES:
         return "scores";
+    case LO_STAGE_SCALING:
+        return "scaling";
+    case LO_STAGE_INFLUENCE:
+        return "influence";
+    case LO_STAGE_ATTRIBUTION:
+        return "attribution";
+    case LO_STAGE_AUDIT:
+        return "audit";
+    case LO_STAGES:
+        break;
     }
     return "unknown";
 }
@@ -157,6 +167,21 @@ static lo_status void_record(lo_ledger *ledger, const char *text)
     return LO_OK;
 }
 
+/* What a record says that its stage took. */
+static void add_spent(lo_journal_file *source, const lo_record *record)
+{
+    if (record->stage == 0 || record->stage >= LO_STAGES) {
+        return;
+    }
+    lo_spent *spent = &source->spent[record->stage];
+    if (record->kind == LO_RECORD_DONE) {
+        spent->tasks++;
+        spent->task_seconds += record->seconds;
+    } else if (record->kind == LO_RECORD_SPENT) {
+        spent->core_seconds += record->seconds * record->value;
+    }
+}
+
 static lo_status take_record(void *self, uint64_t at, const lo_record *record, const char *payload)
 {
     reading *r = self;
@@ -177,6 +202,7 @@ static lo_status take_record(void *self, uint64_t at, const lo_record *record, c
     if (record->kind == LO_RECORD_VOID) {
         return void_record(ledger, payload);
     }
+    add_spent(source, record);
     if (record->stage != (uint32_t)ledger->stage) {
         return LO_OK;
     }
@@ -185,7 +211,6 @@ static lo_status take_record(void *self, uint64_t at, const lo_record *record, c
     if (record->kind == LO_RECORD_DONE) {
         source->open_task = -1;
         source->done++;
-        source->done_seconds += record->seconds;
         if (!ours) {
             ledger->foreign++;
             return LO_OK;
@@ -297,7 +322,7 @@ static void start_again(lo_ledger *ledger)
         lo_journal_file *source = &ledger->source[i];
         source->offset = source->skipped = 0;
         source->done = 0;
-        source->done_seconds = 0;
+        memset(source->spent, 0, sizeof(source->spent));
     }
     ledger->done = ledger->foreign = 0;
     ledger->outdated = false;

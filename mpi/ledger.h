@@ -9,14 +9,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Stages that farm tasks. The numbers stand in every journal: append, never renumber. */
+/* Stages: the first four farm tasks, the others are sharded and journal only what they took. The numbers
+ * stand in every journal: append, never renumber. */
 typedef enum lo_stage {
     LO_STAGE_ENSEMBLE = 1,
     LO_STAGE_ORIGINALS = 2,
     LO_STAGE_UNLEARNING = 3,
-    LO_STAGE_SCORES = 4
+    LO_STAGE_SCORES = 4,
+    LO_STAGE_SCALING = 5,
+    LO_STAGE_INFLUENCE = 6,
+    LO_STAGE_ATTRIBUTION = 7,
+    LO_STAGE_AUDIT = 8,
+    LO_STAGES /* one more than the last */
 } lo_stage;
 const char *lo_stage_name(lo_stage stage);
+
+/* What a journal says that a stage took. */
+typedef struct lo_spent {
+    int64_t tasks;       /* finished, of any digest */
+    double task_seconds; /* that these took, one after the other */
+    double core_seconds; /* that the attempt was in the stage, times its cores: waiting included */
+} lo_spent;
 
 typedef struct lo_entry {
     int32_t file;        /* journal of its DONE record, -1: not done */
@@ -38,9 +51,9 @@ typedef struct lo_journal_file {
     char reason[96];   /* of its end */
     int64_t open_task; /* begun, neither finished nor ended; -1: none */
     bool open_alone, open_counted;
-    double last; /* wall time of its last record */
-    int64_t done;
-    double done_seconds;
+    double last;  /* wall time of its last record */
+    int64_t done; /* tasks of the ledger's stage */
+    lo_spent spent[LO_STAGES];
 } lo_journal_file;
 
 typedef struct lo_ledger {

@@ -46,7 +46,7 @@ void lo_run_environment(void)
 
 void lo_run_init(lo_run *run, const char *study)
 {
-    *run = (lo_run){.journal = {.fd = -1}, .processor = "", .task_cores = 1};
+    *run = (lo_run){.journal = {.fd = -1}, .processor = "", .task_cores = 1, .threads = 1};
     stop_signal = 0;
     MPI_Comm_dup(MPI_COMM_WORLD, &run->comm);
     MPI_Comm_rank(run->comm, &run->rank);
@@ -144,10 +144,10 @@ lo_status lo_run_record(lo_run *run, lo_record *record, const void *payload, siz
         (void)snprintf(
             text, sizeof(text),
             "attempt=%d\nrank=%d\nranks=%d\nhost=%s\npid=%ld\njob=%s\nrestart=%d\nstart=%.3f\nend_time=%.0f\n"
-            "version=%s\nprocessor=%s\ncores=%d\n",
+            "version=%s\nprocessor=%s\ncores=%d\nthreads=%d\n",
             run->attempt.number, run->rank, run->ranks, run->attempt.host, run->attempt.pid, run->attempt.job,
             run->attempt.restart, run->attempt.start, run->end_time, LEAVEOUT_VERSION, run->processor,
-            run->task_cores);
+            run->task_cores, run->threads);
         LO_TRY(lo_journal_create(path, text, &run->journal, err));
     }
     return lo_journal_append(&run->journal, record, payload, size, sync, err);

@@ -22,6 +22,7 @@ typedef struct lo_run {
     lo_journal journal; /* this rank's; made when it first has something to say */
     const char *processor;
     int task_cores;  /* that work on one task: ranks of a team times threads */
+    int threads;     /* of a rank */
     double end_time; /* wall time at which the scheduler ends the job (LEAVEOUT_END_TIME), 0: unknown */
     FILE *log;       /* rank 0: log/attempt-AAA.log */
     bool bar;        /* rank 0: a terminal, which gets a bar instead of lines */

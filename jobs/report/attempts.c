@@ -47,16 +47,86 @@ static bool attempt_lives(const lo_study *study, int number)
     return lives;
 }
 
-/* What a journal says about originals, which the ensemble's ledger does not count. */
-static const lo_journal_file *originals_of(const lo_material *m, const lo_journal_file *source)
+/* The attempt that wrote a journal, with what its ATTEMPT record says; a new one where there is none yet. */
+static int attempt_of(lo_material *m, const lo_journal_file *source)
 {
-    for (int i = 0; i < m->originals.sources; i++) {
-        if (strcmp(m->originals.source[i].name, source->name) == 0) {
-            return &m->originals.source[i];
+    int a = find_attempt(m, source->attempt);
+    if (a >= 0) {
+        return a;
+    }
+    a = m->report.attempt_count++;
+    char(*text)[TEXT] = m->attempt_text[a];
+    m->attempt[a] = (lo_report_attempt){.number = source->attempt,
+                                        .ranks = (int)lo_field_int(source->text, "ranks"),
+                                        .start = text[0],
+                                        .hosts = text[1],
+                                        .processor = text[2],
+                                        .job = text[3],
+                                        .ended = text[4]};
+    lo_clock_iso(lo_field_real(source->text, "start"), text[0], TEXT);
+    lo_field(source->text, "processor", text[2], TEXT);
+    lo_field(source->text, "job", text[3], TEXT);
+    (void)snprintf(text[4], TEXT, "%s",
+                   source->attempt == m->study->run.attempt.number ? "wrote this report"
+                   : attempt_lives(m->study, source->attempt)      ? "running"
+                                                                   : "died");
+    return a;
+}
+
+/* Cores that an attempt has, by what one of its journals says; older ones say less. */
+static double cores_of(const lo_journal_file *source)
+{
+    const double threads = lo_field_real(source->text, "threads");
+    const double cores = threads > 0 ? threads : fmax(1, lo_field_real(source->text, "cores"));
+    return cores * (double)lo_field_int(source->text, "ranks");
+}
+
+/* What the tasks of a journal took, by stage, and what its attempt was in each stage. */
+static void add_costs(lo_material *m, const lo_journal_file *source, lo_report_attempt *attempt)
+{
+    const double cores = fmax(1, lo_field_real(source->text, "cores"));
+    for (int s = 1; s < LO_STAGES; s++) {
+        const lo_spent *spent = &source->spent[s];
+        m->stage[s].tasks += spent->tasks;
+        m->stage[s].task_core_seconds += cores * spent->task_seconds;
+        m->stage[s].core_seconds += spent->core_seconds;
+        attempt->tasks += spent->tasks;
+        attempt->core_seconds += cores * spent->task_seconds;
+    }
+    attempt->models += source->spent[LO_STAGE_ENSEMBLE].tasks + source->spent[LO_STAGE_ORIGINALS].tasks;
+}
+
+/* Counts the types of processor that finished tasks. */
+static void add_processor(lo_material *m, const lo_journal_file *source, char (*seen)[LO_MAX_PROCESSOR])
+{
+    char value[LO_MAX_PROCESSOR];
+    int64_t tasks = 0;
+    for (int s = 1; s < LO_STAGES; s++) {
+        tasks += source->spent[s].tasks;
+    }
+    lo_field(source->text, "processor", value, sizeof(value));
+    for (int64_t p = 0; p < m->report.processor_types; p++) {
+        if (strcmp(seen[p], value) == 0) {
+            return;
         }
     }
-    static const lo_journal_file none = {0};
-    return &none;
+    if (tasks > 0) {
+        memcpy(seen[m->report.processor_types++], value, sizeof(value));
+    }
+}
+
+/* Stages that took anything, in the order of their numbers. */
+static void close_stages(lo_material *m)
+{
+    for (int s = 1; s < LO_STAGES; s++) {
+        lo_report_stage stage = m->stage[s];
+        if (stage.tasks > 0 || stage.core_seconds > 0) {
+            stage.name = lo_stage_name((lo_stage)s);
+            stage.core_seconds = stage.core_seconds > 0 ? stage.core_seconds : (double)NAN;
+            m->stage[m->report.stage_count++] = stage; /* which is never beyond s */
+        }
+    }
+    m->report.stage = m->stage;
 }
 
 lo_status lo_gather_attempts(lo_material *m, lo_error *err)
@@ -72,51 +142,28 @@ lo_status lo_gather_attempts(lo_material *m, lo_error *err)
     }
     for (int i = 0; i < ledger->sources; i++) {
         const lo_journal_file *source = &ledger->source[i];
-        const lo_journal_file *originals = originals_of(m, source);
-        char value[TEXT];
-        int a = find_attempt(m, source->attempt);
-        if (a < 0) {
-            a = m->report.attempt_count++;
-            m->attempt[a].number = source->attempt;
-            lo_clock_iso(lo_field_real(source->text, "start"), m->attempt_text[a][0], TEXT);
-            m->attempt[a].ranks = (int)lo_field_int(source->text, "ranks");
-            lo_field(source->text, "processor", m->attempt_text[a][2], TEXT);
-            lo_field(source->text, "job", m->attempt_text[a][3], TEXT);
-            (void)snprintf(m->attempt_text[a][4], TEXT, "%s",
-                           source->attempt == m->study->run.attempt.number ? "wrote this report"
-                           : attempt_lives(m->study, source->attempt)      ? "running"
-                                                                           : "died");
-        }
+        char host[TEXT];
+        const int a = attempt_of(m, source);
+        const bool writes = source->attempt == m->study->run.attempt.number;
+        const double last = writes ? lo_clock_wall() : source->last;
         lo_report_attempt *attempt = &m->attempt[a];
-        lo_field(source->text, "host", value, sizeof(value));
-        add_word(m->attempt_text[a][1], value);
-        attempt->seconds = fmax(attempt->seconds, source->last - lo_field_real(source->text, "start"));
-        attempt->models += source->done + originals->done;
-        attempt->core_seconds += fmax(1, lo_field_real(source->text, "cores")) * /* older ones have none */
-                                 (source->done_seconds + originals->done_seconds);
+        lo_field(source->text, "host", host, sizeof(host));
+        add_word(m->attempt_text[a][1], host);
+        attempt->seconds = fmax(attempt->seconds, last - lo_field_real(source->text, "start"));
+        attempt->cores = cores_of(source);
+        add_costs(m, source, attempt);
         if (source->ended) {
             (void)snprintf(m->attempt_text[a][4], TEXT, "%s", source->reason);
         }
-        if (source->done + originals->done > 0) {
-            int64_t p = 0;
-            lo_field(source->text, "processor", value, sizeof(value));
-            while (p < m->report.processor_types && strcmp(processors[p], value) != 0) {
-                p++;
-            }
-            if (p == m->report.processor_types) {
-                (void)snprintf(processors[m->report.processor_types++], sizeof(*processors), "%.*s",
-                               LO_MAX_PROCESSOR - 1, value);
-            }
-        }
+        add_processor(m, source, processors);
     }
     for (int a = 0; a < m->report.attempt_count; a++) {
-        m->attempt[a].start = m->attempt_text[a][0];
-        m->attempt[a].hosts = m->attempt_text[a][1];
-        m->attempt[a].processor = m->attempt_text[a][2];
-        m->attempt[a].job = m->attempt_text[a][3];
-        m->attempt[a].ended = m->attempt_text[a][4];
+        /* Models that came from elsewhere took their time there. */
+        m->attempt[a].core_seconds =
+            fmax(m->attempt[a].core_seconds, m->attempt[a].seconds * m->attempt[a].cores);
     }
     m->report.attempt = m->attempt;
+    close_stages(m);
     free(processors);
     return LO_OK;
 }

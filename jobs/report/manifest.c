@@ -5,6 +5,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 lo_status lo_write_manifest(const lo_material *m, lo_error *err)
 {
@@ -15,6 +16,7 @@ lo_status lo_write_manifest(const lo_material *m, lo_error *err)
     LO_TRY(lo_file_begin(path, &file, err));
     lo_json json = lo_json_begin(file.stream);
     double core_seconds = 0;
+    double training = 0;
     lo_json_object(&json, NULL);
     lo_json_int(&json, "format", LO_STUDY_FORMAT);
     lo_json_text(&json, "version", LEAVEOUT_VERSION);
@@ -45,12 +47,28 @@ lo_status lo_write_manifest(const lo_material *m, lo_error *err)
         lo_json_text(&json, "job", attempt->job);
         lo_json_text(&json, "ended", attempt->ended);
         lo_json_int(&json, "models", attempt->models);
+        lo_json_int(&json, "tasks", attempt->tasks);
+        lo_json_real(&json, "cores", attempt->cores);
         lo_json_real(&json, "core_seconds", attempt->core_seconds);
         lo_json_end(&json);
     }
     lo_json_end(&json);
+    lo_json_array(&json, "stages");
+    for (int s = 0; s < r->stage_count; s++) {
+        const lo_report_stage *stage = &r->stage[s];
+        const bool trains = strcmp(stage->name, "ensemble") == 0 || strcmp(stage->name, "originals") == 0;
+        training += trains ? stage->task_core_seconds : 0;
+        lo_json_object(&json, NULL);
+        lo_json_text(&json, "name", stage->name);
+        lo_json_int(&json, "tasks", stage->tasks);
+        lo_json_real(&json, "task_core_seconds", stage->task_core_seconds);
+        lo_json_real(&json, "core_seconds", stage->core_seconds);
+        lo_json_end(&json);
+    }
+    lo_json_end(&json);
     lo_json_object(&json, "usage");
-    lo_json_real(&json, "training_core_seconds", core_seconds);
+    lo_json_real(&json, "core_seconds", core_seconds);
+    lo_json_real(&json, "training_core_seconds", training);
     lo_json_int(&json, "models", r->models_done);
     lo_json_int(&json, "models_planned", r->models_planned);
     lo_json_int(&json, "models_diverged", r->models_diverged);

@@ -16,7 +16,8 @@ enum { LO_MATERIAL_SCORES = 64, LO_MATERIAL_TEXT = 512 };
 typedef struct lo_material {
     lo_study *study;
     lo_report report;
-    lo_ledger ledger, originals; /* which have read the same journals */
+    lo_ledger ledger; /* of the ensemble, and of what all stages took */
+    lo_report_stage stage[LO_STAGES];
     lo_report_original *original;
     double *curves; /* [originals, 2, epochs] */
     lo_report_unlearned *unlearned;

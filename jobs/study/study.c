@@ -712,6 +712,7 @@ static lo_status form_teams(lo_study *study, lo_error *err)
     }
     cpu_set_t mine;
     const int threads = (int)lo_job_int(job, "train.threads");
+    study->run.threads = threads;
     study->run.task_cores = threads * (int)lo_job_int(job, "train.team");
     int cpus = sched_getaffinity(0, sizeof(mine), &mine) == 0 ? CPU_COUNT(&mine) : threads;
     MPI_Allreduce(MPI_IN_PLACE, &cpus, 1, MPI_INT, MPI_MIN, study->run.comm);

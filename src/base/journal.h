@@ -22,7 +22,9 @@ typedef enum lo_record_kind {
     LO_RECORD_GIVEN_UP = 5, /* the task killed its rank too often and is skipped */
     LO_RECORD_END = 6,      /* this rank ended in good order; payload: the reason */
     LO_RECORD_SAVED =
-        7 /* the task got so far (value: the share) and is saved: what comes now is no death of it */
+        7, /* the task got so far (value: the share) and is saved: what comes now is no death of it */
+    LO_RECORD_SPENT =
+        8 /* rank 0: the attempt was in the stage for so many seconds, on as many cores as `value` says */
 } lo_record_kind;
 
 enum { LO_RECORD_ALONE = 1, LO_RECORD_COMPACTED = 2 }; /* flags */

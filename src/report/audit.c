@@ -36,7 +36,7 @@ static void draw_roc(FILE *out, const lo_report_privacy *p)
 {
     static const char *const look[LO_REPORT_ATTACKS] = {"linecolor rgb '" LO_FIGURE_FIRST "'",
                                                         "linecolor rgb '" LO_FIGURE_FIRST "' dashtype 2",
-                                                        "linecolor rgb '" LO_FIGURE_SECOND "'"};
+                                                        "linecolor rgb '" LO_FIGURE_SECOND "' dashtype 4"};
     lo_figure figure = lo_figure_begin();
     axis(&figure, "set logscale xy\nset xrange [1e-5:1]\nset yrange [1e-5:1]\nset format xy '%g'\nset key "
                   "bottom right\n"
@@ -73,15 +73,23 @@ void lo_report_write_privacy(FILE *out, const lo_report_privacy *p)
         return;
     }
     (void)fputs(
-        "<section>\n<h2>Privacy of the ensemble's models</h2>\n<p>How well can an attacker who has the other "
-        "models tell what a model was trained on? Every model is the target of all the others. AUC 0.5 is "
-        "guessing. An example's vulnerability is the AUC over pairs of a model trained with it and one "
-        "trained "
-        "without; who is memorized is told.</p>\n<div class=\"wide\"><table>\n<thead><tr><th "
-        "scope=\"col\">Attack</th><th scope=\"col\">AUC</th><th scope=\"col\">found at 1 %</th><th "
-        "scope=\"col\">at 0.1 %</th><th scope=\"col\">Accuracy</th><th scope=\"col\">vulnerable: above "
-        "0.6</th><th scope=\"col\">above 0.9</th><th scope=\"col\">Agreement with memorization</th><th "
-        "scope=\"col\">Models</th></tr></thead>\n<tbody>\n",
+        "<p>Whoever has models that were trained on other examples can try to tell from a model's answers "
+        "what "
+        "it was trained on. Here each model of the ensemble is attacked with all the others as references. "
+        "AUC: "
+        "the chance that an example that the model was trained on looks more like one than an example that "
+        "it "
+        "was not; 0.5 is guessing. What counts is how many members are found while next to nobody is accused "
+        "wrongly: the columns at 1 and 0.1&#160;% false positives. An example's vulnerability is the AUC "
+        "over "
+        "pairs of a model trained with it and one trained without.</p>\n<div "
+        "class=\"wide\"><table>\n<thead><tr><th "
+        "scope=\"col\">Attack</th><th scope=\"col\">AUC</th><th scope=\"col\">Members found<br/>at 1&#160;% "
+        "false</th><th scope=\"col\">at 0.1&#160;% false</th><th scope=\"col\">Best "
+        "balanced<br/>accuracy</th><th "
+        "scope=\"col\">Examples: vulner-<br/>ability above 0.6</th><th scope=\"col\">above 0.9</th><th "
+        "scope=\"col\">Spearman of it with<br/>memorization</th><th "
+        "scope=\"col\">Models<br/>attacked</th></tr></thead>\n<tbody>\n",
         out);
     for (int a = 0; a < p->attacks; a++) {
         const lo_report_attack *k = &p->attack[a];
@@ -104,7 +112,7 @@ void lo_report_write_privacy(FILE *out, const lo_report_privacy *p)
         "rate.</p>\n<div class=\"figures\">\n",
         out);
     draw_roc(out, p);
-    (void)fputs("</div>\n</section>\n", out);
+    (void)fputs("</div>\n", out);
 }
 
 /* ---- unlearned models ---- */
@@ -297,7 +305,7 @@ void lo_report_write_audit(FILE *out, const lo_report_audit *a)
         return;
     }
     (void)fputs(
-        "<section>\n<h2>Audit of unlearning</h2>\n<p>How far are models that were made to forget from models "
+        "<p>How far are models that were made to forget from models "
         "that "
         "never saw the forget set? The row <b>oracle</b> is the ceiling: the same numbers of each oracle "
         "against "
@@ -313,5 +321,4 @@ void lo_report_write_audit(FILE *out, const lo_report_audit *a)
     }
     lo_report_write_choices(out, a->choice, a->choices);
     write_receipts(out, a);
-    (void)fputs("</section>\n", out);
 }

@@ -19,10 +19,16 @@ enum { TIME_LIMIT_SECONDS = 20, SIZE_LIMIT = 4 << 20 };
 
 lo_figure lo_figure_begin(void)
 {
+    return lo_figure_begin_of(270);
+}
+
+lo_figure lo_figure_begin_of(int height)
+{
     lo_figure figure = {tmpfile()};
     if (figure.script != NULL) {
-        (void)fputs("set terminal svg size 480,270 dynamic noenhanced font 'sans,13'\n"
-                    "set encoding utf8\n"
+        (void)fprintf(figure.script, "set terminal svg size 480,%d dynamic noenhanced font 'sans,13'\n",
+                      height);
+        (void)fputs("set encoding utf8\n"
                     "set border 1 linecolor rgb '" LO_FIGURE_INK "' linewidth 1\n"
                     "set grid ytics linetype 1 linewidth 1 linecolor rgb '#d5d9de'\n"
                     "set xtics nomirror out scale 0.5 offset 0,0.3\n"
@@ -139,8 +145,48 @@ static const char *past(const char *text, const char *open, const char *close)
     return end == NULL ? NULL : end + strlen(close);
 }
 
+/* gnuplot defines point symbols once in a figure, by ids, which the figures of one page cannot share. They
+ * are drawn in place instead, from -1 to 1 in both directions; those with a shape of which the next is the
+ * same, filled, are outlines. */
+static const char *const symbols[] = {
+    "M-1,0 h2 M0,-1 v2",                                          /* 0 */
+    "M-1,-1 L1,1 M1,-1 L-1,1",                                    /* 1 */
+    "M-1,0 h2 M0,-1 v2 M-1,-1 L1,1 M1,-1 L-1,1",                  /* 2 */
+    "M-1,-1 h2 v2 h-2 z",                                         /* 3: a square */
+    "M-1,-1 h2 v2 h-2 z",                                         /* 4: filled */
+    "M-1,0 a1,1 0 1,0 2,0 a1,1 0 1,0 -2,0 z",                     /* 5: a circle */
+    "M-1,0 a1,1 0 1,0 2,0 a1,1 0 1,0 -2,0 z",                     /* 6: filled */
+    "M0,-1.33 L-1.33,0.67 L1.33,0.67 z",                          /* 7: a triangle */
+    "M0,-1.33 L-1.33,0.67 L1.33,0.67 z",                          /* 8: filled */
+    "M0,1.33 L-1.33,-0.67 L1.33,-0.67 z",                         /* 9: on its tip */
+    "M0,1.33 L-1.33,-0.67 L1.33,-0.67 z",                         /* 10: filled */
+    "M0,-1.33 L1.33,0 L0,1.33 L-1.33,0 z",                        /* 11: a diamond */
+    "M0,-1.33 L1.33,0 L0,1.33 L-1.33,0 z",                        /* 12: filled */
+    "M0,-1.33 L1.27,-0.41 L0.78,1.08 L-0.78,1.08 L-1.27,-0.41 z", /* 13: a pentagon */
+    "M0,-1.33 L1.27,-0.41 L0.78,1.08 L-0.78,1.08 L-1.27,-0.41 z", /* 14: filled */
+};
+
+/* At "<use xlink:href='#gpPt6'": writes the path of that symbol and returns where its other attributes,
+ * place, size and colour, go on; NULL for anything else. */
+static const char *draw_symbol(const char *text, FILE *page)
+{
+    static const char use[] = "<use xlink:href='#gpPt";
+    if (strncmp(text, use, sizeof(use) - 1) != 0) {
+        return NULL;
+    }
+    char *end = NULL;
+    const long kind = strtol(text + sizeof(use) - 1, &end, 10);
+    if (*end != '\'' || kind < 0 || kind >= (long)(sizeof(symbols) / sizeof(symbols[0]))) {
+        return NULL;
+    }
+    const bool filled = kind > 3 && kind % 2 == 0;
+    (void)fprintf(page, "<path d='%s' fill='%s' stroke='currentColor' stroke-width='0.3'", symbols[kind],
+                  filled ? "currentColor" : "none");
+    return end + 1;
+}
+
 /* Copies the svg element without what several figures in one page cannot share (ids) and what none of them
- * needs: point symbols, titles that would pop up as tooltips. */
+ * needs: titles that would pop up as tooltips. */
 static bool embed(const char *text, FILE *page)
 {
     static const char *const dropped[][2] = {
@@ -151,7 +197,7 @@ static bool embed(const char *text, FILE *page)
         return false;
     }
     for (const char *c = start; c < end;) {
-        const char *next = NULL;
+        const char *next = draw_symbol(c, page);
         for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]) && next == NULL; i++) {
             next = past(c, dropped[i][0], dropped[i][1]);
         }

@@ -16,8 +16,11 @@ typedef struct lo_figure {
         script; /* gnuplot commands go here, after the common settings; NULL: there is no room for a script */
 } lo_figure;
 
-/* Starts a figure's script with the look that all figures share. The caller ends it. */
+/* Starts a figure's script with the look that all figures share, 480 wide and 270 high, or so high. Series
+ * are told apart by more than colour: point types 1 to 15 of gnuplot are drawn (7: disc, 6: circle, 5 and 4:
+ * square, 9 and 8: triangle, 13 and 12: diamond), as are dash types. The caller ends it. */
 lo_figure lo_figure_begin(void);
+lo_figure lo_figure_begin_of(int height);
 
 /* Writes text as a gnuplot string in quotes. Letters, digits, blanks and ordinary punctuation are kept,
  * anything else becomes "?": names given by users cannot be commands. */

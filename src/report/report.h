@@ -33,9 +33,19 @@ typedef struct lo_report_attempt {
     const char *processor; /* lo_processor_type */
     const char *job;       /* Slurm job id or "" */
     const char *ended;     /* "complete", "stopped: SIGUSR1", "died", "running" */
-    int64_t models;        /* trained in it */
-    double core_seconds;
+    int64_t models;        /* of the ensemble and originals, trained in it */
+    double core_seconds;   /* its wall time times its cores; not below what its tasks took */
+    int64_t tasks;         /* of all stages */
+    double cores;
 } lo_report_attempt;
+
+/* What a stage took, over all attempts. */
+typedef struct lo_report_stage {
+    const char *name;
+    int64_t tasks;
+    double task_core_seconds; /* of its tasks */
+    double core_seconds; /* the time in the stage times the cores, waiting included; NaN: not on record */
+} lo_report_stage;
 
 /* A model trained on the whole training set. */
 typedef struct lo_report_original {
@@ -124,6 +134,8 @@ typedef struct lo_report {
 
     int attempt_count;
     const lo_report_attempt *attempt;
+    int stage_count;
+    const lo_report_stage *stage;
     int64_t processor_types; /* different processors among the records; above 1 the page says so */
 } lo_report;
 

@@ -64,7 +64,6 @@ lo_status lo_section_accuracy(const lo_page *page, lo_error *err)
     if (page->accuracy.count == 0) {
         return LO_OK;
     }
-    (void)fputs("<section>\n<h2>How good the models are</h2>\n", out);
     (void)fputs(
         "<p>The scores describe the training recipe only if its models fit what they are given (in sample, "
         "near "
@@ -91,6 +90,5 @@ lo_status lo_section_accuracy(const lo_page *page, lo_error *err)
             "relabelled example counts as right when a model gives that wrong label.</p>\n",
             lo_number_percent(report->label_noise, 1).text);
     }
-    (void)fputs("</section>\n", out);
     return LO_OK;
 }

@@ -40,7 +40,12 @@ static void write_attribution_methods(const lo_page *page)
         }
         (void)fprintf(out, "<td>%.1f</td></tr>\n", m->core_seconds);
     }
-    (void)fputs("</tbody></table></div>\n<ul class=\"soft\">\n", out);
+    (void)fputs(
+        "</tbody></table></div>\n<p class=\"soft\">Penalty: of the fit, on its squared weights. Damping: "
+        "added to the "
+        "curvature so that it can be inverted. Gradient of the fit: its norm, 0 at an optimum; without "
+        "one: the largest of the refits'.</p>\n<ul class=\"soft\">\n",
+        out);
     for (int i = 0; i < a->methods; i++) {
         (void)fprintf(out, "<li><code>%s</code>: ", a->method[i].name);
         lo_html_text(out, a->method[i].description);
@@ -71,22 +76,24 @@ static void draw_spectrum(const lo_page *page)
     const int64_t count = a->eigenvalues;
     const int64_t negative = lo_negative_eigenvalues(a->eigenvalue, count);
     lo_figure figure = lo_figure_begin();
-    lo_plot_axis(&figure, "x", "eigenvalue's rank");
+    lo_plot_axis(&figure, "x", "rank of the eigenvalue");
     lo_plot_axis(&figure, "y", "eigenvalue");
     if (figure.script != NULL) {
         (void)fputs("set logscale xy\n$spectrum << EOD\n", figure.script);
         write_eigenvalues(a, 1, figure.script);
         (void)fputs("EOD\n$negative << EOD\n", figure.script);
         write_eigenvalues(a, -1, figure.script);
-        (void)fputs("EOD\nplot $spectrum using 1:2 with linespoints pointtype 7 pointsize 0.2 linecolor rgb "
+        (void)fputs("EOD\nplot $spectrum using 1:2 with linespoints pointtype 7 pointsize 0.3 linecolor rgb "
                     "'" LO_FIGURE_FIRST "'",
                     figure.script);
-        (void)fputs(negative > 0
-                        ? ", $negative using 1:2 with linespoints pointtype 7 pointsize 0.2 linecolor rgb "
-                          "'" LO_FIGURE_SECOND "'\n"
-                        : "\n",
-                    figure.script);
+        (void)fputs(
+            negative > 0
+                ? ", $negative using 1:2 with linespoints pointtype 6 pointsize 0.4 dashtype 2 linecolor rgb "
+                  "'" LO_FIGURE_SECOND "'\n"
+                : "\n",
+            figure.script);
     }
+    (void)fputs("<div class=\"figures\">", page->out);
     lo_plot_begin(page, "Spectrum of the curvature", "");
     lo_plot_end(page, &figure);
     (void)fprintf(
@@ -95,16 +102,15 @@ static void draw_spectrum(const lo_page *page)
         "damping of %.3g was added to each.",
         lo_number_count(count).text, a->spectrum_of, a->eigenvalue[count - 1], a->eigenvalue[0], a->damping);
     if (negative > 0) {
-        (void)fprintf(page->out,
-                      " %s %s negative: these by their size, the largest first, in the second colour.",
+        (void)fprintf(page->out, " %s %s negative: these by their size, the largest first, as open points.",
                       lo_number_count(negative).text, lo_plural(negative, "is", "are"));
     }
-    (void)fputs("</figcaption></figure>\n", page->out);
+    (void)fputs("</figcaption></figure></div>\n", page->out);
 }
 
 static void write_attribution_lead(const lo_report_attribution *a, FILE *out)
 {
-    (void)fputs("<section>\n<h2>Models without one example</h2>\n<p>", out);
+    (void)fputs("<p>", out);
     if (strcmp(a->model, "network") == 0) {
         (void)fprintf(out,
                       "What the network of original %" PRId64
@@ -162,6 +168,5 @@ lo_status lo_section_attribution(const lo_page *page, lo_error *err)
                                     .value = a->value + r * 2 * a->k};
         LO_TRY(lo_page_picture_row(page, &row, err));
     }
-    (void)fputs("</section>\n", out);
     return LO_OK;
 }

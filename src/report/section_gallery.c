@@ -108,7 +108,7 @@ lo_status lo_section_gallery(const lo_page *page, lo_error *err)
         return LO_OK;
     }
     LO_TRY_GOTO(status, lo_rank_examples(page, page->memorization, lo_by_class, &ranked, &count, err), done);
-    (void)fputs("<section>\n<h2>Most and least memorized examples</h2>\n<p>By class, as labelled in "
+    (void)fputs("<p>By class, as labelled in "
                 "training: value ± "
                 "standard error, and the example&#8217;s number in the source files. <span "
                 "class=\"mark\">&#9873;</span> "
@@ -132,7 +132,6 @@ lo_status lo_section_gallery(const lo_page *page, lo_error *err)
         }
         LO_TRY_GOTO(status, write_class_gallery(page, ranked + first, end - first, err), done);
     }
-    (void)fputs("</section>\n", out);
 done:
     free(ranked);
     return status;

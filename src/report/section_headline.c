@@ -3,6 +3,7 @@
 #include "report/html.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 enum { FEW_OUT_MODELS = 10 };
@@ -13,14 +14,46 @@ static void tile(const lo_page *page, const char *number, const char *meaning)
     (void)fprintf(page->out, "<li><b>%s</b><span>%s</span></li>\n", number, meaning);
 }
 
+/* What a study without an ensemble has trained instead. */
+static void write_other_tiles(const lo_page *page)
+{
+    const lo_report *report = page->report;
+    int64_t oracles = 0;
+    int64_t forgetting = 0;
+    for (int64_t i = 0; i < report->unlearned_count; i++) {
+        const lo_report_unlearned *row = &report->unlearned[i];
+        const bool oracle = strcmp(row->method, "oracle") == 0;
+        oracles += oracle ? row->seeds : 0;
+        forgetting += lo_unlearning_competes(row) ? row->seeds : 0;
+    }
+    if (report->originals_planned > 0) {
+        tile(page, lo_number_count(report->original_count).text,
+             lo_plural(report->original_count, "original trained on everything",
+                       "originals trained on everything"));
+    }
+    if (report->unlearned_count > 0) {
+        tile(page, lo_number_count(oracles).text,
+             lo_plural(oracles, "oracle that never saw a forget set", "oracles that never saw a forget set"));
+        tile(page, lo_number_count(forgetting).text,
+             lo_plural(forgetting, "model made to forget", "models made to forget"));
+    }
+}
+
 static void write_tiles(const lo_page *page)
 {
     const lo_report *report = page->report;
+    if (!lo_page_of_ensemble(page) && report->originals_planned == 0 && report->unlearned_count == 0) {
+        return;
+    }
     (void)fputs("<ul class=\"tiles\">\n", page->out);
-    tile(page, lo_number_count(report->models_done).text,
-         lo_plural(report->models_done, "model trained", "models trained"));
+    if (lo_page_of_ensemble(page)) {
+        tile(page, lo_number_count(report->models_done).text,
+             lo_plural(report->models_done, "model trained", "models trained"));
+    } else {
+        write_other_tiles(page);
+    }
     if (page->accuracy.count > 0) {
-        tile(page, lo_number_percent(page->accuracy.mean, 1).text, "mean test accuracy");
+        tile(page, lo_number_percent(page->accuracy.mean, 1).text, "mean test accuracy of a model");
     }
     if (page->value.count > 0) {
         tile(page, lo_number_count(page->above_quarter).text,
@@ -41,7 +74,8 @@ static void write_what_was_trained(const lo_page *page)
     const int64_t n = report->data->train.count;
     if (report->models_planned == 0) {
         (void)fputs(
-            report->originals_planned > 0
+            report->unlearned_count > 0 ? ""
+            : report->originals_planned > 0
                 ? "<p class=\"lead\">The job asks for no ensemble: only originals, models of the whole "
                   "training set.</p>\n"
                 : "<p class=\"lead\">The job asks for no ensemble, so no model was trained.</p>\n",
@@ -128,6 +162,63 @@ static void write_what_is_memorized(const lo_page *page)
             lo_number_count(n - page->value.count).text);
     }
     (void)fputs("</p>\n", out);
+}
+
+/* "closest to the oracles is ...": of one forget set, the best by ToW, and whether the others are told apart
+ * from it. */
+static void write_closest(FILE *out, const lo_report_unlearned *rows, int64_t count)
+{
+    const lo_report_unlearned *best = NULL;
+    int64_t alike = 0;
+    for (int64_t r = 0; r < count; r++) {
+        if (lo_unlearning_competes(&rows[r]) && !isnan(rows[r].tow.value) &&
+            (best == NULL || rows[r].tow.value > best->tow.value)) {
+            best = &rows[r];
+        }
+    }
+    if (best == NULL) {
+        return;
+    }
+    for (int64_t r = 0; r < count; r++) {
+        alike += &rows[r] != best && lo_unlearning_competes(&rows[r]) && rows[r].tow.high >= best->tow.low;
+    }
+    (void)fputs("<li>Forget set <code>", out);
+    lo_html_text(out, best->forget_set);
+    (void)fputs("</code>: closest to the oracles is <code>", out);
+    lo_html_text(out, best->method);
+    (void)fprintf(out, "</code>, ToW <b>%s</b>", lo_number_real(best->tow.value, 3).text);
+    if (!isnan(best->tow.low)) {
+        (void)fprintf(out, " (95&#160;%% interval %s to %s)", lo_number_real(best->tow.low, 3).text,
+                      lo_number_real(best->tow.high, 3).text);
+    }
+    if (!isnan(best->tow_ceiling)) {
+        (void)fprintf(out, "; one oracle against another has %s", lo_number_real(best->tow_ceiling, 3).text);
+    }
+    if (alike > 0) {
+        (void)fprintf(out, ". The intervals of %s %s overlap with its", lo_number_count(alike).text,
+                      lo_plural(alike, "other", "others"));
+    }
+    (void)fputs(".</li>\n", out);
+}
+
+static void write_what_was_forgotten(const lo_page *page)
+{
+    const lo_report_unlearned *rows = page->report->unlearned;
+    const int64_t count = page->report->unlearned_count;
+    FILE *out = page->out;
+    if (count == 0) {
+        return;
+    }
+    (void)fputs("<p class=\"lead\">Models were made to forget examples, and are held against <b>oracles</b> "
+                "that never saw these. ToW is 1 for a model that is right as often as an oracle: on what it "
+                "was to forget, on what it was to keep, and on test examples.</p>\n<ul>\n",
+                out);
+    for (int64_t r = 0, next; r < count; r = next) {
+        for (next = r; next < count && strcmp(rows[next].forget_set, rows[r].forget_set) == 0; next++) {
+        }
+        write_closest(out, rows + r, next - r);
+    }
+    (void)fputs("</ul>\n", out);
 }
 
 /* Opens the box before the first warning and a new line in it before each. */
@@ -219,9 +310,13 @@ lo_status lo_section_headline(const lo_page *page, lo_error *err)
     const lo_report *report = page->report;
     FILE *out = page->out;
     const bool ensemble = lo_page_of_ensemble(page);
-    (void)fputs(ensemble                          ? "<header>\n<h1>What the models memorized: "
-                : report->attribution.methods > 0 ? "<header>\n<h1>What the training examples do: "
-                                                  : "<header>\n<h1>The study: ",
+    const bool forgets = report->unlearned_count > 0;
+    (void)fputs("<header>\n<h1>", out);
+    (void)fputs(ensemble && forgets               ? "What the models memorized and forgot: "
+                : ensemble                        ? "What the models memorized: "
+                : forgets                         ? "What the models forgot: "
+                : report->attribution.methods > 0 ? "What the training examples do: "
+                                                  : "The study: ",
                 out);
     lo_html_text(out, report->study);
     (void)fputs("</h1>\n<p class=\"byline\">By leaveout ", out);
@@ -237,6 +332,12 @@ lo_status lo_section_headline(const lo_page *page, lo_error *err)
             "<p class=\"lead\">The question: how much does each of %s training examples owe to having "
             "been trained on?</p>\n",
             lo_number_count(report->data->train.count).text);
+    } else if (forgets) {
+        (void)fprintf(
+            out,
+            "<p class=\"lead\">The question: is a model that was made to forget some of its %s training "
+            "examples like a model that never saw them?</p>\n",
+            lo_number_count(report->data->train.count).text);
     } else if (report->attribution.methods > 0) {
         (void)fprintf(
             out,
@@ -246,6 +347,7 @@ lo_status lo_section_headline(const lo_page *page, lo_error *err)
     }
     write_what_was_trained(page);
     write_what_is_memorized(page);
+    write_what_was_forgotten(page);
     write_tiles(page);
     write_warnings(page);
     (void)fputs("</header>\n", out);

@@ -14,7 +14,7 @@ lo_status lo_section_influence(const lo_page *page, lo_error *err)
     const int64_t rows = report->influence_rows < INFLUENCE_ROWS ? report->influence_rows : INFLUENCE_ROWS;
     const int64_t columns = report->influence_k < INFLUENCE_COLUMNS ? report->influence_k : INFLUENCE_COLUMNS;
     (void)fputs(
-        "<section>\n<h2>Which training examples decide a test example</h2>\n<p>The influence of a training "
+        "<p>The influence of a training "
         "example "
         "on a test example: how much more often models are right about the test example when they were "
         "trained on "
@@ -38,6 +38,5 @@ lo_status lo_section_influence(const lo_page *page, lo_error *err)
             LO_TRY(lo_page_picture_row(page, &row, err));
         }
     }
-    (void)fputs("</section>\n", out);
     return LO_OK;
 }

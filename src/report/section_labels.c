@@ -32,17 +32,18 @@ static void draw_split(const lo_page *page, const lo_report_score *score, const 
         }
         (void)fprintf(figure.script,
                       "EOD\nset key outside top center horizontal\nplot $bins using ($1-%.9g):2 with boxes "
-                      "linecolor rgb '" LO_FIGURE_FIRST
-                      "' title 'clean', $bins using ($1+%.9g):3 with boxes linecolor rgb '" LO_FIGURE_SECOND
-                      "' title 'relabelled'\n",
+                      "fillstyle empty border linecolor rgb '" LO_FIGURE_FIRST
+                      "' linewidth 1.5 title 'clean', $bins using ($1+%.9g):3 with boxes linecolor rgb "
+                      "'" LO_FIGURE_SECOND "' title 'relabelled'\n",
                       bins.step * 0.22, bins.step * 0.22);
     }
     lo_plot_begin(page, "Distribution over clean and relabelled examples of ", score->name);
     lo_plot_end(page, &figure);
-    (void)fputs("Share of the clean examples (all blue bars: 100&#160;%) and of the relabelled ones (all "
-                "orange bars: "
-                "100&#160;%) by value.</figcaption></figure>\n",
-                page->out);
+    (void)fputs(
+        "Share of the clean examples (all outlined bars: 100&#160;%) and of the relabelled ones (all filled "
+        "bars: 100&#160;%) by value. The further apart the two, the better the score finds wrong "
+        "labels.</figcaption></figure>\n",
+        page->out);
 }
 
 static lo_status write_detection_row(const lo_page *page, const lo_report_score *score, lo_error *err)
@@ -78,7 +79,7 @@ lo_status lo_section_labels(const lo_page *page, lo_error *err)
     LO_TRY(lo_summarize(shown->value, train->count, &summary, err));
     (void)fprintf(
         out,
-        "<section>\n<h2>Does it find the wrong labels?</h2>\n<p>%s training labels were replaced on purpose, "
+        "<p>%s training labels were replaced on purpose, "
         "so "
         "for these the truth is known. A model can give such a label only by memorizing it: a score of "
         "memorization should rank them first.</p>\n",
@@ -112,6 +113,5 @@ lo_status lo_section_labels(const lo_page *page, lo_error *err)
                           (double)detection.relabelled / (double)(detection.relabelled + detection.clean), 1)
                           .text);
     }
-    (void)fputs("</section>\n", out);
     return LO_OK;
 }

@@ -18,7 +18,7 @@ lo_status lo_section_meaning(const lo_page *page, lo_error *err)
         return LO_OK;
     }
     (void)fputs(
-        "<section>\n<h2>What memorization means</h2>\n"
+        ""
         "<p>A model can be right about a training example for two reasons: it has understood what such "
         "examples "
         "have in common, or it has stored this one. Memorization tells them apart by experiment: models are "
@@ -48,6 +48,6 @@ lo_status lo_section_meaning(const lo_page *page, lo_error *err)
         write_range(page->out, page->report->out_min, page->report->out_max);
         (void)fputc('.', page->out);
     }
-    (void)fputs("</p>\n</section>\n", page->out);
+    (void)fputs("</p>\n", page->out);
     return LO_OK;
 }

@@ -3,47 +3,92 @@
 #include "report/html.h"
 #include "report/summary.h"
 
-static double core_seconds(const lo_report *report)
+#include <math.h>
+
+/* "0.512", hours of cores. */
+static lo_number core_hours(double core_seconds)
 {
-    double sum = 0;
-    for (int i = 0; i < report->attempt_count; i++) {
-        sum += report->attempt[i].core_seconds;
+    return lo_number_real(core_seconds / 3600, lo_decimals_for(core_seconds / 3600, 3));
+}
+
+/* "<b>0.512 core-hours</b>", or core-seconds where there are few. */
+static void write_core_time(FILE *out, double core_seconds)
+{
+    if (core_seconds < 360) {
+        (void)fprintf(out, "<b>%s core-seconds</b>",
+                      lo_number_real(core_seconds, lo_decimals_for(core_seconds, 3)).text);
+    } else {
+        (void)fprintf(out, "<b>%s core-hours</b>", core_hours(core_seconds).text);
     }
-    return sum;
+}
+
+/* What each stage took, and what is left: starting, waiting between stages, reading data, this report. */
+static void write_stages(const lo_page *page, double all)
+{
+    const lo_report *report = page->report;
+    FILE *out = page->out;
+    double known = 0;
+    bool complete = true; /* is every stage's time on record? */
+    (void)fputs("<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Stage</th><th scope=\"col\">Tasks"
+                "</th><th scope=\"col\">Core-hours<br/>of its tasks</th><th scope=\"col\">Core-hours,<br/>"
+                "waiting included</th></tr></thead>\n<tbody>\n",
+                out);
+    for (int s = 0; s < report->stage_count; s++) {
+        const lo_report_stage *stage = &report->stage[s];
+        (void)fprintf(out, "<tr><th scope=\"row\">%s</th>", stage->name);
+        if (stage->tasks > 0) {
+            (void)fprintf(out, "<td>%s</td><td>%s</td>", lo_number_count(stage->tasks).text,
+                          core_hours(stage->task_core_seconds).text);
+        } else {
+            (void)fputs("<td>&#8211;</td><td>&#8211;</td>",
+                        out); /* its work is shared out, not cut into tasks */
+        }
+        (void)fprintf(out, "<td>%s</td></tr>\n", core_hours(stage->core_seconds).text);
+        complete = complete && !isnan(stage->core_seconds);
+        known += isnan(stage->core_seconds) ? 0 : stage->core_seconds;
+    }
+    if (complete && known <= all) {
+        (void)fprintf(out,
+                      "<tr><th scope=\"row\">all else</th><td>&#8211;</td><td>&#8211;</td><td>%s</td></tr>\n",
+                      core_hours(all - known).text);
+    }
+    (void)fputs("</tbody></table></div>\n", out);
+}
+
+/* "n1,n2; AuthenticAMD-25-17 avx512; Slurm job 4711" */
+static void write_where(FILE *out, const lo_report_attempt *attempt)
+{
+    lo_html_text(out, attempt->hosts);
+    if (attempt->processor != NULL && attempt->processor[0] != '\0') {
+        (void)fputs("; ", out);
+        lo_html_text(out, attempt->processor);
+    }
+    if (attempt->job != NULL && attempt->job[0] != '\0') {
+        (void)fputs("; Slurm job ", out);
+        lo_html_text(out, attempt->job);
+    }
 }
 
 static void write_attempts(const lo_page *page)
 {
-    static const char left[] = "<th scope=\"col\" class=\"left\">";
-    static const char right[] = "<th scope=\"col\">";
-    static const struct {
-        const char *tag, *name;
-    } column[] = {{right, "Attempt"},  {left, "Start"},       {right, "Wall time"}, {right, "Ranks"},
-                  {right, "Models"},   {right, "Core-hours"}, {left, "Ended"},      {left, "Slurm job"},
-                  {left, "Processor"}, {left, "Hosts"}};
     const lo_report *report = page->report;
     FILE *out = page->out;
-    (void)fputs("<div class=\"wide\"><table>\n<thead><tr>", out);
-    for (size_t c = 0; c < sizeof(column) / sizeof(column[0]); c++) {
-        (void)fprintf(out, "%s%s</th>", column[c].tag, column[c].name);
-    }
-    (void)fputs("</tr></thead>\n<tbody>\n", out);
+    (void)fputs("<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Attempt</th><th scope=\"col\" "
+                "class=\"left\">Start</th><th scope=\"col\">Wall time</th><th scope=\"col\">Ranks</th><th "
+                "scope=\"col\">Tasks</th><th scope=\"col\">Core-hours</th><th scope=\"col\" class=\"left\">"
+                "Ended</th><th scope=\"col\" class=\"left\">Where</th></tr></thead>\n<tbody>\n",
+                out);
     for (int i = 0; i < report->attempt_count; i++) {
         const lo_report_attempt *attempt = &report->attempt[i];
         (void)fprintf(out, "<tr><td>%d</td><td class=\"left\">", attempt->number);
         lo_html_text(out, attempt->start);
-        (void)fprintf(
-            out, "</td><td>%s</td><td>%d</td><td>%s</td><td>%s</td>",
-            lo_number_duration(attempt->seconds).text, attempt->ranks, lo_number_count(attempt->models).text,
-            lo_number_real(attempt->core_seconds / 3600, lo_decimals_for(attempt->core_seconds / 3600, 3))
-                .text);
-        const char *const text[] = {attempt->ended, attempt->job, attempt->processor, attempt->hosts};
-        for (size_t t = 0; t < sizeof(text) / sizeof(text[0]); t++) {
-            (void)fputs(t == 3 ? "<td class=\"left long\">" : "<td class=\"left\">", out);
-            lo_html_text(out, text[t]);
-            (void)fputs("</td>", out);
-        }
-        (void)fputs("</tr>\n", out);
+        (void)fprintf(out, "</td><td>%s</td><td>%d</td><td>%s</td><td>%s</td><td class=\"left long\">",
+                      lo_number_duration(attempt->seconds).text, attempt->ranks,
+                      lo_number_count(attempt->tasks).text, core_hours(attempt->core_seconds).text);
+        lo_html_text(out, attempt->ended);
+        (void)fputs("</td><td class=\"left long\">", out);
+        write_where(out, attempt);
+        (void)fputs("</td></tr>\n", out);
     }
     (void)fputs("</tbody></table></div>\n", out);
 }
@@ -54,18 +99,24 @@ lo_status lo_section_run(const lo_page *page, lo_error *err)
     FILE *out = page->out;
     lo_summary seconds;
     LO_TRY(lo_summarize(report->seconds, report->models_done, &seconds, err));
-    (void)fputs("<section>\n<h2>What was run, where, and what it cost</h2>\n", out);
     if (report->attempt_count > 0) {
-        const double hours = core_seconds(report) / 3600;
-        (void)fprintf(out, "<p>%d %s, <b>%s core-hours</b> in all", report->attempt_count,
-                      lo_plural(report->attempt_count, "attempt", "attempts"),
-                      lo_number_real(hours, lo_decimals_for(hours, 3)).text);
+        double all = 0;
+        for (int i = 0; i < report->attempt_count; i++) {
+            all += report->attempt[i].core_seconds;
+        }
+        (void)fprintf(out, "<p>%d %s, ", report->attempt_count,
+                      lo_plural(report->attempt_count, "attempt", "attempts"));
+        write_core_time(out, all);
+        (void)fputs(" in all: wall time times cores", out);
         if (seconds.count > 0) {
-            (void)fprintf(out, "; one model took %s (median; from %s to %s)",
+            (void)fprintf(out, "; one model of the ensemble took %s (median; from %s to %s)",
                           lo_number_duration(seconds.median).text, lo_number_duration(seconds.minimum).text,
                           lo_number_duration(seconds.maximum).text);
         }
         (void)fputs(". The study can be stopped and continued; each start is an attempt.</p>\n", out);
+        if (report->stage_count > 0) {
+            write_stages(page, all);
+        }
         write_attempts(page);
     } else {
         (void)fputs("<p>No attempt is on record.</p>\n", out);
@@ -75,6 +126,5 @@ lo_status lo_section_run(const lo_page *page, lo_error *err)
         lo_html_text(out, report->job_yaml);
         (void)fputs("</pre></details>\n", out);
     }
-    (void)fputs("</section>\n", out);
     return LO_OK;
 }

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { CURVE_POINTS = 240 };
+enum { CURVE_POINTS = 240, FEW_SCORES = 8 };
 
 static void draw_distribution(const lo_page *page, const lo_report_score *score, const lo_summary *summary)
 {
@@ -82,7 +82,7 @@ static lo_status draw_sorted(const lo_page *page, const lo_report_score *score, 
     int64_t count = 0;
     LO_TRY(lo_rank_examples(page, score, lo_by_strength, &ranked, &count, err));
     lo_figure figure = lo_figure_begin();
-    lo_plot_axis(&figure, "x", "share of the examples, most memorized first (%)");
+    lo_plot_axis(&figure, "x", "rank of the example, most memorized first (%)");
     lo_plot_axis(&figure, "y", score->name);
     if (figure.script != NULL) {
         write_curve(figure.script, score, ranked, count);
@@ -106,64 +106,81 @@ static lo_status draw_sorted(const lo_page *page, const lo_report_score *score, 
     return LO_OK;
 }
 
-static lo_status write_quantiles(const lo_page *page, lo_error *err)
-{
-    const lo_report *report = page->report;
-    FILE *out = page->out;
-    const int64_t n = report->data->train.count;
-    (void)fputs(
-        "<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Score</th><th "
-        "scope=\"col\">Examples</th><th "
-        "scope=\"col\">Mean</th><th scope=\"col\">Least</th><th scope=\"col\">5&#160;%</th><th scope=\"col\">"
-        "25&#160;%</th><th scope=\"col\">Median</th><th scope=\"col\">75&#160;%</th><th "
-        "scope=\"col\">95&#160;%"
-        "</th><th scope=\"col\">Largest</th><th scope=\"col\">Median<br/>std. "
-        "error</th></tr></thead>\n<tbody>\n",
-        out);
-    for (int s = 0; s < report->score_count; s++) {
-        lo_summary value;
-        lo_summary error;
-        LO_TRY(lo_summarize(report->score[s].value, n, &value, err));
-        const bool rated = report->score[s].standard_error != NULL;
-        LO_TRY(
-            lo_summarize(rated ? report->score[s].standard_error : report->score[s].value, n, &error, err));
-        error.median = rated ? error.median : (double)NAN;
-        const int d = lo_decimals_of(&value);
-        (void)fputs("<tr><th scope=\"row\">", out);
-        lo_html_text(out, report->score[s].name);
-        (void)fprintf(out, "</th><td>%s</td>", lo_number_count(value.count).text);
-        const double cell[] = {value.mean,   value.minimum, value.q05, value.q25,
-                               value.median, value.q75,     value.q95, value.maximum};
-        for (size_t c = 0; c < sizeof(cell) / sizeof(cell[0]); c++) {
-            (void)fprintf(out, "<td>%s</td>", lo_number_real(cell[c], d).text);
-        }
-        (void)fprintf(out, "<td>%s</td></tr>\n", lo_number_real(error.median, d > 3 ? d : 3).text);
-    }
-    (void)fputs("</tbody></table></div>\n", out);
-    return LO_OK;
-}
+/* ---- tables ---- */
 
-/* What each score means, cost, and how far it goes with memorization. */
+/* What each score means, how far it goes with memorization, and its cost. */
 static void write_comparison(const lo_page *page)
 {
     const lo_report *report = page->report;
     FILE *out = page->out;
     (void)fputs("<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Score</th><th "
-                "scope=\"col\">Memorized<br/>is</th><th scope=\"col\">Own cost<br/>core-s</th><th "
-                "scope=\"col\">Shared training<br/>core-s</th><th scope=\"col\">Spearman with<br/>"
-                "memorization</th><th scope=\"col\" class=\"left\">What it is</th></tr></thead>\n<tbody>\n",
+                "scope=\"col\">Memorized<br/>is</th><th scope=\"col\">Spearman with<br/>memorization</th><th "
+                "scope=\"col\">Own cost<br/>core-s</th><th scope=\"col\">Shared training<br/>core-s</th><th "
+                "scope=\"col\" class=\"left\">What it is</th></tr></thead>\n<tbody>\n",
                 out);
     for (int s = 0; s < report->score_count; s++) {
         const lo_report_score *score = &report->score[s];
         (void)fputs("<tr><th scope=\"row\">", out);
         lo_html_text(out, score->name);
         (void)fprintf(out, "</th><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td class=\"left long\">",
-                      score->orientation < 0 ? "small" : "large", lo_number_real(score->cost, 2).text,
-                      lo_number_real(score->shared, 1).text, lo_number_real(score->agreement, 3).text);
+                      score->orientation < 0 ? "small" : "large", lo_number_real(score->agreement, 3).text,
+                      lo_number_real(score->cost, lo_decimals_for(fmax(score->cost, 0.1), 3)).text,
+                      lo_number_real(score->shared, lo_decimals_for(fmax(score->shared, 0.1), 3)).text);
         lo_html_text(out, score->description != NULL ? score->description : "");
         (void)fputs("</td></tr>\n", out);
     }
-    (void)fputs("</tbody></table></div>\n", out);
+    (void)fputs("</tbody></table></div>\n<p class=\"soft\">Own cost: what the score takes beyond trainings. "
+                "Shared training: what training the models that it looks at took; several scores may share "
+                "them. Spearman&#8217;s correlation is of the ranks: 1 or &#8722;1 for the same order or its "
+                "reverse.</p>\n",
+                out);
+}
+
+static lo_status write_quantile_row(const lo_page *page, const lo_report_score *score, lo_error *err)
+{
+    FILE *out = page->out;
+    const int64_t n = page->report->data->train.count;
+    const bool rated = score->standard_error != NULL;
+    lo_summary value;
+    lo_summary error;
+    LO_TRY(lo_summarize(score->value, n, &value, err));
+    LO_TRY(lo_summarize(score->standard_error, n, &error, err));
+    const double cell[] = {value.mean,   value.minimum, value.q05, value.q25,
+                           value.median, value.q75,     value.q95, value.maximum};
+    const int d = lo_decimals_of(&value);
+    (void)fputs("<tr><th scope=\"row\">", out);
+    lo_html_text(out, score->name);
+    (void)fprintf(out, "</th><td>%s</td>", lo_number_count(value.count).text);
+    for (size_t c = 0; c < sizeof(cell) / sizeof(cell[0]); c++) {
+        (void)fprintf(out, "<td>%s</td>", lo_number_real(cell[c], d).text);
+    }
+    (void)fprintf(out, "<td>%s</td></tr>\n",
+                  lo_number_real(rated ? error.median : (double)NAN, d > 3 ? d : 3).text);
+    return LO_OK;
+}
+
+/* Folded where there are many scores: the distributions of few are worth a look. */
+static lo_status write_quantiles(const lo_page *page, lo_error *err)
+{
+    const lo_report *report = page->report;
+    FILE *out = page->out;
+    (void)fprintf(out,
+                  "<details%s><summary>Quantiles of the values over the examples</summary>\n<div "
+                  "class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Score</th><th "
+                  "scope=\"col\">Examples</th><th scope=\"col\">Mean</th><th scope=\"col\">Least</th><th "
+                  "scope=\"col\">5&#160;%%</th><th scope=\"col\">25&#160;%%</th><th "
+                  "scope=\"col\">Median</th><th scope=\"col\">75&#160;%%</th><th "
+                  "scope=\"col\">95&#160;%%</th><th scope=\"col\">Largest</th><th "
+                  "scope=\"col\">Median<br/>std. error</th></tr></thead>\n<tbody>\n",
+                  report->score_count <= FEW_SCORES ? " open=\"open\"" : "");
+    for (int s = 0; s < report->score_count; s++) {
+        LO_TRY(write_quantile_row(page, &report->score[s], err));
+    }
+    (void)fputs(
+        "</tbody></table></div>\n<p class=\"soft\">Std. error: of one example&#8217;s value, where the "
+        "score has one.</p></details>\n",
+        out);
+    return LO_OK;
 }
 
 static lo_status write_score(const lo_page *page, const lo_report_score *score, lo_error *err)
@@ -200,14 +217,16 @@ lo_status lo_section_scores(const lo_page *page, lo_error *err)
     if (usable_scores == 0) {
         return LO_OK;
     }
-    (void)fputs("<section>\n<h2>Scores of the training examples</h2>\n", page->out);
-    LO_TRY(write_quantiles(page, err));
+    (void)fputs(
+        "<p>A score is one number for each training example; its scale is its own. For every score the page "
+        "says whether large or small values mean that an example is memorized.</p>\n",
+        page->out);
     write_comparison(page);
+    LO_TRY(write_quantiles(page, err));
     for (int s = 0; s < report->score_count; s++) {
         if (lo_report_usable(&report->score[s]) && !report->score[s].plain) {
             LO_TRY(write_score(page, &report->score[s], err));
         }
     }
-    (void)fputs("</section>\n", page->out);
     return LO_OK;
 }

@@ -1,30 +1,35 @@
 #include "report/sections.h"
 
+#include "report/figure.h"
 #include "report/html.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* "94.2" over a smaller "92.1 to 96.0", in percent. */
-static void write_percent(FILE *out, const lo_report_mean *mean)
+enum { LABEL = 200, LABEL_SHOWN = 30, ROW_HEIGHT = 20, FRAME_HEIGHT = 90 };
+
+bool lo_unlearning_competes(const lo_report_unlearned *row)
 {
-    (void)fprintf(out, "<td>%s", lo_number_percent(mean->value, 1).text);
-    if (!isnan(mean->low) && !isnan(mean->high)) {
-        (void)fprintf(out, "<br/><span class=\"soft\">%s to %s</span>",
-                      lo_number_real(100 * mean->low, 1).text, lo_number_real(100 * mean->high, 1).text);
-    }
-    (void)fputs("</td>", out);
+    return row->applies && !(row->searched && !row->chosen) && strcmp(row->method, "oracle") != 0 &&
+           strcmp(row->method, "original") != 0 && strcmp(row->method, "retrain") != 0;
 }
 
-static void write_tow(FILE *out, const lo_report_mean *mean)
+/* "94.2 %" over a smaller "92.1 to 96.0", in percent; or the numbers themselves with three decimals. */
+static void write_mean(FILE *out, const lo_report_mean *mean, bool percent)
 {
-    (void)fprintf(out, "<td>%s", lo_number_real(mean->value, 3).text);
+    const double factor = percent ? 100 : 1;
+    const int decimals = percent ? 1 : 3;
+    (void)fprintf(out, "%s%s", lo_number_real(factor * mean->value, decimals).text,
+                  percent && !isnan(mean->value) ? "&#160;%" : "");
     if (!isnan(mean->low) && !isnan(mean->high)) {
-        (void)fprintf(out, "<br/><span class=\"soft\">%s to %s</span>", lo_number_real(mean->low, 3).text,
-                      lo_number_real(mean->high, 3).text);
+        (void)fprintf(out, "<br/><span class=\"soft\">%s to %s</span>",
+                      lo_number_real(factor * mean->low, decimals).text,
+                      lo_number_real(factor * mean->high, decimals).text);
     }
-    (void)fputs("</td>", out);
 }
+
+/* ---- one forget set ---- */
 
 static void write_row(FILE *out, const lo_report_unlearned *row)
 {
@@ -39,11 +44,15 @@ static void write_row(FILE *out, const lo_report_unlearned *row)
         (void)fputs("</td></tr>\n", out);
         return;
     }
-    write_percent(out, &row->unlearning);
-    write_percent(out, &row->retain);
-    write_percent(out, &row->test);
-    write_tow(out, &row->tow);
-    (void)fprintf(out, "<td>%s</td><td>%s</td><td>%s", lo_number_duration(row->seconds).text,
+    const lo_report_mean *const shares[] = {&row->unlearning, &row->retain, &row->test};
+    for (size_t k = 0; k < sizeof(shares) / sizeof(shares[0]); k++) {
+        (void)fputs("<td>", out);
+        write_mean(out, shares[k], true);
+        (void)fputs("</td>", out);
+    }
+    (void)fputs("<td>", out);
+    write_mean(out, &row->tow, false);
+    (void)fprintf(out, "</td><td>%s</td><td>%s</td><td>%s", lo_number_duration(row->seconds).text,
                   strcmp(row->method, "original") == 0 ? "" : lo_number_real(row->time_ratio, 3).text,
                   lo_number_count(row->seeds).text);
     if (row->diverged > 0) {
@@ -52,7 +61,108 @@ static void write_row(FILE *out, const lo_report_unlearned *row)
     (void)fputs("</td></tr>\n", out);
 }
 
-static void write_set(FILE *out, const lo_report_unlearned *rows, int64_t count)
+/* The method's name; where it stands there with several settings, with these too. */
+static void name_row(const lo_report_unlearned *rows, int64_t count, const lo_report_unlearned *row,
+                     char *label)
+{
+    int64_t alike = 0;
+    for (int64_t r = 0; r < count; r++) {
+        alike += strcmp(rows[r].method, row->method) == 0 && strcmp(rows[r].forget_set, row->forget_set) == 0;
+    }
+    (void)snprintf(label, LABEL, "%s", row->method);
+    const char *settings = strchr(row->setting, ',');
+    if (alike > 1 && settings != NULL) {
+        (void)snprintf(label, LABEL, "%s%.*s", row->method, (int)strcspn(settings, "}"), settings);
+    }
+    if (strlen(label) > LABEL_SHOWN) {
+        memcpy(label + LABEL_SHOWN - 3, "...", 4);
+    }
+}
+
+static int by_tow(const void *a, const void *b)
+{
+    const lo_report_unlearned *const *x = a;
+    const lo_report_unlearned *const *y = b;
+    if ((*x)->tow.value != (*y)->tow.value) {
+        return (*x)->tow.value > (*y)->tow.value ? -1 : 1;
+    }
+    return (*x > *y) - (*x < *y);
+}
+
+/* One line a method, as they are ordered; `rows` are all of the forget set. */
+static void plot_tow(lo_figure *figure, const lo_report_unlearned *rows, int64_t all,
+                     const lo_report_unlearned *const *shown, int64_t count)
+{
+    FILE *script = figure->script;
+    double ceiling = NAN;
+    (void)fprintf(script,
+                  "set key off\nunset grid\nset grid xtics linetype 1 linewidth 1 linecolor rgb "
+                  "'#d5d9de'\nset yrange [-0.6:%.1f]\nset ytics (",
+                  (double)count - 0.4);
+    for (int64_t i = 0; i < count; i++) {
+        char label[LABEL];
+        name_row(rows, all, shown[i], label);
+        (void)fputs(i > 0 ? ", " : "", script);
+        lo_figure_text(figure, label);
+        (void)fprintf(script, " %d", (int)(count - 1 - i));
+        ceiling = isnan(shown[i]->tow_ceiling) ? ceiling : shown[i]->tow_ceiling;
+    }
+    (void)fputs(") noenhanced\nset offsets graph 0.03, graph 0.03, 0, 0\n$tow << EOD\n", script);
+    for (int64_t i = 0; i < count; i++) {
+        const lo_report_mean *tow = &shown[i]->tow;
+        const bool bounded = !isnan(tow->low) && !isnan(tow->high);
+        (void)fprintf(script, "%.6g %d %.6g %.6g %d\n", tow->value, (int)(count - 1 - i),
+                      bounded ? tow->low : tow->value, bounded ? tow->high : tow->value,
+                      strcmp(shown[i]->method, "oracle") == 0 ? 1 : 0);
+    }
+    (void)fputs("EOD\n", script);
+    if (!isnan(ceiling)) {
+        (void)fprintf(script,
+                      "set arrow from first %.6g, graph 0 to first %.6g, graph 1 nohead dashtype 2 "
+                      "linecolor rgb '" LO_FIGURE_SECOND "'\n",
+                      ceiling, ceiling);
+    }
+    (void)fputs("plot $tow using ($5 == 0 ? $1 : 1/0):2:3:4 with xerrorbars pointtype 7 pointsize 0.6 "
+                "linecolor rgb '" LO_FIGURE_FIRST
+                "', $tow using ($5 == 1 ? $1 : 1/0):2:3:4 with xerrorbars pointtype 13 pointsize 0.9 "
+                "linecolor rgb '" LO_FIGURE_SECOND "'\n",
+                script);
+}
+
+/* ToW of one forget set's methods, oracles and originals. Errors: LO_INTERNAL without memory. */
+static lo_status draw_tow(FILE *out, const lo_report_unlearned *rows, int64_t count, lo_error *err)
+{
+    const lo_report_unlearned **shown = calloc((size_t)count + 1, sizeof(*shown));
+    int64_t some = 0;
+    if (shown == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for a figure of %lld methods", (long long)count);
+    }
+    for (int64_t r = 0; r < count; r++) {
+        if (rows[r].applies && !isnan(rows[r].tow.value) && !(rows[r].searched && !rows[r].chosen)) {
+            shown[some++] = &rows[r];
+        }
+    }
+    if (some > 1) {
+        qsort(shown, (size_t)some, sizeof(const lo_report_unlearned *), by_tow);
+        lo_figure figure = lo_figure_begin_of(FRAME_HEIGHT + ROW_HEIGHT * (int)some);
+        if (figure.script != NULL) {
+            (void)fputs("set xlabel 'ToW (1: as right as an oracle)'\n", figure.script);
+            plot_tow(&figure, rows, count, shown, some);
+        }
+        (void)fputs("<div class=\"figures\"><figure><div role=\"img\" aria-label=\"ToW of each method\">\n",
+                    out);
+        (void)lo_figure_end(&figure, out);
+        (void)fputs(
+            "</div>\n<figcaption>ToW, the nearest to the oracles at the top; bars: 95&#160;% intervals "
+            "over seeds. Diamond: the oracles themselves; dashed: one oracle against another, more than "
+            "which cannot be asked.</figcaption></figure></div>\n",
+            out);
+    }
+    free(shown);
+    return LO_OK;
+}
+
+static lo_status write_set(FILE *out, const lo_report_unlearned *rows, int64_t count, lo_error *err)
 {
     (void)fputs("<h3>Forget set <code>", out);
     lo_html_text(out, rows->forget_set);
@@ -65,21 +175,115 @@ static void write_set(FILE *out, const lo_report_unlearned *rows, int64_t count)
         (void)fprintf(out, " ToW of one oracle against another is %s: more cannot be asked of a method.",
                       lo_number_real(rows->tow_ceiling, 3).text);
     }
-    (void)fputs(
-        "</p>\n<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Method</th><th scope=\"col\" "
-        "class=\"left\">Settings</th><th scope=\"col\">UA</th><th scope=\"col\">RA</th><th "
-        "scope=\"col\">TA</th><th scope=\"col\">ToW</th><th scope=\"col\">Time</th><th "
-        "scope=\"col\">of retraining</th><th scope=\"col\">Seeds</th></tr></thead>\n<tbody>\n",
-        out);
+    (void)fputs("</p>\n", out);
+    LO_TRY(draw_tow(out, rows, count, err));
+    (void)fputs("<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Method</th><th scope=\"col\" "
+                "class=\"left\">Settings</th><th scope=\"col\">Forget set:<br/>wrong (UA)</th><th "
+                "scope=\"col\">Retained:<br/>right (RA)</th><th scope=\"col\">Test:<br/>right (TA)</th><th "
+                "scope=\"col\">ToW</th><th scope=\"col\">Core time</th><th scope=\"col\">as share of<br/>"
+                "retraining</th><th scope=\"col\">Seeds</th></tr></thead>\n<tbody>\n",
+                out);
     for (int64_t r = 0; r < count; r++) {
         write_row(out, &rows[r]);
+    }
+    (void)fputs("</tbody></table></div>\n", out);
+    return LO_OK;
+}
+
+/* ---- all forget sets ---- */
+
+/* Is it the same method, with the same settings or those that a search chose for each set? */
+static bool same_method(const lo_report_unlearned *a, const lo_report_unlearned *b)
+{
+    return strcmp(a->method, b->method) == 0 &&
+           ((a->searched && b->searched) || strcmp(a->setting, b->setting) == 0);
+}
+
+static bool in_overview(const lo_report_unlearned *row)
+{
+    return !(row->searched && !row->chosen);
+}
+
+/* The first row of the next forget set. */
+static int64_t end_of_set(const lo_report_unlearned *rows, int64_t count, int64_t from)
+{
+    int64_t end = from;
+    while (end < count && strcmp(rows[end].forget_set, rows[from].forget_set) == 0) {
+        end++;
+    }
+    return end;
+}
+
+/* The largest ToW of a method on a forget set; NaN: there is none. */
+static double best_of(const lo_report_unlearned *rows, int64_t from, int64_t to)
+{
+    double best = NAN;
+    for (int64_t r = from; r < to; r++) {
+        best = lo_unlearning_competes(&rows[r]) ? fmax(best, rows[r].tow.value) : best;
+    }
+    return best;
+}
+
+/* A line of the overview: of the method of `of`, one cell a forget set. */
+static void write_overview_row(FILE *out, const lo_report_unlearned *rows, int64_t count,
+                               const lo_report_unlearned *of)
+{
+    (void)fputs("<tr><td class=\"long who\"><code>", out);
+    lo_html_text(out, of->method);
+    (void)fputs("</code>", out);
+    if (!of->searched && of->setting[0] != '\0') {
+        (void)fputs("<br/><span class=\"soft\">", out);
+        lo_html_settings(out, of->setting);
+        (void)fputs("</span>", out);
+    }
+    (void)fputs("</td>", out);
+    for (int64_t from = 0, to; from < count; from = to) {
+        to = end_of_set(rows, count, from);
+        const lo_report_unlearned *row = NULL;
+        for (int64_t r = from; r < to && row == NULL; r++) {
+            row = in_overview(&rows[r]) && same_method(&rows[r], of) ? &rows[r] : NULL;
+        }
+        const bool best =
+            row != NULL && lo_unlearning_competes(row) && row->tow.value == best_of(rows, from, to);
+        (void)fputs(best ? "<td class=\"best\">" : "<td>", out);
+        if (row != NULL && row->applies) {
+            write_mean(out, &row->tow, false);
+        } else {
+            (void)fputs("&#8211;", out);
+        }
+        (void)fputs("</td>", out);
+    }
+    (void)fputs("</tr>\n", out);
+}
+
+/* Every method on every forget set. */
+static void write_overview(FILE *out, const lo_report_unlearned *rows, int64_t count)
+{
+    (void)fputs("<h3>Every method on every forget set</h3>\n<p>ToW: the mean over seeds and its 95&#160;% "
+                "interval. Bold: the best of a column; where intervals overlap, chance may have decided. "
+                "&#8211;: the method does not apply there.</p>\n<div class=\"wide\"><table>\n<thead><tr><th "
+                "scope=\"col\">Method</th>",
+                out);
+    for (int64_t from = 0; from < count; from = end_of_set(rows, count, from)) {
+        (void)fputs("<th scope=\"col\"><code>", out);
+        lo_html_text(out, rows[from].forget_set);
+        (void)fputs("</code></th>", out);
+    }
+    (void)fputs("</tr></thead>\n<tbody>\n", out);
+    for (int64_t r = 0; r < count; r++) {
+        bool earlier = !in_overview(&rows[r]);
+        for (int64_t e = 0; e < r && !earlier; e++) {
+            earlier = in_overview(&rows[e]) && same_method(&rows[e], &rows[r]);
+        }
+        if (!earlier) {
+            write_overview_row(out, rows, count, &rows[r]);
+        }
     }
     (void)fputs("</tbody></table></div>\n", out);
 }
 
 lo_status lo_section_unlearning(const lo_page *page, lo_error *err)
 {
-    (void)err;
     FILE *out = page->out;
     const lo_report_unlearned *rows = page->report->unlearned;
     const int64_t count = page->report->unlearned_count;
@@ -87,19 +291,22 @@ lo_status lo_section_unlearning(const lo_page *page, lo_error *err)
         return LO_OK;
     }
     (void)fputs(
-        "<section>\n<h2>Unlearning</h2>\n<p>Models that were made to forget, beside the <b>oracles</b>, "
-        "which were trained "
-        "afresh without the forget set, and the <b>originals</b> that the methods began with. UA: 1 "
-        "&#8722; accuracy on the forget set; RA, TA: accuracy on the training examples that are kept, "
-        "and on the test set. The aim is to be like the oracles, not to be wrong as often as possible. "
-        "ToW is 1 for a model that has an oracle's three accuracies. Means over seeds with 95 % "
-        "intervals; time as a share of an oracle's training.</p>\n",
+        "<p>Models that were made to forget, beside the <b>oracles</b>, which were trained afresh without "
+        "the "
+        "forget set, and the <b>originals</b> that the methods began with. UA: 1 &#8722; accuracy on the "
+        "forget set; RA, TA: accuracy on the training examples that are kept, and on the test set. The aim "
+        "is "
+        "to be like the oracles, not to be wrong as often as possible. ToW is 1 for a model that has an "
+        "oracle's three accuracies. Means over seeds with 95&#160;% intervals; time as a share of an "
+        "oracle's "
+        "training.</p>\n",
         out);
-    for (int64_t r = 0, next; r < count; r = next) {
-        for (next = r; next < count && strcmp(rows[next].forget_set, rows[r].forget_set) == 0; next++) {
-        }
-        write_set(out, rows + r, next - r);
+    if (end_of_set(rows, count, 0) < count) {
+        write_overview(out, rows, count);
     }
-    (void)fputs("</section>\n", out);
+    for (int64_t from = 0, to; from < count; from = to) {
+        to = end_of_set(rows, count, from);
+        LO_TRY(write_set(out, rows + from, to - from, err));
+    }
     return LO_OK;
 }

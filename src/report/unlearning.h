@@ -25,4 +25,8 @@ typedef struct lo_report_unlearned {
     double seconds, time_ratio;
 } lo_report_unlearned;
 
+/* Is it a method of forgetting, and of the settings that were tried the chosen ones? Oracles, originals and
+ * retraining are what methods are compared with. */
+bool lo_unlearning_competes(const lo_report_unlearned *row);
+
 #endif

@@ -30,6 +30,9 @@ expect_text "$work/out" 'files=12 .*damaged=0 .*originals=3 of 3 complete=yes'
 expect_code 0 "$LEAVEOUT" status "$work/one"
 expect_text "$work/out" 'stage=originals done=3 total=3 given_up=0 left=0'
 expect_text "$work/one/report.html" '<h2>Originals</h2>'
+grep -A2 '"name": "originals"' "$work/one/manifest.json" >"$work/stage" || fail "no stage originals in manifest.json"
+expect_text "$work/stage" '"tasks": 3'
+expect_text "$work/one/report.html" '<th scope="row">originals</th><td>3</td>'
 say "1 to 4 ranks agree"
 
 # What the log holds, and that an original is the twin of a leave-one-out ensemble with its seed.

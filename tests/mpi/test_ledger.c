@@ -87,6 +87,8 @@ static void test_union_and_share(void)
         other.stage = 77;
         other.digest = DIGEST;
         CHECK_OK(lo_journal_append(&j, &other, "", 0, false, &err)); /* of another stage */
+        lo_record spent = {.kind = LO_RECORD_SPENT, .stage = LO_STAGE_AUDIT, .seconds = 3, .value = 4};
+        CHECK_OK(lo_journal_append(&j, &spent, NULL, 0, false, &err)); /* 3 s on 4 cores */
         append(&j, LO_RECORD_GIVEN_UP, 13, 0, "");
         lo_journal_close(&j);
         char path[1024];
@@ -102,6 +104,9 @@ static void test_union_and_share(void)
     CHECK_INT(empty.foreign, 2);
     CHECK_INT(empty.sources, 5);
     CHECK(empty.entry[13].given_up && empty.entry[13].file < 0);
+    const lo_spent *spent = empty.source[4].spent; /* of attempt 12 */
+    CHECK(spent[LO_STAGE_ENSEMBLE].tasks == 2 && spent[LO_STAGE_ENSEMBLE].task_seconds == 0.5);
+    CHECK(spent[LO_STAGE_AUDIT].tasks == 0 && spent[LO_STAGE_AUDIT].core_seconds == 12);
     CHECK(empty.entry[12].file < 0);
     check_payload(&empty, 3, "task 3 by first");
     check_payload(&empty, 10, "task 10 by second");

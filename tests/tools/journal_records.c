@@ -10,10 +10,11 @@
 
 static lo_status print_record(void *self, uint64_t at, const lo_record *record, const char *payload)
 {
-    static const char *const kinds[] = {"?", "ATTEMPT", "START", "DONE", "VOID", "GIVEN_UP", "END", "SAVED"};
+    static const char *const kinds[] = {"?",        "ATTEMPT", "START", "DONE", "VOID",
+                                        "GIVEN_UP", "END",     "SAVED", "SPENT"};
     (void)payload;
     (void)printf("%s %s task=%llu seconds=%.3f at=%llu payload=%llu alone=%d\n", (const char *)self,
-                 kinds[record->kind <= LO_RECORD_SAVED ? record->kind : 0], (unsigned long long)record->task,
+                 kinds[record->kind <= LO_RECORD_SPENT ? record->kind : 0], (unsigned long long)record->task,
                  record->seconds, (unsigned long long)at, (unsigned long long)record->payload_size,
                  (record->flags & LO_RECORD_ALONE) != 0);
     return LO_OK;

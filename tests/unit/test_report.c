@@ -54,6 +54,7 @@ struct study {
     float influence_value[2 * K], influence_error[2 * K];
     lo_report_score score[2];
     lo_report_attempt attempt[2];
+    lo_report_stage stage[2];
     lo_report report;
 };
 
@@ -102,10 +103,32 @@ static void fill(struct study *s, lo_shape shape)
     s->score[0] = (lo_report_score){
         "memorization", "in <minus> out", s->value, s->error, s->low, s->high, 1, 0, 0, 0, false};
     s->score[1] = (lo_report_score){"cscore", NULL, s->cscore, NULL, NULL, NULL, -1, 0, 0, 0, false};
-    s->attempt[0] = (lo_report_attempt){1,      "2026-11-21T09:12:01Z", 600, 2,   "n1,<n2>", "zen4",
-                                        "4711", "stopped: SIGUSR1",     3,   1080};
-    s->attempt[1] =
-        (lo_report_attempt){2, "2026-11-21T10:00:00Z", 60, 1, "n1", "zen4", "", "complete", 1, 720};
+    s->attempt[0] = (lo_report_attempt){.number = 1,
+                                        .start = "2026-11-21T09:12:01Z",
+                                        .seconds = 600,
+                                        .ranks = 2,
+                                        .hosts = "n1,<n2>",
+                                        .processor = "zen4",
+                                        .job = "4711",
+                                        .ended = "stopped: SIGUSR1",
+                                        .models = 3,
+                                        .tasks = 3,
+                                        .cores = 2,
+                                        .core_seconds = 1080};
+    s->attempt[1] = (lo_report_attempt){.number = 2,
+                                        .start = "2026-11-21T10:00:00Z",
+                                        .seconds = 60,
+                                        .ranks = 1,
+                                        .hosts = "n1",
+                                        .processor = "zen4",
+                                        .job = "",
+                                        .ended = "complete",
+                                        .models = 1,
+                                        .tasks = 1,
+                                        .cores = 1,
+                                        .core_seconds = 720};
+    s->stage[0] = (lo_report_stage){"ensemble", 4, 900, 1080};
+    s->stage[1] = (lo_report_stage){"audit", 0, 0, 360};
     s->report = (lo_report){.study = "made & up",
                             .version = "1.2.3",
                             .data = &s->data,
@@ -137,6 +160,8 @@ static void fill(struct study *s, lo_shape shape)
                             .influence_error = s->influence_error,
                             .attempt_count = 2,
                             .attempt = s->attempt,
+                            .stage_count = 2,
+                            .stage = s->stage,
                             .processor_types = 1};
 }
 
@@ -227,6 +252,19 @@ static int count_files(void)
     return count;
 }
 
+/* Every link of the page leads to one section. */
+static void check_contents(const char *text)
+{
+    for (const char *c = text; (c = strstr(c, "href=\"#")) != NULL;) {
+        char id[64];
+        c += 7;
+        snprintf(id, sizeof(id), " id=\"%.*s\"", (int)strcspn(c, "\""), c);
+        const char *found = strstr(text, id);
+        assert_non_null(found);
+        assert_null(strstr(found + 1, id));
+    }
+}
+
 /* Writes the report, checks what must hold of every page, and returns its text, which the caller frees. */
 static char *write_and_read(const struct study *s)
 {
@@ -248,7 +286,10 @@ static char *write_and_read(const struct study *s)
     assert_null(strstr(text, "<script"));
     assert_null(strstr(text, "<link"));
     assert_null(strstr(text, "src=\"http"));
+    assert_null(strstr(text, "href=\"http"));
     assert_null(strstr(text, "url("));
+    assert_null(strstr(text, "xlink:href=")); /* what a figure refers to is defined nowhere */
+    check_contents(text);
     assert_null(strstr(text, ">nan"));
     assert_null(strstr(text, "-nan"));
     return text;
@@ -297,6 +338,14 @@ static void test_complete_study(void **state)
     assert_has(text, "<th scope=\"row\">cscore</th><td>1.0000</td><td>–</td><td>100.0\u00a0%</td>");
     assert_has(text, "<b>0.500 core-hours</b>");
     assert_has(text, "stopped: SIGUSR1");
+    assert_has(text, "n1,&lt;n2&gt;; zen4; Slurm job 4711</td>");
+    /* What stages took, and the rest of half an hour. */
+    assert_has(text, "<th scope=\"row\">ensemble</th><td>4</td><td>0.250</td><td>0.300</td>");
+    assert_has(text, "<th scope=\"row\">audit</th><td>&#8211;</td><td>&#8211;</td><td>0.100</td>");
+    assert_has(text, "<th scope=\"row\">all else</th><td>&#8211;</td><td>&#8211;</td><td>0.100</td>");
+    assert_has(text, "<nav><a href=\"#meaning\">What memorization means</a> &#183; <a href=\"#accuracy\">");
+    assert_has(text, "Agresti");
+    assert_lacks(text, "What makes unlearning hard");
     /* influence: signs and colours */
     assert_int_equal(occurrences(text, "<li class=\"helps\">"), 3);
     assert_int_equal(occurrences(text, "<li class=\"harms\">"), 2);
@@ -602,10 +651,98 @@ static void test_unlearning(void **state)
     assert_has(text, "0.075");
     assert_has(text, "(1 diverged)");
     assert_has(text, "not applicable: no &lt;head&gt;");
+    /* Of both sets together, the best in bold; figures of those that have more than one ToW. */
+    const char *all = strstr(text, "Every method on every forget set");
+    assert_non_null(all);
+    assert_has(all, "<th scope=\"col\"><code>random10</code></th><th scope=\"col\"><code>three</code></th>");
+    assert_has(all,
+               "<code>oracle</code></td><td>0.970<br/><span class=\"soft\">0.960 to 0.980</span></td><td>");
+    assert_has(all, "<code>scrub</code></td><td class=\"best\">0.950</td><td>&#8211;</td></tr>");
+    assert_has(all, "<code>imu</code></td><td>&#8211;</td><td>&#8211;</td></tr>");
+    assert_int_equal(occurrences(text, "aria-label=\"ToW of each method\""), 1);
+    assert_has(text, "<code>random10</code>: closest to the oracles is <code>scrub</code>, ToW <b>0.950</b>");
+    assert_has(text, "one oracle against another has 0.970.</li>");
+    assert_has(text, "What makes unlearning hard");
+    free(text);
+    /* Without an ensemble nothing is said of memorization. */
+    s.report.models_planned = s.report.models_done = s.report.relabelled = 0;
+    s.report.score_count = 0;
+    text = write_and_read(&s);
+    assert_has(text, "<h1>What the models forgot: made &amp; up</h1>");
+    assert_has(text, "<b>3</b><span>models made to forget</span>");
+    assert_lacks(text, "models trained</span>");
+    assert_lacks(text, "Agresti");
     free(text);
     s.report.unlearned_count = 0;
     text = write_and_read(&s);
     assert_lacks(text, "Unlearning</h2>");
+    free(text);
+    free(s.pixel);
+}
+
+/* 16 methods, 5 forget sets: a page stays a page. */
+static void test_many_methods(void **state)
+{
+    (void)state;
+    enum { SETS = 5, METHODS = 16 };
+    struct study s;
+    fill(&s, (lo_shape){1, 4, 4});
+    lo_report_unlearned *rows = calloc((size_t)SETS * METHODS, sizeof(*rows));
+    for (int i = 0; i < SETS * METHODS; i++) {
+        const double tow = 0.5 + 0.4 * (i * 7 % 16) / 16;
+        rows[i] = (lo_report_unlearned){.forget_count = 300,
+                                        .seeds = 10,
+                                        .applies = true,
+                                        .unlearning = {0.1, 0.09, 0.11},
+                                        .retain = {0.99, 0.98, 1},
+                                        .test = {0.9, 0.89, 0.91},
+                                        .tow = {tow, tow - 0.02, tow + 0.02},
+                                        .tow_ceiling = 0.95,
+                                        .original = 0.99,
+                                        .seconds = 10,
+                                        .time_ratio = 0.1};
+        snprintf(rows[i].forget_set, sizeof(rows[i].forget_set), "set_%d", i / METHODS);
+        snprintf(rows[i].method, sizeof(rows[i].method), "method_%d'; x=`id`", i % METHODS);
+        snprintf(rows[i].setting, sizeof(rows[i].setting), "{name: method, epochs: %d}", i % METHODS);
+    }
+    s.report.unlearned = rows;
+    s.report.unlearned_count = SETS * METHODS;
+    char *text = write_and_read(&s);
+    assert_int_equal(occurrences(text, "class=\"best\""), SETS);
+    assert_int_equal(occurrences(text, "aria-label=\"ToW of each method\""), SETS);
+    assert_true(strlen(text) < 400000);
+    if (gnuplot_is_there()) {
+        assert_lacks(text, "which failed on this one");
+        assert_has(text, "<path d='M-1,0 a1,1 0 1,0 2,0 a1,1 0 1,0 -2,0 z' fill='currentColor'");
+    }
+    free(text);
+    free(rows);
+    free(s.pixel);
+}
+
+/* Two seeds: mean 0.81, standard error 0.01, Student's quantile 12.706. */
+static void test_originals(void **state)
+{
+    (void)state;
+    struct study s;
+    fill(&s, (lo_shape){1, 4, 4});
+    const double loss[3] = {0.5, 0.25, 0.125};
+    const double accuracy[3] = {0.5, 0.75, 1};
+    const lo_report_original originals[3] = {
+        {.seed = 0, .test_accuracy = 0.80, .seconds = 2, .loss = loss, .accuracy = accuracy},
+        {.seed = 1, .test_accuracy = 0.1, .seconds = 9, .diverged = true, .loss = loss, .accuracy = accuracy},
+        {.seed = 2, .test_accuracy = 0.82, .seconds = 4, .loss = loss, .accuracy = accuracy}};
+    s.report.originals_planned = s.report.original_count = s.report.epochs = 3;
+    s.report.original = originals;
+    char *text = write_and_read(&s);
+    assert_has(text, "<h2>Originals</h2>");
+    assert_has(text, "mean</th><td>81.00&#160;%<br/><span class=\"soft\">68.29 to 93.71</span></td>");
+    assert_has(text, "<td>3.00 s</td>");
+    assert_has(text, "<td>1</td><td>–</td>");
+    free(text);
+    s.report.original_count = 1;
+    text = write_and_read(&s);
+    assert_lacks(text, "mean</th>");
     free(text);
     free(s.pixel);
 }
@@ -1093,6 +1230,8 @@ int main(void)
         cmocka_unit_test(test_mean_memorization_is_of_the_values),
         cmocka_unit_test(test_missing_parts),
         cmocka_unit_test(test_unlearning),
+        cmocka_unit_test(test_many_methods),
+        cmocka_unit_test(test_originals),
         cmocka_unit_test(test_attribution),
         cmocka_unit_test(test_study_of_scores),
         cmocka_unit_test(test_strange_values),
