@@ -81,17 +81,39 @@ static double median_without(const side *s, int64_t k)
     return n % 2 == 1 ? sum : sum / 2;
 }
 
-static gaussian known(const side *s, int64_t k, bool median, double pooled)
+/* A deviation of all examples, or 0: each its own; its degrees of freedom, or 0. */
+typedef struct spread {
+    double deviation;
+    int64_t degrees;
+} spread;
+
+static spread in_spread(const lo_lira *options)
+{
+    return (spread){options->in_deviation, options->in_degrees};
+}
+
+static spread out_spread(const lo_lira *options)
+{
+    return (spread){options->out_deviation, options->out_degrees};
+}
+
+static gaussian known(const side *s, int64_t k, bool median, spread all)
 {
     const int64_t n = s->count - (k >= 0);
-    if (n < (pooled != 0 ? 1 : 2)) {
+    if (n < (all.deviation != 0 ? 1 : 2)) {
         return (gaussian){NAN, NAN};
     }
     const double off = k >= 0 ? s->item[k].phi - s->mean : 0;
     const double mean = s->mean - off / (double)n;
-    const double squares = s->squares - off * off * (double)(n + 1) / (double)n;
-    const double own = n > 1 ? sqrt(fmax(squares, 0) / (double)(n - 1)) : 0;
-    gaussian g = {median ? median_without(s, k) : mean, pooled != 0 ? pooled : own};
+    const double out = off * off * (double)(n + 1) / (double)n; /* of the squares */
+    double deviation = all.deviation;
+    if (deviation == 0) {
+        deviation = n > 1 ? sqrt(fmax(s->squares - out, 0) / (double)(n - 1)) : 0;
+    } else if (k >= 0 && all.degrees > 1) {
+        const double squares = deviation * deviation * (double)all.degrees - out;
+        deviation = sqrt(fmax(squares, 0) / (double)(all.degrees - 1));
+    }
+    gaussian g = {median ? median_without(s, k) : mean, deviation};
     /* Margins are float32: a deviation below their last digits is one of rounding. */
     g.deviation = fmax(g.deviation, 1e-6 * (1 + fabs(g.centre)));
     return g;
@@ -105,11 +127,11 @@ static double log_density(gaussian g, double x)
 
 static float score_of(const sides *s, const lo_lira *options, double phi, int64_t in_k, int64_t out_k)
 {
-    const gaussian out = known(&s->out, out_k, options->median, options->out_deviation);
+    const gaussian out = known(&s->out, out_k, options->median, out_spread(options));
     if (options->offline) {
         return (float)((phi - out.centre) / out.deviation);
     }
-    const gaussian in = known(&s->in, in_k, options->median, options->in_deviation);
+    const gaussian in = known(&s->in, in_k, options->median, in_spread(options));
     return (float)(log_density(in, phi) - log_density(out, phi));
 }
 
@@ -161,6 +183,45 @@ lo_status lo_lira_scores(const lo_references *references, const lo_lira *options
         }
         for (int64_t k = 0; k < s.out.count; k++) {
             row[s.out.item[k].row] = score_of(&s, options, s.out.item[k].phi, -1, k);
+        }
+    }
+    free(s.room);
+    return status;
+}
+
+/* The place of a row in the side of the other kind; -1: it is not there. */
+static int64_t place_of(const side *s, int64_t row)
+{
+    int64_t k = s->count - 1;
+    while (k >= 0 && s->item[k].row != row) {
+        k--;
+    }
+    return k;
+}
+
+lo_status lo_lira_paired_scores(const lo_references *references, const lo_lira *options,
+                                const int64_t *partner, float *score, const lo_tick *tick, lo_error *err)
+{
+    const int64_t models = references->models;
+    sides s;
+    LO_TRY(sides_create(models, &s, err));
+    lo_status status = LO_OK;
+    for (int64_t i = 0; i < references->n && status == LO_OK; i++) {
+        status = lo_tick_call(tick);
+        sides_of(references, i, &s);
+        float *row = score + i * models;
+        for (int64_t m = 0; m < models; m++) {
+            row[m] = NAN;
+        }
+        for (int k = 0; k < 2; k++) {
+            const side *own = k == 0 ? &s.in : &s.out, *other = k == 0 ? &s.out : &s.in;
+            for (int64_t a = 0; a < own->count; a++) {
+                const int64_t with = partner[own->item[a].row], b = with >= 0 ? place_of(other, with) : -1;
+                if (with < 0 || b >= 0) {
+                    row[own->item[a].row] =
+                        score_of(&s, options, own->item[a].phi, k == 0 ? a : b, k == 0 ? b : a);
+                }
+            }
         }
     }
     free(s.room);
@@ -221,11 +282,11 @@ static void meet(const sides *s, bool offline, double phi, const judge *in, cons
 static lo_vulnerability vulnerability(const sides *s, const lo_lira *options, judge *out)
 {
     for (int64_t b = 0; b < s->out.count; b++) {
-        out[b] = judge_of(known(&s->out, b, options->median, options->out_deviation));
+        out[b] = judge_of(known(&s->out, b, options->median, out_spread(options)));
     }
     double wins = 0, right = 0;
     for (int64_t a = 0; a < s->in.count; a++) {
-        const judge in = judge_of(known(&s->in, a, options->median, options->in_deviation));
+        const judge in = judge_of(known(&s->in, a, options->median, in_spread(options)));
         meet(s, options->offline, s->in.item[a].phi, &in, out, &wins, &right);
     }
     const double pairs = (double)s->in.count * (double)s->out.count;

@@ -25,6 +25,10 @@ typedef struct lo_lira {
      * not counted); else these, of all examples together (1 model), for fewer than LO_LIRA_FEW a side:
      * lo_lira_pool. */
     double in_deviation, out_deviation;
+    /* Their degrees of freedom (lo_lira_pool): what is taken out of a side is then taken out of its deviation
+     * too, which matters to few examples and models: an outlier must not be excused by its own spread. 0: it
+     * is not. */
+    int64_t in_degrees, out_degrees;
 } lo_lira;
 
 enum { LO_LIRA_FEW = 64 };
@@ -48,6 +52,12 @@ void lo_lira_pool(const lo_lira_sums *sums, int64_t n, double *in_deviation, dou
  * where the margin is or a side has too few others. O(n models log models). Errors: as before. */
 lo_status lo_lira_scores(const lo_references *references, const lo_lira *options, float *score,
                          const lo_tick *tick, lo_error *err);
+
+/* The same with another model taken out too, of the other side: partner [models], a row, each the other's;
+ * -1: none. NaN where the partner's margin is. Where the margins of partners could be exchanged, so can their
+ * scores, which are judged by the same sides. Errors: as before. */
+lo_status lo_lira_paired_scores(const lo_references *references, const lo_lira *options,
+                                const int64_t *partner, float *score, const lo_tick *tick, lo_error *err);
 
 /* One more model, phi [n], as the target of all: score [n]. Errors: as before. */
 lo_status lo_lira_target(const lo_references *references, const lo_lira *options, const float *phi,

@@ -144,8 +144,10 @@ static void test_lira_by_hand(void **state)
     assert_true(fabs(out_sd / sqrt(squares[0] / degrees[0]) - 1) < 1e-12);
     float score[40 * 11], target[40];
     for (int kind = 0; kind < 8; kind++) {
-        const lo_lira options = {(kind & 1) != 0, (kind & 2) != 0, kind & 4 ? in_sd : 0,
-                                 kind & 4 ? out_sd : 0};
+        const lo_lira options = {.offline = (kind & 1) != 0,
+                                 .median = (kind & 2) != 0,
+                                 .in_deviation = kind & 4 ? in_sd : 0,
+                                 .out_deviation = kind & 4 ? out_sd : 0};
         assert_int_equal(lo_lira_scores(&e.references, &options, score, NULL, NULL), LO_OK);
         for (int64_t i = 0; i < e.n; i++) {
             for (int64_t m = 0; m < e.models; m++) {
@@ -181,7 +183,7 @@ static void test_vulnerability_by_hand(void **state)
     ensemble e = make(12, 25, 1, 0.7, 5);
     lo_vulnerability out[25];
     for (int kind = 0; kind < 4; kind++) {
-        const lo_lira options = {(kind & 1) != 0, (kind & 2) != 0, 0, 0};
+        const lo_lira options = {.offline = (kind & 1) != 0, .median = (kind & 2) != 0};
         assert_int_equal(lo_lira_vulnerability(&e.references, &options, out, NULL, NULL), LO_OK);
         for (int64_t i = 0; i < e.n; i++) {
             double wins = 0, right = 0, pairs = 0;
