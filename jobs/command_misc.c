@@ -56,8 +56,12 @@ lo_status lo_command_check(const lo_command_line *line, lo_error *err)
         }
         (void)printf("\n");
         if (unlearning.oracles + unlearning.runs > 0) {
-            (void)printf("unlearning oracles=%lld runs=%lld\n", (long long)unlearning.oracles,
+            (void)printf("unlearning oracles=%lld runs=%lld", (long long)unlearning.oracles,
                          (long long)unlearning.runs);
+            if (unlearning.matched > 0) {
+                (void)printf(" matched=%lld", (long long)unlearning.matched);
+            }
+            (void)printf("\n");
         }
         print_remark(&p.remark);
     }

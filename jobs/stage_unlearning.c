@@ -4,14 +4,15 @@
 #include "audit/accuracy.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "jobs/stages.h"
 #include "jobs/study/farmed.h"
 #include "jobs/study/kept.h"
 #include "jobs/study/original.h"
 #include "jobs/study/recipe.h"
-#include "jobs/stages.h"
 #include "jobs/unlearning/unlearned.h"
 #include "jobs/unlearning/unlearning.h"
 #include "jobs/unlearning/unlearning_files.h"
+#include "jobs/unlearning/unlearning_matched.h"
 #include "mpi/agree.h"
 #include "nn/trainer.h"
 #include "nn/weights.h"
@@ -214,6 +215,54 @@ static lo_status make_forget(worker *w, const lo_unlearning_task *t, const lo_ti
     return status;
 }
 
+/* Where a matched model begins: at its oracle, which is made now if it is not there yet. It has the same bits
+ * whoever makes it, but is not saved half way: the file is that of this task. */
+static lo_status find_oracle(worker *w, const lo_unlearning_task *t, const lo_tick *tick, char *path,
+                             size_t size, lo_error *err)
+{
+    const lo_unlearning_task *oracle =
+        &w->u.task[lo_unlearning_find(&w->u, LO_MODEL_ORACLE, t->forgotten, -1, t->seed)];
+    lo_unlearning_path(&w->u, w->study->run.study, oracle, path, size);
+    bool there = lo_team_leads(w->team) && lo_check_weights(path, oracle->digest, NULL) == LO_OK;
+    as_leader(w, &there, sizeof(there), tick);
+    if (there) {
+        return LO_OK;
+    }
+    lo_trainer_checkpoint(w->net, NULL);
+    const lo_status status = train_oracle(w, oracle, tick, err);
+    lo_trainer_checkpoint(w->net, &w->checkpoint);
+    w->model.seconds = 0; /* what it took counts in its own task */
+    w->model.diverged = w->model.shown[LO_SET_RETAIN] = 0;
+    return status;
+}
+
+/* An oracle that forgets another set. */
+static lo_status make_matched(worker *w, const lo_unlearning_task *t, const lo_tick *tick, lo_error *err)
+{
+    const lo_unlearner *l = &w->u.unlearner[t->unlearner];
+    char start[PATH_MAX];
+    lo_request request;
+    uint32_t *retained = NULL;
+    lo_error refused = {""};
+    LO_TRY(find_oracle(w, t, tick, start, sizeof(start), err));
+    lo_status status = lo_matched_request(&w->u, t, &request, &retained, err);
+    const lo_status allowed =
+        status == LO_OK ? lo_request_check(&request, l->method, l->item, &refused) : status;
+    if (allowed == LO_USAGE) {
+        w->model.applies = 0;
+        (void)snprintf(w->model.reason, sizeof(w->model.reason), "%.*s", LO_REASON - 1, refused.text);
+    } else if (allowed != LO_OK && status == LO_OK) {
+        status = lo_fail(err, allowed, "%s", refused.text);
+    } else if (status == LO_OK) {
+        status = lo_pupil_load(w->pupil, start, err);
+        if (status == LO_OK) {
+            status = run_method(w, t, &request, tick, err);
+        }
+    }
+    free(retained);
+    return status;
+}
+
 static lo_status load_original(worker *w, const lo_unlearning_task *t, const lo_tick *tick, lo_error *err)
 {
     lo_network *network = lo_trainer_network(w->net);
@@ -249,17 +298,16 @@ static void describe(const worker *w, const lo_unlearning_task *t, lo_result *re
     }
     if (w->model.applies == 0) {
         (void)snprintf(result->line, sizeof(result->line),
-                       "event=unlearned method=%s forget_set=%s seed=%" PRId64 " applies=no", who, f->name,
-                       t->seed);
+                       "event=%s method=%s forget_set=%s seed=%" PRId64 " applies=no",
+                       lo_model_kind_name(t->kind), who, f->name, t->seed);
         return;
     }
-    (void)snprintf(result->line, sizeof(result->line),
-                   "event=%s method=%s forget_set=%s seed=%" PRId64
-                   " forget_accuracy=%.4f test_accuracy=%.4f "
-                   "seconds=%.2f diverged=%s",
-                   t->unlearner >= 0 ? "unlearned" : "oracle", who, f->name, t->seed,
-                   share(w, 0, f->set.position, f->set.count), share(w, 2, NULL, 0), w->model.seconds,
-                   w->model.diverged != 0 ? "yes" : "no");
+    (void)snprintf(
+        result->line, sizeof(result->line),
+        "event=%s method=%s forget_set=%s seed=%" PRId64 " forget_accuracy=%.4f test_accuracy=%.4f "
+        "seconds=%.2f diverged=%s",
+        lo_model_kind_name(t->kind), who, f->name, t->seed, share(w, 0, f->set.position, f->set.count),
+        share(w, 2, NULL, 0), w->model.seconds, w->model.diverged != 0 ? "yes" : "no");
 }
 
 static lo_status make_model(worker *w, const lo_unlearning_task *t, const lo_tick *tick, lo_error *err)
@@ -269,6 +317,9 @@ static lo_status make_model(worker *w, const lo_unlearning_task *t, const lo_tic
     }
     if (t->kind == LO_MODEL_ORACLE) {
         return train_oracle(w, t, tick, err);
+    }
+    if (t->kind == LO_MODEL_MATCHED) {
+        return make_matched(w, t, tick, err);
     }
     LO_TRY(make_forget(w, t, tick, err));
     return w->keep && w->model.applies != 0 ? keep_weights(w, t, tick, err) : LO_OK;
@@ -300,11 +351,23 @@ static lo_status check_task(void *self, int64_t task, const lo_entry *entry, lo_
     const worker *w = self;
     const lo_unlearning_task *t = &w->u.task[task];
     char path[PATH_MAX];
-    if (!w->keep || t->kind == LO_MODEL_ORIGINAL || entry->value == LO_NOTHING_MADE) {
+    if (!w->keep || t->kind == LO_MODEL_ORIGINAL || t->kind == LO_MODEL_MATCHED ||
+        entry->value == LO_NOTHING_MADE) {
         return LO_OK;
     }
     lo_unlearning_path(&w->u, w->study->run.study, t, path, sizeof(path));
     return lo_check_weights(path, t->digest, err);
+}
+
+/* Forget sets that oracles cannot forget the like of. */
+static void say_unmatched(lo_study *study, const lo_unlearning *u)
+{
+    for (int f = 0; f < u->forgotten_count; f++) {
+        const lo_forgotten *g = &u->forgotten[f];
+        if (g->unmatched[0] != '\0') {
+            lo_run_say(&study->run, "event=unmatched forget_set=%s reason=\"%s\"", g->name, g->unmatched);
+        }
+    }
 }
 
 /* What the eight digits behind a method's name stand for. */
@@ -331,6 +394,7 @@ lo_status lo_stage_unlearning(lo_study *study, lo_error *err)
     }
     if (status == LO_OK) {
         say_settings(study, &w.u);
+        say_unmatched(study, &w.u);
         const lo_farmed stage = {.stage = LO_STAGE_UNLEARNING,
                                  .names = w.u.digest,
                                  .tasks = w.u.tasks,

@@ -2,11 +2,11 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "jobs/study/original.h"
-#include "jobs/study/outcome.h"
 #include "jobs/scaling/scaling.h"
 #include "jobs/scores/score_list.h"
 #include "jobs/stages.h"
+#include "jobs/study/original.h"
+#include "jobs/study/outcome.h"
 #include "jobs/study/study.h"
 #include "jobs/unlearning/unlearned.h"
 #include "jobs/unlearning/unlearning.h"
@@ -252,7 +252,7 @@ static lo_status plan_unlearning(const making *m, lo_error *err)
     LO_TRY(lo_unlearning_foresee(m->job, m->data, &e, err));
     const lo_unlearned model = lo_unlearned_make(m->data);
     const lo_examples *parts[] = {&m->data->train, &m->data->validation, &m->data->test};
-    const double models = (double)(e.oracles + e.runs), record = (double)lo_unlearned_size(&model);
+    const double kept_models = (double)(e.oracles + e.runs), record = (double)lo_unlearned_size(&model);
     const double threads = (double)lo_job_int(m->job, "train.threads"); /* methods leave them alone */
     double evaluated = 0;
     for (int i = 0; i < 3; i++) {
@@ -270,14 +270,22 @@ static lo_status plan_unlearning(const making *m, lo_error *err)
         add_tasks(s, e.runs, threads * e.run_examples / p->train_rate / (double)e.runs + evaluated,
                   p->train_spread);
     }
+    if (e.matched > 0) {
+        add_tasks(s, e.matched, threads * e.matched_examples / p->train_rate / (double)e.matched + evaluated,
+                  p->train_spread);
+    }
     add_tasks(s, e.originals, evaluated, p->train_spread);
-    const double kept = lo_job_bool(m->job, "unlearning.keep_models") ? models : 0;
-    s->published_bytes = (models + (double)e.originals) * record;
+    const double kept = lo_job_bool(m->job, "unlearning.keep_models") ? kept_models : 0;
+    s->published_bytes = (kept_models + (double)(e.matched + e.originals)) * record;
     s->disk_bytes = 2 * s->published_bytes + kept * (double)p->parameters * sizeof(float);
     /* A second network and a record. */
     m->plan->record_memory = fmax(m->plan->record_memory, record + (double)p->trainer_bytes);
-    (void)snprintf(s->what, sizeof(s->what), " oracles=%lld runs=%lld", (long long)e.oracles,
-                   (long long)e.runs);
+    char matched[32] = "";
+    if (e.matched > 0) {
+        (void)snprintf(matched, sizeof(matched), " matched=%lld", (long long)e.matched);
+    }
+    (void)snprintf(s->what, sizeof(s->what), " oracles=%lld runs=%lld%s", (long long)e.oracles,
+                   (long long)e.runs, matched);
     return LO_OK;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "jobs/scores/score_by_name.h"
+#include "unlearn/matched.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -172,45 +173,73 @@ static lo_status take_numbers(const lo_item *item, lo_select select, lo_forget_s
     return LO_OK;
 }
 
+/* What an item asks for, and what that was read into. */
+typedef struct asked {
+    lo_forget_spec spec;
+    double *score;
+    int64_t *number;
+} asked;
+
+static void asked_free(asked *a)
+{
+    free(a->score);
+    free(a->number);
+}
+
+/* item: accepted. a->score stays NULL where the score is not known yet. */
+static lo_status take_spec(const lo_item *item, const lo_job *job, int64_t n, const char *study, asked *a,
+                           lo_error *err)
+{
+    const lo_select select = lo_select_named(lo_item_text(item, "select"));
+    *a = (asked){.spec = {.name = lo_item_name(item),
+                          .select = select,
+                          .size = lo_item_int(item, "size"),
+                          .share = lo_item_real(item, "share"),
+                          .by_rank = strcmp(lo_item_text(item, "middle"), "rank") == 0,
+                          .at = lo_item_real(item, "at"),
+                          .seed = (uint64_t)lo_job_int(job, "seed"),
+                          .draw = (uint64_t)lo_item_int(item, "draw")}};
+    if (!lo_select_by_score(select)) {
+        return take_numbers(item, select, &a->spec, &a->number, err);
+    }
+    const char *by = lo_item_text(item, "by");
+    lo_status status = lo_score_named_check(job, by, err);
+    if (status == LO_OK) {
+        status = lo_score_named_read(study, by, n, &a->score, err);
+    }
+    a->spec.score = a->score;
+    return status == LO_OK ? status : lo_fail_prefix(err, status, "forget set %s: by", a->spec.name);
+}
+
 lo_status lo_forget_item_select(lo_item *item, const lo_job *job, const lo_dataset *data, const char *study,
                                 lo_forget_set *out, int64_t *size, lo_error *err)
 {
+    asked a;
     *out = (lo_forget_set){0};
     *size = 0;
     LO_TRY(lo_item_accept(item, lo_forget_settings, lo_forget_setting_count, err));
-    const lo_select select = lo_select_named(lo_item_text(item, "select"));
-    LO_TRY(check_settings(item, select, err));
-    lo_forget_spec spec = {.name = lo_item_name(item),
-                           .select = select,
-                           .size = lo_item_int(item, "size"),
-                           .share = lo_item_real(item, "share"),
-                           .by_rank = strcmp(lo_item_text(item, "middle"), "rank") == 0,
-                           .at = lo_item_real(item, "at"),
-                           .seed = (uint64_t)lo_job_int(job, "seed"),
-                           .draw = (uint64_t)lo_item_int(item, "draw")};
-    const char *by = lo_item_text(item, "by");
-    double *score = NULL;
-    int64_t *number = NULL;
-    lo_status status = LO_OK;
-    if (lo_select_by_score(select)) {
-        status = lo_score_named_check(job, by, err);
-        if (status == LO_OK) {
-            status = lo_score_named_read(study, by, data->train.count, &score, err);
-        }
-        if (status != LO_OK) {
-            status = lo_fail_prefix(err, status, "forget set %s: by", spec.name);
-        }
-        spec.score = score;
-    } else {
-        status = take_numbers(item, select, &spec, &number, err);
-    }
-    if (status == LO_OK && lo_select_by_score(select) && score == NULL) {
-        status = lo_forget_foresee(&spec, data->train.count, size, err);
+    LO_TRY(check_settings(item, lo_select_named(lo_item_text(item, "select")), err));
+    lo_status status = take_spec(item, job, data->train.count, study, &a, err);
+    if (status == LO_OK && lo_select_by_score(a.spec.select) && a.score == NULL) {
+        status = lo_forget_foresee(&a.spec, data->train.count, size, err);
     } else if (status == LO_OK) {
-        status = lo_forget_select(&spec, data, out, err);
+        status = lo_forget_select(&a.spec, data, out, err);
         *size = out->count;
     }
-    free(score);
-    free(number);
+    asked_free(&a);
+    return status;
+}
+
+lo_status lo_forget_item_matched(const lo_item *item, const lo_job *job, const lo_dataset *data,
+                                 const char *study, const lo_forget_set *set, int64_t count,
+                                 lo_forget_set *out, char *why, size_t size, lo_error *err)
+{
+    asked a;
+    lo_status status = take_spec(item, job, data->train.count, study, &a, err);
+    why[0] = '\0';
+    for (int64_t k = 0; k < count && status == LO_OK && why[0] == '\0'; k++) {
+        status = lo_matched_select(&a.spec, data, set, k, &out[k], why, size, err);
+    }
+    asked_free(&a);
     return status;
 }

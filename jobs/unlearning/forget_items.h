@@ -17,4 +17,11 @@ extern const int lo_forget_setting_count;
 lo_status lo_forget_item_select(lo_item *item, const lo_job *job, const lo_dataset *data, const char *study,
                                 lo_forget_set *out, int64_t *size, lo_error *err);
 
+/* The other sets for models 0 .. count - 1 beside an item's set (unlearn/matched.h), into out [count], which
+ * is zeros; the item was accepted, its score is known. Where there is no such set, why says so. Errors: as
+ * before. The caller frees the sets. */
+lo_status lo_forget_item_matched(const lo_item *item, const lo_job *job, const lo_dataset *data,
+                                 const char *study, const lo_forget_set *set, int64_t count,
+                                 lo_forget_set *out, char *why, size_t size, lo_error *err);
+
 #endif

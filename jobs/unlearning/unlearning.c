@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "jobs/scores/score_by_name.h"
 #include "jobs/unlearning/forget_items.h"
+#include "jobs/unlearning/unlearning_matched.h"
 #include "mpi/agree.h"
 
 #include <inttypes.h>
@@ -13,7 +14,11 @@
 
 const char *lo_model_kind_name(lo_model_kind kind)
 {
-    return kind == LO_MODEL_ORIGINAL ? "original" : kind == LO_MODEL_ORACLE ? "oracle" : "unlearned";
+    static const char *const names[] = {[LO_MODEL_ORIGINAL] = "original",
+                                        [LO_MODEL_ORACLE] = "oracle",
+                                        [LO_MODEL_UNLEARNED] = "unlearned",
+                                        [LO_MODEL_MATCHED] = "matched"};
+    return names[kind];
 }
 
 uint64_t lo_oracle_seed(int64_t oracle)
@@ -44,7 +49,7 @@ static lo_status check_name(const lo_unlearning *u, const lo_item *item, lo_erro
     return LO_OK;
 }
 
-static uint64_t digest_of_set(uint64_t digest, const lo_dataset *data, const lo_forget_set *set)
+uint64_t lo_unlearning_digest_set(uint64_t digest, const lo_dataset *data, const lo_forget_set *set)
 {
     char text[32];
     for (int64_t i = 0; i < set->count; i++) {
@@ -72,7 +77,7 @@ static lo_status read_listed(lo_unlearning *u, const char *study, lo_error *err)
         (void)snprintf(f->name, sizeof(f->name), "%s", lo_item_name(f->item));
         u->listed_count++;
         LO_TRY(lo_forget_item_select(f->item, u->job, u->data, study, &f->set, &f->size, err));
-        f->digest = digest_of_set(lo_digest(LO_DIGEST_START, f->name), u->data, &f->set);
+        f->digest = lo_unlearning_digest_set(lo_digest(LO_DIGEST_START, f->name), u->data, &f->set);
     }
     return LO_OK;
 }
@@ -135,7 +140,7 @@ static lo_status add_step(lo_unlearning *u, int listed, lo_error *err)
         LO_TRY(lo_forget_unite(u->data, f->name, &former->set, &next->set, &f->set, err));
     }
     LO_TRY(lo_forget_check_size(f->name, f->size, u->data->train.count, err));
-    f->digest = digest_of_set(lo_digest(former->digest, next->name), u->data, &next->set);
+    f->digest = lo_unlearning_digest_set(lo_digest(former->digest, next->name), u->data, &next->set);
     return LO_OK;
 }
 
@@ -266,6 +271,7 @@ static lo_status read_unlearners(lo_unlearning *u, const char *study, lo_error *
         u->unlearner_count++;
         LO_TRY(read_unlearner(u, &u->unlearner[i], false, study, err));
     }
+    u->listed_methods = count;
     return LO_OK;
 }
 
@@ -447,6 +453,9 @@ static uint64_t task_digest(const lo_unlearning *u, const lo_unlearning_task *t)
         (void)snprintf(text, sizeof(text), " score %016" PRIx64 "\n", l->score_digest);
         digest = lo_digest(lo_digest(digest, l->canonical), text);
     }
+    if (t->kind == LO_MODEL_MATCHED) {
+        digest = lo_unlearning_digest_set(digest, u->data, &u->forgotten[t->forgotten].other[t->seed]);
+    }
     return digest;
 }
 
@@ -490,6 +499,20 @@ static int by_turn(const void *a, const void *b)
                                           : x->unlearner - y->unlearner;
 }
 
+/* After the runs: by then their oracles are there, as a rule. */
+static void add_matched(lo_unlearning *u, const turn *turns, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (int64_t s = 0; s < u->oracles && lo_matched_has(u, turns[i].forgotten, turns[i].unlearner);
+             s++) {
+            add_task(u, (lo_unlearning_task){.kind = LO_MODEL_MATCHED,
+                                             .forgotten = turns[i].forgotten,
+                                             .unlearner = turns[i].unlearner,
+                                             .seed = s});
+        }
+    }
+}
+
 static lo_status add_runs(lo_unlearning *u, lo_error *err)
 {
     const size_t count = (size_t)u->forgotten_count * (size_t)u->unlearner_count;
@@ -515,6 +538,7 @@ static lo_status add_runs(lo_unlearning *u, lo_error *err)
                                              .seed = s});
         }
     }
+    add_matched(u, turns, count);
     free(turns);
     return LO_OK;
 }
@@ -522,7 +546,8 @@ static lo_status add_runs(lo_unlearning *u, lo_error *err)
 static lo_status add_tasks(lo_unlearning *u, lo_error *err)
 {
     const int64_t sets = u->forgotten_count;
-    const int64_t most = sets * (u->oracles + u->seeds * u->unlearner_count) + u->seeds;
+    const int64_t matched = u->matched ? u->oracles * u->listed_methods : 0;
+    const int64_t most = sets * (u->oracles + u->seeds * u->unlearner_count + matched) + u->seeds;
     u->task = calloc((size_t)most + 1, sizeof(*u->task));
     u->digest = calloc((size_t)most + 1, sizeof(*u->digest));
     if (u->task == NULL || u->digest == NULL) {
@@ -549,8 +574,10 @@ int64_t lo_unlearning_planned(const lo_job *job)
     }
     const int64_t seeds = lo_job_int(job, "unlearning.seeds");
     const int64_t sets = lo_job_length(job, "unlearning.forget");
-    return sets * (lo_job_int(job, "unlearning.oracles") + seeds * lo_job_length(job, "unlearning.methods")) +
-           seeds;
+    const int64_t oracles = lo_job_int(job, "unlearning.oracles");
+    const int64_t methods = lo_job_length(job, "unlearning.methods");
+    const int64_t matched = lo_job_bool(job, "unlearning.matched") ? oracles * methods : 0;
+    return sets * (oracles + seeds * methods + matched) + seeds;
 }
 
 int64_t lo_unlearning_find(const lo_unlearning *u, lo_model_kind kind, int forgotten, int unlearner,
@@ -582,8 +609,10 @@ void lo_unlearning_name(const lo_unlearning *u, const lo_unlearning_task *task, 
 void lo_unlearning_path(const lo_unlearning *u, const char *study, const lo_unlearning_task *task, char *path,
                         size_t size)
 {
-    static const char *const folder[] = {
-        [LO_MODEL_ORIGINAL] = "originals", [LO_MODEL_ORACLE] = "oracles", [LO_MODEL_UNLEARNED] = "unlearned"};
+    static const char *const folder[] = {[LO_MODEL_ORIGINAL] = "originals",
+                                         [LO_MODEL_ORACLE] = "oracles",
+                                         [LO_MODEL_UNLEARNED] = "unlearned",
+                                         [LO_MODEL_MATCHED] = "matched"};
     char name[LO_NAME_OF_MODEL];
     lo_unlearning_name(u, task, name, sizeof(name));
     (void)snprintf(path, size, "%s/%s/%s.safetensors", study, folder[task->kind], name);
@@ -614,7 +643,8 @@ static lo_status read_all(lo_unlearning *u, const char *study, lo_error *err)
     LO_TRY(read_search(u, study, err));
     LO_TRY(read_listed(u, study, err));
     LO_TRY(read_sequence(u, err));
-    return check_requests(u, err);
+    LO_TRY(check_requests(u, err));
+    return lo_unlearning_match(u, study, err);
 }
 
 lo_status lo_unlearning_check(const lo_job *job, const lo_dataset *data, lo_error *err)
@@ -640,6 +670,11 @@ lo_status lo_unlearning_foresee(const lo_job *job, const lo_dataset *data, lo_un
         for (int m = 0; m < u.unlearner_count; m++) {
             out->runs += u.seeds;
             out->run_examples += (double)u.seeds * expected(&u, &u.unlearner[m], forget, retain);
+            if (lo_matched_has(&u, f, m)) {
+                out->matched += u.oracles;
+                out->matched_examples +=
+                    (double)u.oracles * expected(&u, &u.unlearner[m], forget, retain - forget);
+            }
         }
     }
     lo_unlearning_close(&u);
@@ -661,6 +696,10 @@ static void free_forgotten(lo_forgotten *f, int count)
     for (int i = 0; i < count; i++) {
         lo_forget_free(&f[i].set);
         lo_forget_free(&f[i].step);
+        for (int64_t k = 0; k < f[i].others; k++) {
+            lo_forget_free(&f[i].other[k]);
+        }
+        free(f[i].other);
     }
     free(f);
 }

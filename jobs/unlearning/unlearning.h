@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LO_NAME_OF_SET = 80, LO_SUFFIX = 16, LO_NAME_OF_MODEL = 128 };
+enum { LO_NAME_OF_SET = 80, LO_SUFFIX = 16, LO_NAME_OF_MODEL = 128, LO_UNMATCHED = 160 };
 
 /* A forget set of the job; or, in a sequence of requests, all that is forgotten when a step of it is done:
  * "a+b" after b was forgotten by a model that had forgotten a. */
@@ -28,6 +28,11 @@ typedef struct lo_forgotten {
     int before;         /* what was forgotten before, -1: nothing */
     int depth;          /* how many requests before */
     uint64_t digest;    /* of the examples' numbers, request by request */
+    bool matched;       /* oracles forget another set: unlearning_matched.h */
+    char unmatched[LO_UNMATCHED]; /* where the job asks for that: why they do not */
+    lo_forget_set
+        *other; /* [others]: what each oracle forgets; while a score of the set is not known, NULL */
+    int64_t others;
 } lo_forgotten;
 
 /* A method with its settings. */
@@ -42,16 +47,22 @@ typedef struct lo_unlearner {
     int rivals; /* the first of those of its method among which a search chooses; -1: it has none */
 } lo_unlearner;
 
-typedef enum lo_model_kind { LO_MODEL_ORIGINAL, LO_MODEL_ORACLE, LO_MODEL_UNLEARNED } lo_model_kind;
+typedef enum lo_model_kind {
+    LO_MODEL_ORIGINAL,
+    LO_MODEL_ORACLE,
+    LO_MODEL_UNLEARNED,
+    LO_MODEL_MATCHED
+} lo_model_kind;
 const char *lo_model_kind_name(lo_model_kind kind);
 
 /* A task leaves the outputs of one model: an original, which is there already; an oracle, trained afresh
- * without a forget set; an original that was made to forget. */
+ * without a forget set; an original that was made to forget; an oracle that was made to forget another set.
+ */
 typedef struct lo_unlearning_task {
     lo_model_kind kind;
-    int forgotten; /* number of the forget set; -1: an original */
-    int unlearner; /* number of the method; -1 */
-    int64_t seed;
+    int forgotten;   /* number of the forget set; -1: an original */
+    int unlearner;   /* number of the method; -1 */
+    int64_t seed;    /* of a matched model its oracle's */
     uint64_t digest; /* of all that its result depends on */
 } lo_unlearning_task;
 
@@ -67,6 +78,8 @@ typedef struct lo_unlearning {
     int forgotten_count;
     lo_unlearner *unlearner;
     int unlearner_count;
+    int listed_methods; /* the first of them: those of the list, not of a search */
+    bool matched;       /* there are matched models */
     int64_t seeds, oracles;
     lo_unlearning_task *task; /* [tasks], longest expected first */
     uint64_t *digest;         /* [tasks] */
@@ -84,9 +97,10 @@ void lo_unlearning_close(lo_unlearning *u);
 
 /* What the stage will take, before anything is computed. */
 typedef struct lo_unlearning_estimate {
-    int64_t oracles, runs, originals; /* tasks */
-    double oracle_examples;           /* that their trainings go through, all together */
-    double run_examples;              /* that methods go through, by their settings: about */
+    int64_t oracles, runs, matched, originals; /* tasks */
+    double oracle_examples;                    /* that their trainings go through, all together */
+    double run_examples;                       /* that methods go through, by their settings: about */
+    double matched_examples;                   /* the same of matched models */
 } lo_unlearning_estimate;
 
 /* Local. Errors: as lo_unlearning_check. */
@@ -95,6 +109,9 @@ lo_status lo_unlearning_foresee(const lo_job *job, const lo_dataset *data, lo_un
 
 /* How many tasks the job makes, from its lists alone. */
 int64_t lo_unlearning_planned(const lo_job *job);
+
+/* A digest and the numbers of a set's examples. */
+uint64_t lo_unlearning_digest_set(uint64_t digest, const lo_dataset *data, const lo_forget_set *set);
 
 /* "neggrad_plus-random10-0-1f3a9c02", "random10-2", "0": the name of a task's model in its folder. */
 void lo_unlearning_name(const lo_unlearning *u, const lo_unlearning_task *task, char *name, size_t size);

@@ -8,6 +8,7 @@
 #include "jobs/unlearning/evaluation.h"
 #include "jobs/unlearning/forget_items.h"
 #include "jobs/unlearning/unlearned.h"
+#include "jobs/unlearning/unlearning_matched.h"
 #include "mpi/agree.h"
 #include "mpi/h5file.h"
 
@@ -64,7 +65,7 @@ static uint64_t state_of_sets(const lo_unlearning *u)
         (void)snprintf(text, sizeof(text), "%016" PRIx64 "\n", u->forgotten[f].digest);
         state = lo_digest(lo_digest(state, u->forgotten[f].name), text);
     }
-    return state;
+    return lo_matched_digest(u, state);
 }
 
 /* How the set was chosen, as attributes of its group. */
@@ -86,8 +87,10 @@ static lo_status write_sets(lo_study *study, const lo_unlearning *u, lo_h5 *h, l
     const bool first = study->run.rank == 0;
     int *number = calloc((size_t)u->forgotten_count + 1, sizeof(*number));
     int64_t *index = calloc((size_t)u->data->train.count + 1, sizeof(*index));
-    lo_status status =
-        number != NULL && index != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory for forget.h5");
+    lo_matched_sets *other = calloc((size_t)u->forgotten_count + 1, sizeof(*other));
+    lo_status status = number != NULL && index != NULL && other != NULL
+                           ? LO_OK
+                           : lo_fail(err, LO_INTERNAL, "no memory for forget.h5");
     status = lo_agree(study->run.comm, status, err);
     for (int f = 0; f < u->forgotten_count && status == LO_OK; f++) {
         const lo_forgotten *g = &u->forgotten[f];
@@ -96,6 +99,9 @@ static lo_status write_sets(lo_study *study, const lo_unlearning *u, lo_h5 *h, l
         status = lo_h5_add(h, path, LO_H5_I64, g->set.count, 0, 0, first ? g->set.count : 0, &number[f], err);
         if (status == LO_OK) {
             status = describe_set(h, u, g, err);
+        }
+        if (status == LO_OK) {
+            status = lo_matched_add(h, u, f, first, &other[f], err);
         }
     }
     if (status == LO_OK) {
@@ -107,9 +113,13 @@ static lo_status write_sets(lo_study *study, const lo_unlearning *u, lo_h5 *h, l
             index[i] = u->data->train.index[set->position[i]];
         }
         status = lo_h5_write(h, number[f], first ? set->count : 0, index, LO_OK, err);
+        if (status == LO_OK) {
+            status = lo_matched_write(h, u, f, first, &other[f], err);
+        }
     }
     free(number);
     free(index);
+    free(other);
     return status;
 }
 
@@ -144,7 +154,8 @@ lo_status lo_publish_forget(lo_study *study, const lo_unlearning *u, lo_error *e
         lo_agree(study->run.comm, study->run.rank == 0 ? write_task_names(study, u, err) : LO_OK, err);
     if (status == LO_OK && !is_published(study, "forget.h5", state_of_sets(u))) {
         (void)snprintf(path, sizeof(path), "%s/forget.h5", study->run.study);
-        const uint64_t bytes = (uint64_t)u->data->train.count * (uint64_t)u->forgotten_count * 8 + (1 << 16);
+        const uint64_t bytes = (uint64_t)u->data->train.count * (uint64_t)u->forgotten_count * 8 +
+                               lo_matched_bytes(u) + (1 << 16);
         status = lo_h5_create(study->run.comm, path, bytes, &h, err);
         if (status == LO_OK) {
             status = lo_h5_commit(&h, write_sets(study, u, &h, err), err);
@@ -200,7 +211,8 @@ lo_status lo_check_listed(const char *directory, const lo_job *job, const lo_lis
 {
     char path[PATH_MAX];
     const bool kept = lo_job_bool(job, "unlearning.keep_models") &&
-                      strcmp(task->kind, lo_model_kind_name(LO_MODEL_ORIGINAL)) != 0;
+                      strcmp(task->kind, lo_model_kind_name(LO_MODEL_ORIGINAL)) != 0 &&
+                      strcmp(task->kind, lo_model_kind_name(LO_MODEL_MATCHED)) != 0;
     if (!kept || entry->file < 0 || entry->value == LO_NOTHING_MADE) {
         return LO_OK;
     }

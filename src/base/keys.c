@@ -345,6 +345,10 @@ static const lo_key table[] = {
            .help =
                "What the best settings are chosen by: the mean gap to the oracles' accuracies, or, without "
                "oracles, the gap between the losses on the forget set and on unseen examples."),
+    OTHER(LO_KEY_BOOL, "unlearning.matched", "false", LO_KEYS_NONE,
+          .help = "Each oracle also forgets, by every method listed, another set of the size and kind of the "
+                  "forget set: what u_lira compares unlearned models with. oracles times methods more runs a "
+                  "set; they need keep_models."),
 
     SECTION("audit", OPTIONAL,
             .help = "Stage: how far unlearned models are from ones that never saw the forget set, and how "
@@ -359,8 +363,9 @@ static const lo_key table[] = {
             "mia_svc: fit to this many retain and as many test examples, at most; papers take 10000, which "
             "is 10 s of each model."),
     REAL("audit.rmia_a", "0.5", 0, 1, "", LO_KEYS_NONE,
-         .help = "rmia of unlearned models: a of its offline form. privacy.h5 has the one that told best what a "
-                 "model of the ensemble was trained on (attribute a of /rmia)."),
+         .help =
+             "rmia of unlearned models: a of its offline form. privacy.h5 has the one that told best what a "
+             "model of the ensemble was trained on (attribute a of /rmia)."),
 
     SECTION("scaling", OPTIONAL,
             .help = "Stage: the study of scores: what each costs and how well it agrees with the ensemble's "

@@ -25,7 +25,8 @@ typedef enum lo_purpose {
     LO_FOR_FOLDS = 15,      /* folds of a cross-fitted regression */
     LO_FOR_AUDIT = 16,      /* which scores an attack is fitted to */
     LO_FOR_CURVATURE = 17,  /* directions of loss curvature */
-    LO_FOR_PLAN = 18        /* task times of farms that are foreseen: in no result */
+    LO_FOR_PLAN = 18,       /* task times of farms that are foreseen: in no result */
+    LO_FOR_MATCHED = 19     /* other sets to forget, for oracles */
 } lo_purpose;
 
 typedef struct lo_random {

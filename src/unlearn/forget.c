@@ -340,8 +340,8 @@ static bool is_whole_class(const lo_dataset *dataset, const uint8_t *chosen, uin
     return true;
 }
 
-static lo_status gather(const lo_dataset *dataset, const char *name, const uint8_t *chosen,
-                        lo_forget_set *out, lo_error *err)
+lo_status lo_forget_of(const lo_dataset *dataset, const char *name, const uint8_t *chosen, lo_forget_set *out,
+                       lo_error *err)
 {
     const int64_t n = dataset->train.count;
     int64_t count = 0;
@@ -380,7 +380,7 @@ lo_status lo_forget_select(const lo_forget_spec *spec, const lo_dataset *dataset
                            ? choose(&s)
                            : lo_fail(err, LO_INTERNAL, "forget set %s: no memory", spec->name);
     if (status == LO_OK) {
-        status = gather(dataset, spec->name, s.chosen, out, err);
+        status = lo_forget_of(dataset, spec->name, s.chosen, out, err);
     }
     free(s.chosen);
     free(s.candidate);
@@ -426,7 +426,7 @@ lo_status lo_forget_unite(const lo_dataset *dataset, const char *name, const lo_
         chosen[p] = 1;
     }
     if (status == LO_OK) {
-        status = gather(dataset, name, chosen, out, err);
+        status = lo_forget_of(dataset, name, chosen, out, err);
     }
     free(chosen);
     if (status != LO_OK) {

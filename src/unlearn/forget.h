@@ -67,6 +67,11 @@ void lo_forget_free(lo_forget_set *set);
  * taken to have one. Errors: as lo_forget_select says of sizes alone. */
 lo_status lo_forget_foresee(const lo_forget_spec *spec, int64_t n, int64_t *count, lo_error *err);
 
+/* The examples with chosen [train.count] = 1 (others have 0) as a set. Errors: LO_INTERNAL without memory,
+ * and those of lo_forget_check_size. The caller frees it. */
+lo_status lo_forget_of(const lo_dataset *dataset, const char *name, const uint8_t *chosen, lo_forget_set *out,
+                       lo_error *err);
+
 /* A set of `count` of n examples, `name` in errors: LO_USAGE when it is empty or larger than what remains. */
 lo_status lo_forget_check_size(const char *name, int64_t count, int64_t n, lo_error *err);
 

@@ -17,10 +17,11 @@ unlearning:
   methods: [{name: finetune, epochs: 60}, {name: neggrad_plus, epochs: 40}, {name: salun, epochs: 30}, {name: nabla_tau, epochs: 30}]
   seeds: 2
   oracles: 2
+  matched: true
 END
 sed -i 's/random10, select: random, share: 0.1/random10, select: labels, classes: [1, 2, 4, 5], size: 50/' "$job"
 set_keys=(--set train.epochs=60)
-tasks=22
+tasks=30
 
 expect_code 0 study 2 "$work/undisturbed" "${set_keys[@]}"
 doze() { sleep "$(awk -v from="$1" -v to="$2" -v r=$RANDOM 'BEGIN { printf "%.4f", (from + (to - from) * r / 32768) / 1000 }')"; }

@@ -16,8 +16,9 @@ unlearning:
     {name: nabla_tau, epochs: 3}, {name: imu, epochs: 2}, {name: ssd}]
   seeds: 1
   oracles: 1
+  matched: true
 END
-tasks=18 # an original and its outputs; oracles and methods for each of two sets
+tasks=25 # an original and its outputs; oracles and methods for each of two sets; the first oracle by each method
 team() { # RANKS TEAM THREADS DIR OPTION...
     local ranks=$1 size=$2 threads=$3 directory=$4
     shift 4

@@ -749,6 +749,7 @@ static const struct {
     {"unlearning.search", "[{name: finetune, epochs: [1, 2]}]", "", "unlearning={}"},
     {"unlearning.trials", "5", "", "unlearning={}"},
     {"unlearning.criterion", "validation_loss", "", "unlearning={}"},
+    {"unlearning.matched", "true", "", "unlearning={}"},
     {"audit.metrics", "[lira]", "", "audit={}"},
     {"audit.sample", "500", "", "audit={}"},
     {"audit.rmia_a", "0.3", "", "audit={}"},
