@@ -21,7 +21,7 @@ static lo_status ascend(lo_pupil *pupil, const lo_request *request, const lo_ite
 {
     const double stop = lo_item_real(settings, "stop_accuracy");
     const int64_t epochs = lo_item_int(settings, "epochs");
-    double share = -1, accuracy = 1;
+    double share = -1, accuracy = 2; /* above any */
     int64_t e = 0;
     LO_TRY(lo_pupil_resume(pupil, &e));
     lo_feed_skip(feed, e);

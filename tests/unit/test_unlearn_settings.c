@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "nn/layers/layer.h"
 #include "unlearn/groups.h"
 
 #include "unlearn_data.h"
@@ -262,6 +263,27 @@ static void test_scrub_decay(void **state)
     unlearn_close(u);
 }
 
+/* Of epochs that are equally near the last one: steps so small that no prediction changes. */
+static void test_scrub_tie(void **state)
+{
+    (void)state;
+    static const char *const text[] = {"{name: scrub, epochs: 3, lr: 1.0e-5, rewind: true}",
+                                       "{name: scrub, epochs: 3, lr: 1.0e-5}",
+                                       "{name: scrub, epochs: 2, lr: 1.0e-5}"};
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    float *after[3];
+    for (int i = 0; i < 3; i++) {
+        unlearn_run(u, text[i]);
+        after[i] = unlearn_weights(u);
+    }
+    assert_memory_equal(after[0], after[1], unlearn_weights_size(u));
+    assert_memory_not_equal(after[1], after[2], unlearn_weights_size(u));
+    for (int i = 0; i < 3; i++) {
+        free(after[i]);
+    }
+    unlearn_close(u);
+}
+
 /* SCRUB+R has nothing to compare with where no validation example is of the forget set's classes: that is
  * said, and not passed over. */
 static void test_scrub_without_reference(void **state)
@@ -320,6 +342,145 @@ static void test_influence_stops(void **state)
     unlearn_run(u, "{name: influence, tolerance: 1}");
     assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_RETAIN), r);
     assert_true(moved(u) == 0);
+    unlearn_close(u);
+}
+
+/* A linear classifier's features and probabilities on the retain set, and the right-hand side v. */
+typedef struct quadratic {
+    size_t examples, width, size; /* width: features and 1 */
+    float *logits, *features;
+    double *v, *sum; /* [size] */
+} quadratic;
+
+static void quadratic_open(unlearn_data *u, quadratic *q)
+{
+    const lo_network *network = lo_pupil_network(u->pupil);
+    const lo_members forget = lo_members_forget(&u->request), retain = lo_members_retain(&u->request);
+    const double f = (double)forget.count, r = (double)retain.count;
+    lo_error err = {""};
+    *q = (quadratic){.examples = (size_t)retain.count,
+                     .width = lo_shape_size(u->data->dataset.shape) + 1,
+                     .size = lo_pupil_size(u->pupil)};
+    assert_int_equal(q->size, UNLEARN_CLASSES * q->width);
+    q->logits = calloc(q->examples * UNLEARN_CLASSES, sizeof(float));
+    q->features = calloc(q->examples * q->width, sizeof(float));
+    q->v = calloc(2 * q->size, sizeof(double));
+    assert_true(q->logits != NULL && q->features != NULL && q->v != NULL);
+    q->sum = q->v + q->size;
+    unlearn_check(lo_pupil_begin(u->pupil, &u->request, 0, NULL, &err), &err);
+    unlearn_check(lo_pupil_outputs(u->pupil, &retain, network->layer[network->layer_count - 1]->value[0],
+                                   q->logits, q->features, &err),
+                  &err);
+    unlearn_check(lo_pupil_gradients(u->pupil, &forget, false, q->v, &err), &err);
+    unlearn_check(lo_pupil_gradients(u->pupil, &retain, false, q->sum, &err), &err);
+    for (size_t i = 0; i < q->size; i++) {
+        q->v[i] = q->v[i] / (f + r) - f / ((f + r) * r) * q->sum[i];
+    }
+}
+
+/* |v - (G + damping) x| / |v|, with G = mean (diag p - p p') x h h' in full; weights [classes, features],
+ * then biases. */
+static double residual(const quadratic *q, const double *x, double damping)
+{
+    const size_t features = q->width - 1, bias = UNLEARN_CLASSES * features;
+    double left = 0, all = 0;
+    for (size_t i = 0; i < q->size; i++) {
+        q->sum[i] = damping * x[i];
+    }
+    for (size_t n = 0; n < q->examples; n++) {
+        const float *h = q->features + n * features, *z = q->logits + n * UNLEARN_CLASSES;
+        double p[UNLEARN_CLASSES], along[UNLEARN_CLASSES], total = 0, mean = 0;
+        for (size_t k = 0; k < UNLEARN_CLASSES; k++) {
+            total += p[k] = exp((double)z[k]);
+            along[k] = x[bias + k];
+            for (size_t j = 0; j < features; j++) {
+                along[k] += x[k * features + j] * (double)h[j];
+            }
+        }
+        for (size_t k = 0; k < UNLEARN_CLASSES; k++) {
+            mean += (p[k] /= total) * along[k];
+        }
+        for (size_t k = 0; k < UNLEARN_CLASSES; k++) {
+            const double slope = p[k] * (along[k] - mean) / (double)q->examples;
+            q->sum[bias + k] += slope;
+            for (size_t j = 0; j < features; j++) {
+                q->sum[k * features + j] += slope * (double)h[j];
+            }
+        }
+    }
+    for (size_t i = 0; i < q->size; i++) {
+        left += pow(q->v[i] - q->sum[i], 2);
+        all += q->v[i] * q->v[i];
+    }
+    return sqrt(left / all);
+}
+
+/* The residual that the step of so many iterations leaves; *used: how many they were. */
+static double left_after(unlearn_data *u, const quadratic *q, int64_t iterations, double tolerance,
+                         int64_t *used)
+{
+    const double scale = 1000;
+    char text[160];
+    float *w = calloc(2 * q->size, sizeof(*w)), *before = w + q->size;
+    double *x = calloc(q->size, sizeof(*x));
+    assert_true(w != NULL && x != NULL);
+    (void)snprintf(
+        text, sizeof(text),
+        "{name: influence, examples: 0, damping: 1.0e-3, scale: 1000, iterations: %d, tolerance: %g}",
+        (int)iterations, tolerance);
+    unlearn_reload(u);
+    lo_pupil_weights(u->pupil, before);
+    unlearn_run_on(u, &u->request, text);
+    lo_pupil_weights(u->pupil, w);
+    *used = lo_pupil_shown(u->pupil, LO_SET_RETAIN) / u->request.retain_count - 1;
+    for (size_t i = 0; i < q->size; i++) {
+        x[i] = ((double)w[i] - (double)before[i]) / scale;
+    }
+    const double relative = residual(q, x, 1e-3);
+    free(w);
+    free(x);
+    return relative;
+}
+
+/* Conjugate gradients end with the first iteration whose residual, by the whole matrix, is below the
+ * tolerance. */
+static void test_influence_residual(void **state)
+{
+    (void)state;
+    static const double tolerance[] = {0.05, 0.01, 0.002};
+    unlearn_data *u = unlearn_open("[flatten, {linear: 4}]", NULL);
+    quadratic q;
+    quadratic_open(u, &q);
+    for (int i = 0; i < 3; i++) {
+        int64_t needed = 0, used = 0;
+        const double reached = left_after(u, &q, 1000, tolerance[i], &needed);
+        if (!(reached <= 1.01 * tolerance[i])) {
+            fail_msg("a residual of %g where %g is asked for", reached, tolerance[i]);
+        }
+        assert_in_range(needed, 2, 500);
+        const double before = left_after(u, &q, needed - 1, 0, &used);
+        assert_int_equal(used, needed - 1);
+        if (!(before >= 0.99 * tolerance[i])) {
+            fail_msg("%d iterations are enough for %g", (int)used, tolerance[i]);
+        }
+    }
+    free(q.logits);
+    free(q.features);
+    free(q.v);
+    unlearn_close(u);
+}
+
+/* No accuracy is above 1: they end with the first epoch, but not before it. */
+static void test_stops_after_one(void **state)
+{
+    (void)state;
+    static const char *const text[] = {"{name: neggrad, stop_accuracy: 1}",
+                                       "{name: random_label, retain: false, stop_accuracy: 1}"};
+    unlearn_data *u = unlearn_open(NULL, NULL);
+    for (int i = 0; i < 2; i++) {
+        unlearn_run(u, text[i]);
+        assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_FORGET), u->request.forget_count);
+    }
     unlearn_close(u);
 }
 
@@ -461,6 +622,9 @@ static void test_passes(void **state)
     }
     unlearn_run(u, "neggrad_plus");
     assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_FORGET), cycled);
+    unlearn_run(u, "{name: del, over: all, epochs: 1}");
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_FORGET), f);
+    assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_RETAIN), 2 * r);
     unlearn_run(u, "bad_teacher");
     assert_int_equal(lo_pupil_shown(u->pupil, LO_SET_RETAIN), 3 * (int64_t)floor(0.3 * (double)r));
     /* The strongest tenth of those with a negative influence, which cannot be more than all. */
@@ -490,6 +654,21 @@ static void test_many_groups(void **state)
     }
 }
 
+/* Scores that say nothing still make three groups. */
+static void test_groups_of_ties(void **state)
+{
+    (void)state;
+    const double score[] = {0.5, 0.5, 0.5, 0.5, 0.5, 0.5};
+    const uint32_t all[] = {0, 1, 2, 3, 4, 5};
+    const int by_median[] = {1, 1, 0, 2, 2, 2}, by_rank[] = {0, 0, 1, 1, 2, 2};
+    int group[6];
+    lo_error err = {""};
+    unlearn_check(lo_group_scores(score, all, 6, 3, true, 0.5, group, &err), &err);
+    assert_memory_equal(group, by_median, sizeof(group));
+    unlearn_check(lo_group_scores(score, all, 6, 3, false, 0.5, group, &err), &err);
+    assert_memory_equal(group, by_rank, sizeof(group));
+}
+
 /* From the highest scores down each group still has its own method: the one that reads its group alone reads
  * the lowest, of which there are fewer. */
 static void test_reversed_methods(void **state)
@@ -513,6 +692,10 @@ int main(void)
         cmocka_unit_test(test_recipe_stays_out),
         cmocka_unit_test(test_smoothing),
         cmocka_unit_test(test_scrub_decay),
+        cmocka_unit_test(test_scrub_tie),
+        cmocka_unit_test(test_influence_residual),
+        cmocka_unit_test(test_stops_after_one),
+        cmocka_unit_test(test_groups_of_ties),
         cmocka_unit_test(test_scrub_without_reference),
         cmocka_unit_test(test_ssd_never_amplifies),
         cmocka_unit_test(test_influence_stops),
