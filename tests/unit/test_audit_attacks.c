@@ -113,6 +113,62 @@ static void test_logistic_attack(void **state)
     assert_non_null(strstr(err.text, "needs 10"));
 }
 
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Split by split: the tenth that is held out is in no fit; the interval is wider than ten independent
+ * accuracies would have it. */
+static void test_logistic_attack_split_by_split(void **state)
+{
+    (void)state;
+    enum { EACH = 53, HELD = 6, SEED = 21 };
+    double x[2][EACH], accuracy[LO_SPLITS], mean = 0, squares = 0;
+    for (int side = 0; side < 2; side++) {
+        gaussian(x[side], EACH, side == 0 ? 0.9 : 0, (uint64_t)(40 + side));
+    }
+    lo_guess found;
+    assert_int_equal(lo_mia_logistic(x[0], EACH, x[1], EACH, SEED, &found, NULL), LO_OK);
+    for (int side = 0; side < 2; side++) {
+        qsort(x[side], EACH, sizeof(double), ascending);
+    }
+    for (int s = 0; s < LO_SPLITS; s++) {
+        double fit_x[2 * EACH], held_x[2 * HELD];
+        uint8_t fit_member[2 * EACH], held_member[2 * HELD];
+        int64_t fitted = 0, held = 0;
+        for (int side = 0; side < 2; side++) {
+            const lo_permutation order =
+                lo_permutation_make(lo_random_make(SEED, LO_FOR_AUDIT), (uint64_t)(16 + 2 * s + side), EACH);
+            for (uint64_t i = 0; i < EACH; i++) {
+                const bool out = lo_permutation_at(&order, i) < HELD;
+                *(out ? &held_x[held] : &fit_x[fitted]) = x[side][i];
+                *(out ? &held_member[held] : &fit_member[fitted]) = side == 0;
+                held += out;
+                fitted += !out;
+            }
+        }
+        const lo_logistic fit = lo_logistic_fit(fit_x, fit_member, fitted, 1);
+        accuracy[s] = 0;
+        for (int64_t i = 0; i < held; i++) {
+            accuracy[s] +=
+                (fit.slope * held_x[i] + fit.intercept > 0) == (held_member[i] != 0) ? 1.0 / (2 * HELD) : 0;
+        }
+        mean += accuracy[s] / LO_SPLITS;
+    }
+    for (int s = 0; s < LO_SPLITS; s++) {
+        squares += (accuracy[s] - mean) * (accuracy[s] - mean);
+    }
+    const double t = 2.262157162740992, ratio = HELD / (double)(EACH - HELD); /* 9 degrees of freedom */
+    const double half = t * sqrt((1.0 / LO_SPLITS + ratio) * squares / (LO_SPLITS - 1));
+    assert_true(squares > 0 && mean - half > 0 && mean + half < 1);
+    assert_true(fabs(found.accuracy.value - mean) < 1e-12);
+    assert_true(fabs(found.accuracy.low - (mean - half)) < 1e-9);
+    assert_true(fabs(found.accuracy.high - (mean + half)) < 1e-9);
+    assert_true(fabs(found.indiscernibility - (1 - 2 * fabs(mean - 0.5))) < 1e-12);
+}
+
 static void test_support_vector_attack(void **state)
 {
     (void)state;
@@ -189,9 +245,13 @@ static void test_non_members_of_the_same_class(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_two_gaussians),     cmocka_unit_test(test_sides_that_do_not_touch),
-        cmocka_unit_test(test_logistic_attack),   cmocka_unit_test(test_support_vector_attack),
-        cmocka_unit_test(test_population_attack), cmocka_unit_test(test_non_members_of_the_same_class),
+        cmocka_unit_test(test_two_gaussians),
+        cmocka_unit_test(test_sides_that_do_not_touch),
+        cmocka_unit_test(test_logistic_attack),
+        cmocka_unit_test(test_logistic_attack_split_by_split),
+        cmocka_unit_test(test_support_vector_attack),
+        cmocka_unit_test(test_population_attack),
+        cmocka_unit_test(test_non_members_of_the_same_class),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

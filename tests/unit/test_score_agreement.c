@@ -245,6 +245,17 @@ static void test_a_comparison_is_its_statistics(void **state)
         assert_int_equal(lo_pairing_create(scores[s], noise, N, &q, NULL), LO_OK);
         const lo_group half = {LO_GROUP_NEAR_VALUE, 13, 0.5}, bottom = {LO_GROUP_BOTTOM, 13, 0};
         const lo_group rank = {LO_GROUP_AT_QUANTILE, 13, lo_paired_quantile(&p, LO_SIDE_Y, 0.5, weight)};
+        const lo_group top = {LO_GROUP_TOP, 13, 0}, median = {LO_GROUP_NEAR_MEDIAN, 13, 0};
+        const lo_group mine[] = {top, median, rank, bottom}, its[] = {top, half, half, bottom};
+        for (int g = 0; g < 4; g++) {
+            const lo_overlap found = lo_paired_overlap(&p, mine[g], its[g], weight);
+            assert_true(v[LO_COMPARED_TOP + g] == found.share);
+            assert_true(v[LO_COMPARED_TOP_MEAN + g] == found.mean);
+        }
+        assert_true(v[LO_COMPARED_SOMERS] == lo_paired_somers(&p, weight));
+        assert_true(v[LO_COMPARED_PEARSON] == lo_paired_pearson(&p, weight));
+        assert_true(v[LO_COMPARED_AUC_HALF] == lo_paired_auc(&p, 0.5, weight));
+        assert_true(v[LO_COMPARED_NOISE_AUC] == lo_paired_auc(&q, 0.5, weight));
         assert_true(v[LO_COMPARED_SPEARMAN] == lo_paired_spearman(&p, weight));
         assert_true(v[LO_COMPARED_AUC_QUARTER] == lo_paired_auc(&p, 0.25, weight));
         assert_true(v[LO_COMPARED_MIDDLE_RANK] == lo_paired_overlap(&p, rank, half, weight).share);
