@@ -64,7 +64,7 @@ static lo_status run_derived(lo_study *study, lo_error *err)
         return LO_OK;
     }
     LO_TRY(run_stage(study, LO_STAGE_AUDIT, lo_stage_audit, err));
-    return lo_stage_report(study, err);
+    return study->left_to_others ? LO_OK : lo_stage_report(study, err);
 }
 
 /* What has to be published again is published, what is missing is computed. A part of the ensemble is all
@@ -267,6 +267,7 @@ lo_status lo_publish_all(lo_study *study, lo_error *err)
     }
     LO_TRY(publish_unlearning(study, err));
     LO_TRY(lo_stage_audit(study, err));
+    study->left_to_others = false; /* the page is made of what there is */
     return lo_stage_report(study, err);
 }
 

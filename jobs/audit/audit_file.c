@@ -11,21 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Of all tasks whose results it shows. */
 static void state_of(const lo_audit *a, char state[32])
 {
-    uint64_t digest = lo_digest(LO_DIGEST_START, a->in.state);
-    for (int k = 0; k < LO_AUDIT_NUMBERS; k++) {
-        digest = a->wanted[k] ? lo_digest(digest, lo_audit_number_at(k)->name) : digest;
-    }
-    if (a->in.has_ensemble) {
-        digest = lo_digest(digest, a->in.ensemble.identity);
-    }
     char text[32];
-    const double own = lo_job_real(a->study->job, "audit.rmia_a");
-    (void)snprintf(text, sizeof(text), "%" PRId64, lo_job_int(a->study->job, "audit.sample"));
-    digest = lo_digest(digest, text);
-    if (a->wanted[LO_AUDIT_RMIA] && own != 0.5) { /* a file of before there was the key has the default */
-        (void)snprintf(text, sizeof(text), "%a", own);
+    uint64_t digest = lo_digest(LO_DIGEST_START, a->in.state);
+    for (int64_t t = 0; t < a->tasks; t++) {
+        (void)snprintf(text, sizeof(text), "%016" PRIx64 "\n", a->done[t] ? a->digest[t] : 0);
         digest = lo_digest(digest, text);
     }
     (void)snprintf(state, 32, "%016" PRIx64, digest);
@@ -169,13 +161,10 @@ static lo_status write_rows(const lo_audit *a, lo_h5 *h, const datasets *d, char
     return LO_OK;
 }
 
-/* Row by row: in memory they are wider. */
 static lo_status write_layers(const lo_audit *a, lo_h5 *h, const datasets *d, lo_error *err)
 {
     const bool first = a->study->run.rank == 0;
-    for (int64_t r = 0; r < a->in.rows; r++) {
-        LO_TRY(lo_h5_write(h, d->layer, first ? 1 : 0, a->layer + r * LO_AUDIT_LAYERS, LO_OK, err));
-    }
+    LO_TRY(lo_h5_write(h, d->layer, first ? a->in.rows : 0, a->layer, LO_OK, err));
     return lo_h5_write(h, d->layer_name, first ? a->layers : 0, a->layer_name, LO_OK, err);
 }
 

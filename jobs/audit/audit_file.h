@@ -7,7 +7,7 @@
 /* Collective. Is it there, made from just this? */
 bool lo_audit_is_there(const lo_audit *a, const char *path);
 
-/* Collective; rank 0 has the rows. Errors: LO_IO, LO_INTERNAL. */
+/* Collective; every rank has all rows. Errors: LO_IO, LO_INTERNAL. */
 lo_status lo_audit_publish(const lo_audit *a, const char *path, lo_error *err);
 
 #endif

@@ -91,6 +91,7 @@ static const char *const reasons[LO_AUDIT_REASONS] = {
     [LO_AUDIT_NO_RELEARNING] =
         "needs oracles that learn the forget set within 100 epochs, and in more than none",
     [LO_AUDIT_NOT_ASKED] = "not asked for",
+    [LO_AUDIT_GIVEN_UP] = "given up: its task killed the rank that worked on it, again and again",
 };
 
 const char *lo_audit_reason(int reason)

@@ -6,7 +6,6 @@
 #include "audit/relearn.h"
 #include "audit/tow.h"
 #include "jobs/audit/audit_references.h"
-#include "jobs/study/original.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -151,9 +150,10 @@ static lo_status adaptive(lo_audit *a, int64_t r, lo_error *err)
             const lo_status status = lo_audit_load(&a->in, o, &original, err);
             if (status == LO_OK) {
                 const double test = accuracies_of(&original, set).test;
-                *lo_audit_cell(a, r, LO_AUDIT_AUS) = lo_audit_found(
-                    (lo_bounded){lo_aus(test, a->accuracies[r], set->whole_class), (double)NAN, (double)NAN},
-                    1);
+                *lo_audit_cell(a, r, LO_AUDIT_AUS) =
+                    lo_audit_found((lo_bounded){lo_aus(test, a->audited[r].accuracies, set->whole_class),
+                                                (double)NAN, (double)NAN},
+                                   1);
             }
             lo_audit_unload(&original);
             return status;
@@ -166,12 +166,14 @@ static lo_status adaptive(lo_audit *a, int64_t r, lo_error *err)
 static lo_status weights(lo_audit *a, int64_t r, lo_error *err)
 {
     lo_weight_distance *layer = calloc(LO_AUDIT_LAYERS, sizeof(*layer));
-    double *value = malloc(((size_t)a->oracles + 1) * sizeof(*value)),
-           *by_layer = a->layer + r * LO_AUDIT_LAYERS;
+    double *value = malloc(((size_t)a->oracles + 1) * sizeof(*value)), *by_layer = a->layer + r * a->layers;
     char mine[PATH_MAX], its[PATH_MAX];
     int64_t count = 0, layers = 0;
     lo_status status = layer != NULL && value != NULL ? LO_OK : lo_audit_no_memory(err);
     const bool kept = lo_audit_weights_of(a, r, mine);
+    for (int64_t l = 0; l < a->layers; l++) {
+        by_layer[l] = 0;
+    }
     for (int64_t o = 0; o < a->oracles && status == LO_OK && kept; o++) {
         if (a->oracle[o] == r || !lo_audit_weights_of(a, a->oracle[o], its)) {
             continue;
@@ -181,11 +183,11 @@ static lo_status weights(lo_audit *a, int64_t r, lo_error *err)
             value[count++] = lo_weights_apart_in_all(layer, layers).relative;
             status = lo_tick_call(&a->tick);
         }
-        for (int64_t l = 0; l < layers; l++) {
+        for (int64_t l = 0; l < layers && l < a->layers; l++) {
             by_layer[l] += layer[l].relative;
         }
     }
-    for (int64_t l = 0; l < LO_AUDIT_LAYERS; l++) {
+    for (int64_t l = 0; l < a->layers; l++) {
         by_layer[l] = count > 0 ? by_layer[l] / (double)count : (double)NAN;
     }
     *lo_audit_cell(a, r, LO_AUDIT_WEIGHTS) = count > 0 ? lo_audit_found(lo_student_mean(value, count), count)
@@ -224,20 +226,12 @@ static lo_status from_random(lo_audit *a, int64_t r, const lo_audit_model *m, lo
     return LO_OK;
 }
 
-/* What a row is compared with: of a run the original that it began with, of an oracle that of the same seed,
- * in turn where there are more oracles. */
-static void original_of(const lo_audit *a, int64_t r, char path[PATH_MAX])
-{
-    const int64_t originals = lo_job_int(a->study->job, "originals.seeds");
-    lo_original_path(a->study->run.study, a->in.row[r].seed % originals, 0, path, PATH_MAX);
-}
-
 static lo_status relearning(lo_audit *a, int64_t r, lo_error *err)
 {
     char mine[PATH_MAX], original[PATH_MAX];
     int64_t epochs = 0;
     *lo_audit_cell(a, r, LO_AUDIT_RELEARN) = lo_audit_missing(LO_AUDIT_NO_WEIGHTS);
-    original_of(a, r, original);
+    lo_audit_original_of(a, r, original);
     if (!lo_audit_weights_of(a, r, mine) || access(original, F_OK) != 0) {
         return LO_OK;
     }
@@ -277,7 +271,7 @@ lo_status lo_audit_run(lo_audit *a, int64_t r, lo_error *err)
     LO_TRY(lo_audit_take_set(a, row->set, err));
     lo_status status = lo_audit_load(&a->in, row, &m, err);
     if (status == LO_OK) {
-        a->accuracies[r] = accuracies_of(&m, set);
+        a->audited[r].accuracies = accuracies_of(&m, set);
         status = distances(a, r, &m, err);
     }
     if (status == LO_OK &&

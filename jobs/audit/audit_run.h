@@ -5,7 +5,7 @@
 #include "jobs/audit/audit_work.h"
 
 /* Local. The figures of row r, which has a model, but those that all seeds have together or that need other
- * rows (a->figure), its accuracies and weight distances by layer. Errors: LO_IO, LO_DATA, LO_INTERNAL, those
+ * rows, its accuracies and weight distances by layer. Errors: LO_IO, LO_DATA, LO_INTERNAL, those
  * of the tick. */
 lo_status lo_audit_run(lo_audit *a, int64_t r, lo_error *err);
 

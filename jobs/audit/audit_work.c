@@ -1,6 +1,7 @@
 #include "jobs/audit/audit_work.h"
 
 #include "audit/feature.h"
+#include "jobs/study/original.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -9,7 +10,7 @@
 
 lo_audit_figure *lo_audit_cell(const lo_audit *a, int64_t row, int number)
 {
-    return &a->figure[row * LO_AUDIT_NUMBERS + number];
+    return &a->audited[row].figure[number];
 }
 
 lo_audit_figure lo_audit_missing(int reason)
@@ -92,4 +93,10 @@ bool lo_audit_weights_of(const lo_audit *a, int64_t r, char path[PATH_MAX])
     const char *folder = row->original ? "originals" : row->oracle ? "oracles" : "unlearned";
     (void)snprintf(path, PATH_MAX, "%s/%s/%s.safetensors", a->study->run.study, folder, row->model);
     return row->output >= 0 && access(path, F_OK) == 0;
+}
+
+void lo_audit_original_of(const lo_audit *a, int64_t r, char path[PATH_MAX])
+{
+    const int64_t originals = lo_job_int(a->study->job, "originals.seeds");
+    lo_original_path(a->study->run.study, a->in.row[r].seed % originals, 0, path, PATH_MAX);
 }

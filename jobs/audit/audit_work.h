@@ -11,7 +11,6 @@
 #include "jobs/audit/audit_numbers.h"
 #include "jobs/audit/audit_weights.h"
 #include "jobs/study/study.h"
-#include "jobs/watch.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -23,20 +22,41 @@ typedef struct lo_audit_figure {
     int64_t reason;
 } lo_audit_figure;
 
+enum {
+    LO_AUDIT_FIGURES = LO_AUDIT_NUMBERS,
+    LO_AUDIT_TOGETHER = LO_AUDIT_QUALITY - LO_AUDIT_U_LIRA + 1 /* numbers that all seeds have together */
+};
+
+/* What is found of a row: in memory, and in its record in the journal, where weight distances by layer
+ * follow. */
+typedef struct lo_audited {
+    lo_audit_figure figure[LO_AUDIT_FIGURES];
+    lo_accuracies accuracies;
+} lo_audited;
+
+/* A row, or what all seeds of its method have together, of which it is the first row. */
+typedef struct lo_audit_task {
+    int64_t row;
+    bool together;
+} lo_audit_task;
+
 typedef struct lo_audit {
     lo_study *study;
-    lo_watch watch;
-    lo_tick tick;
+    lo_tick tick; /* of the task under work */
     lo_audit_input in;
     bool wanted[LO_AUDIT_NUMBERS];
-    int64_t first, count;      /* rows of this rank */
-    lo_audit_figure *figure;   /* [rows, LO_AUDIT_NUMBERS] */
-    lo_accuracies *accuracies; /* [rows] */
-    double *layer;             /* [rows, LO_AUDIT_LAYERS]: weight distances by layer, means over oracles */
+    lo_audit_task *task; /* [tasks] */
+    uint64_t *digest;    /* [tasks]: of all that each depends on */
+    bool *done;          /* [tasks]: its record was read */
+    int64_t tasks;
+    char *payload;             /* of the task under work */
+    lo_audited *audited;       /* [rows] */
+    lo_audit_figure *together; /* [rows, LO_AUDIT_TOGETHER], at the first row of a group */
+    double *layer;             /* [rows, layers]: weight distances, means over oracles */
     int64_t layers;
     char (*layer_name)[LO_AUDIT_LAYER];
     /* The forget set at hand: */
-    int set;
+    int set;         /* -1: none */
     int64_t *oracle; /* [oracles]: rows */
     lo_audit_model *oracle_model;
     int64_t oracles;
@@ -66,5 +86,9 @@ void lo_audit_fill_margins(const lo_audit_model *m, int part, const uint32_t *ro
 
 /* Where a row's weights are; are they kept? */
 bool lo_audit_weights_of(const lo_audit *a, int64_t r, char path[PATH_MAX]);
+
+/* What a row is compared with: of a run the original that it began with, of an oracle that of the same seed,
+ * in turn where there are more oracles. */
+void lo_audit_original_of(const lo_audit *a, int64_t r, char path[PATH_MAX]);
 
 #endif

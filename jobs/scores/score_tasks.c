@@ -91,29 +91,6 @@ static lo_status run_task(void *self, int64_t task, const lo_tick *tick, lo_resu
     return LO_OK;
 }
 
-/* There is no file to publish yet; but what does not hold is found while it can still be done again. */
-static lo_status check_records(lo_study *study, lo_ledger *ledger, bool *damaged, lo_error *err)
-{
-    int64_t first;
-    int64_t count;
-    lo_status status = LO_OK;
-    LO_TRY(lo_ledger_share(ledger, study->run.comm, err));
-    lo_shard(ledger->tasks, 1, study->run.rank, study->run.ranks, &first, &count);
-    *damaged = false;
-    for (int64_t t = first; t < first + count && status == LO_OK; t++) {
-        lo_record record;
-        char *payload = NULL;
-        lo_error why = {{0}};
-        if (ledger->entry[t].file >= 0 && lo_ledger_payload(ledger, t, &record, &payload, &why) == LO_DATA) {
-            *damaged = true;
-            status = lo_farmed_void(study, ledger, t, why.text, err);
-        }
-        free(payload);
-    }
-    MPI_Allreduce(MPI_IN_PLACE, damaged, 1, MPI_C_BOOL, MPI_LOR, study->run.comm);
-    return lo_agree(study->run.comm, status, err);
-}
-
 static int64_t task_count(lo_score_source *source, const lo_listed_score *listed)
 {
     farm f = {.source = source, .listed = listed};
@@ -131,7 +108,7 @@ lo_status lo_score_tasks_run(lo_score_source *source, const lo_listed_score *lis
                              .open = open_farm,
                              .run = run_task,
                              .checkpoint = listed->score->saves ? &f.saving : NULL,
-                             .publish = check_records,
+                             .publish = lo_farmed_check,
                              .self = &f};
     const lo_status status = lo_run_farmed(source->study, &stage, err);
     free(f.payload);

@@ -90,7 +90,8 @@ lo_status lo_farmed_void(lo_study *study, const lo_ledger *ledger, int64_t task,
     char text[128];
     (void)snprintf(text, sizeof(text), "%s %llu", ledger->source[e->file].name, (unsigned long long)e->at);
     (void)fprintf(stderr, "leaveout: warning: %s; %s %lld will be %s again\n", why, what, (long long)task,
-                  ledger->stage == LO_STAGE_UNLEARNING ? "done" : "trained");
+                  ledger->stage == LO_STAGE_UNLEARNING || ledger->stage == LO_STAGE_AUDIT ? "done"
+                                                                                          : "trained");
     lo_record v = {.kind = LO_RECORD_VOID, .stage = ledger->stage, .task = (uint64_t)task};
     return lo_run_record(&study->run, &v, text, strlen(text), true, err);
 }
@@ -258,4 +259,26 @@ lo_status lo_run_farmed(lo_study *study, const lo_farmed *stage, lo_error *err)
     study->left_to_others = study->left_to_others || f.harvest.left_to_others;
     lo_ledger_destroy(&f.ledger);
     return status;
+}
+
+lo_status lo_farmed_check(lo_study *study, lo_ledger *ledger, bool *damaged, lo_error *err)
+{
+    int64_t first;
+    int64_t count;
+    lo_status status = LO_OK;
+    LO_TRY(lo_ledger_share(ledger, study->run.comm, err));
+    lo_shard(ledger->tasks, 1, study->run.rank, study->run.ranks, &first, &count);
+    *damaged = false;
+    for (int64_t t = first; t < first + count && status == LO_OK; t++) {
+        lo_record record;
+        char *payload = NULL;
+        lo_error why = {{0}};
+        if (ledger->entry[t].file >= 0 && lo_ledger_payload(ledger, t, &record, &payload, &why) == LO_DATA) {
+            *damaged = true;
+            status = lo_farmed_void(study, ledger, t, why.text, err);
+        }
+        free(payload);
+    }
+    MPI_Allreduce(MPI_IN_PLACE, damaged, 1, MPI_C_BOOL, MPI_LOR, study->run.comm);
+    return lo_agree(study->run.comm, status, err);
 }

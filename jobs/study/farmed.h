@@ -43,4 +43,8 @@ lo_status lo_run_farmed(lo_study *study, const lo_farmed *stage, lo_error *err);
 lo_status lo_farmed_void(lo_study *study, const lo_ledger *ledger, int64_t task, const char *why,
                          lo_error *err);
 
+/* A `publish` for stages whose file is made later, of the records of several farms or of all ranks: what does
+ * not hold is declared void, and so found while it can still be done again. */
+lo_status lo_farmed_check(lo_study *study, lo_ledger *ledger, bool *damaged, lo_error *err);
+
 #endif

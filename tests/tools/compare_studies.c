@@ -1,7 +1,7 @@
 /* compare_studies STUDY STUDY: are the published files of two studies equal, bit for bit? Every dataset and
- * attribute of ensemble.h5, scores.h5, influence.h5, training.h5 and those of unlearning is compared, NaN by
- * its bits; only times and what is made of times are left out. A file must be in both studies or in none, and
- * there must be one. Prints the first difference and returns 1.
+ * attribute of ensemble.h5, scores.h5, influence.h5, training.h5 and those of unlearning and its audit is
+ * compared, NaN by its bits; only times and what is made of times are left out. A file must be in both
+ * studies or in none, and there must be one. Prints the first difference and returns 1.
  */
 #include <hdf5.h>
 
@@ -195,8 +195,8 @@ static bool compare_file(const char *first, const char *second, const char *name
 
 int main(int argc, char **argv)
 {
-    static const char *const names[] = {"ensemble.h5", "scores.h5",  "influence.h5", "training.h5",
-                                        "forget.h5",   "outputs.h5", "evaluation.h5"};
+    static const char *const names[] = {"ensemble.h5", "scores.h5",  "influence.h5",  "training.h5",
+                                        "forget.h5",   "outputs.h5", "evaluation.h5", "audit.h5"};
     comparison c = {0};
     bool equal = true;
     if (argc != 3) {
