@@ -3,9 +3,9 @@
 #include "jobs/commands.h"
 #include "jobs/ensemble/ensemble_file.h"
 #include "jobs/export.h"
-#include "jobs/study/outcome.h"
 #include "jobs/scaling/scaling_table.h"
 #include "jobs/scores/score_list.h"
+#include "jobs/study/outcome.h"
 #include "jobs/study/study.h"
 #include "mpi/h5file.h"
 #include "report/npy.h"
@@ -704,6 +704,7 @@ static lo_status export_named(const lo_command_line *line, export *x, lo_error *
                  {"scaling", scaling_csv, scaling_npy},
                  {"evaluation", lo_export_evaluation_csv, lo_export_evaluation_npy},
                  {"audit", lo_export_audit_csv, lo_export_audit_npy},
+                 {"audit_groups", lo_export_audit_groups_csv, lo_export_audit_groups_npy},
                  {"privacy", lo_export_privacy_csv, lo_export_privacy_npy}};
     const char *what = line->operand[1];
     const char *format = lo_option_value(line, "format");
@@ -729,7 +730,7 @@ static lo_status export_named(const lo_command_line *line, export *x, lo_error *
     }
     return lo_fail(err, LO_USAGE,
                    "export: found '%s'; allowed are scores, influence, attribution, models, scaling, "
-                   "evaluation, audit and privacy",
+                   "evaluation, audit, audit_groups and privacy",
                    what);
 }
 

@@ -269,7 +269,7 @@ const lo_command lo_commands[] = {
     {"status", "DIR", "what is done, what is left, who works on it", status_options, 1, 1, lo_command_status},
     {"stop", "DIR", "let running tasks finish or save themselves, then end", none, 1, 1, lo_command_stop},
     {"report", "DIR", "publish what is done and write report.html again", none, 1, 1, lo_command_report},
-    {"export", "DIR scores|influence|attribution|models|scaling|evaluation|audit|privacy",
+    {"export", "DIR scores|influence|attribution|models|scaling|evaluation|audit|audit_groups|privacy",
      "results as csv or npy", export_options, 2, 2, lo_command_export},
     {"methods", "", "every preset, reader, score, attribution and unlearning method and metric", none, 0, 0,
      lo_command_methods},

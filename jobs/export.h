@@ -29,10 +29,17 @@ lo_status lo_export_attribution_npy(const lo_export *x, lo_error *err);
 lo_status lo_export_evaluation_csv(const lo_export *x, lo_error *err);
 lo_status lo_export_evaluation_npy(const lo_export *x, lo_error *err);
 
-/* audit.h5: a row for each model and forget set, as of evaluation.h5. privacy.h5: a row for each training
- * example. npy: the numbers alone, rows as of the csv. */
+/* audit.h5: a row for each model and forget set, as of evaluation.h5. npy: the numbers alone, rows as of the
+ * csv. */
 lo_status lo_export_audit_csv(const lo_export *x, lo_error *err);
 lo_status lo_export_audit_npy(const lo_export *x, lo_error *err);
+
+/* Groups of forget sets in audit.h5. csv: a row for each model, forget set, number and group. npy: the
+ * numbers alone, [rows of audit, groups]. Errors: LO_USAGE where no forget set has groups. */
+lo_status lo_export_audit_groups_csv(const lo_export *x, lo_error *err);
+lo_status lo_export_audit_groups_npy(const lo_export *x, lo_error *err);
+
+/* privacy.h5: a row for each training example. npy: likewise. */
 lo_status lo_export_privacy_csv(const lo_export *x, lo_error *err);
 lo_status lo_export_privacy_npy(const lo_export *x, lo_error *err);
 

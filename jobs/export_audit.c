@@ -1,5 +1,6 @@
 /* leaveout export DIR audit, leaveout export DIR privacy. */
 #include "base/file.h"
+#include "jobs/audit/audit_groups.h"
 #include "jobs/audit/audit_numbers.h"
 #include "jobs/export.h"
 #include "report/npy.h"
@@ -152,6 +153,188 @@ lo_status lo_export_audit_npy(const lo_export *x, lo_error *err)
             (void)snprintf(name, sizeof(name), "%s_%s", number, fields[f]);
             status = lo_export_dataset(x, &reader, path, LO_H5_F64, name, err);
         }
+    }
+    lo_h5_close(&reader);
+    return status;
+}
+
+/* ---- groups of forget sets ---- */
+
+static lo_status open_groups(const lo_export *x, lo_h5_reader *reader, lo_error *err)
+{
+    LO_TRY(lo_export_open(x, "audit.h5", reader, err));
+    if (!lo_h5_has(reader, "/by_group")) {
+        lo_h5_close(reader);
+        return lo_fail(
+            err, LO_USAGE,
+            "%s: no forget set has groups; those of select: mix have, and all where a method splits "
+            "by a score (rum)",
+            x->study);
+    }
+    return LO_OK;
+}
+
+/* The columns of one number, [rows, LO_AUDIT_GROUPS]. */
+typedef struct grouped {
+    double *field[FIELDS];
+    int64_t *models;
+} grouped;
+
+static void grouped_free(grouped *g)
+{
+    for (int f = 0; f < FIELDS; f++) {
+        free(g->field[f]);
+    }
+    free(g->models);
+}
+
+static lo_status take_groups(const lo_h5_reader *reader, int64_t rows, const char *path, lo_h5_type type,
+                             void **data, lo_error *err)
+{
+    int64_t found = 0, items = 0;
+    LO_TRY(lo_h5_read_all(reader, path, type, data, &found, &items, err));
+    return found == rows && items == LO_AUDIT_GROUPS
+               ? LO_OK
+               : lo_fail(err, LO_DATA, "%s: %s is %lld x %lld; %lld x %d is expected", reader->file, path,
+                         (long long)found, (long long)items, (long long)rows, LO_AUDIT_GROUPS);
+}
+
+static lo_status read_grouped(const lo_h5_reader *reader, int64_t rows, const char *number, grouped *out,
+                              lo_error *err)
+{
+    char path[128];
+    for (int f = 0; f < FIELDS; f++) {
+        (void)snprintf(path, sizeof(path), "/by_group/%s/%s", number, fields[f]);
+        LO_TRY(take_groups(reader, rows, path, LO_H5_F64, (void **)&out->field[f], err));
+    }
+    (void)snprintf(path, sizeof(path), "/by_group/%s/models", number);
+    return take_groups(reader, rows, path, LO_H5_I64, (void **)&out->models, err);
+}
+
+/* What the rows of all numbers share: whom they are about, and of which groups. */
+typedef struct group_rows {
+    table *run;
+    char (*score)[LO_H5_TEXT_SIZE];
+    double *mean;
+    int64_t *examples;
+} group_rows;
+
+static lo_status read_group_rows(const lo_h5_reader *reader, group_rows *g, lo_error *err)
+{
+    char path[64];
+    for (int i = 0; i < TEXTS; i++) {
+        (void)snprintf(path, sizeof(path), "/run/%s", texts[i]);
+        g->run->texts++;
+        LO_TRY(take(reader, g->run, path, LO_H5_CHARS, (void **)&g->run->text[i], err));
+    }
+    LO_TRY(take_count(reader, g->run, "/run/seed", "seed", err));
+    LO_TRY(take(reader, g->run, "/by_group/score", LO_H5_CHARS, (void **)&g->score, err));
+    LO_TRY(take_groups(reader, g->run->rows, "/by_group/mean_score", LO_H5_F64, (void **)&g->mean, err));
+    return take_groups(reader, g->run->rows, "/by_group/examples", LO_H5_I64, (void **)&g->examples, err);
+}
+
+static void write_grouped(lo_csv *csv, const group_rows *g, const char *number, const grouped *values)
+{
+    for (int64_t i = 0; i < g->run->rows * LO_AUDIT_GROUPS; i++) {
+        const int64_t r = i / LO_AUDIT_GROUPS;
+        if (g->score[r][0] == '\0') {
+            continue; /* its forget set has no groups */
+        }
+        for (int t = 0; t < TEXTS; t++) {
+            lo_csv_text(csv, g->run->text[t][r]);
+        }
+        lo_csv_int(csv, g->run->count[0][r]);
+        lo_csv_text(csv, g->score[r]);
+        lo_csv_text(csv, lo_audit_group_name((int)(i % LO_AUDIT_GROUPS)));
+        lo_csv_double(csv, g->mean[i]);
+        lo_csv_int(csv, g->examples[i]);
+        lo_csv_text(csv, number);
+        for (int f = 0; f < FIELDS; f++) {
+            lo_csv_double(csv, values->field[f][i]);
+        }
+        lo_csv_int(csv, values->models[i]);
+        lo_csv_row(csv);
+    }
+}
+
+static lo_status write_groups(const lo_h5_reader *reader, const group_rows *g, FILE *out, lo_error *err)
+{
+    static const char *const head[] = {"seed",  "score", "group", "mean_score", "examples", "number",
+                                       "value", "low",   "high",  "ceiling",    "models"};
+    lo_csv csv = lo_csv_begin(out);
+    for (int t = 0; t < TEXTS; t++) {
+        lo_csv_text(&csv, texts[t]);
+    }
+    for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++) {
+        lo_csv_text(&csv, head[i]);
+    }
+    lo_csv_row(&csv);
+    for (int k = 0; k < LO_BY_NUMBERS; k++) {
+        const char *number = lo_audit_by_number_at(k)->name;
+        char path[96];
+        grouped values = {0};
+        (void)snprintf(path, sizeof(path), "/by_group/%s", number);
+        if (!lo_h5_has(reader, path)) {
+            continue;
+        }
+        const lo_status status = read_grouped(reader, g->run->rows, number, &values, err);
+        if (status == LO_OK) {
+            write_grouped(&csv, g, number, &values);
+        }
+        grouped_free(&values);
+        LO_TRY(status);
+    }
+    return LO_OK;
+}
+
+lo_status lo_export_audit_groups_csv(const lo_export *x, lo_error *err)
+{
+    lo_h5_reader reader;
+    lo_file file = {0};
+    group_rows g = {.run = calloc(1, sizeof(*g.run))};
+    if (g.run == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for a table");
+    }
+    g.run->rows = -1;
+    lo_status status = open_groups(x, &reader, err);
+    if (status == LO_OK) {
+        status = read_group_rows(&reader, &g, err);
+        if (status == LO_OK) {
+            status = lo_file_begin(x->out, &file, err);
+        }
+        if (status == LO_OK) {
+            status = lo_file_end(&file, write_groups(&reader, &g, file.stream, err), err);
+        }
+        lo_h5_close(&reader);
+    }
+    if (status == LO_OK) {
+        (void)printf("%s\n", x->out);
+    }
+    free(g.score);
+    free(g.mean);
+    free(g.examples);
+    table_free(g.run);
+    return status;
+}
+
+lo_status lo_export_audit_groups_npy(const lo_export *x, lo_error *err)
+{
+    static const char *const more[] = {"mean_score", "examples", "right"};
+    static const lo_h5_type types[] = {LO_H5_F64, LO_H5_I64, LO_H5_I64};
+    lo_h5_reader reader;
+    char path[128], name[128];
+    LO_TRY(open_groups(x, &reader, err));
+    lo_status status = LO_OK;
+    for (int i = 0; i < 3 && status == LO_OK; i++) {
+        (void)snprintf(path, sizeof(path), "/by_group/%s", more[i]);
+        (void)snprintf(name, sizeof(name), "by_group_%s", more[i]);
+        status = lo_export_dataset(x, &reader, path, types[i], name, err);
+    }
+    for (int k = 0; k < LO_BY_NUMBERS * FIELDS && status == LO_OK; k++) {
+        const char *number = lo_audit_by_number_at(k / FIELDS)->name;
+        (void)snprintf(path, sizeof(path), "/by_group/%s/%s", number, fields[k % FIELDS]);
+        (void)snprintf(name, sizeof(name), "by_group_%s_%s", number, fields[k % FIELDS]);
+        status = lo_h5_has(&reader, path) ? lo_export_dataset(x, &reader, path, LO_H5_F64, name, err) : LO_OK;
     }
     lo_h5_close(&reader);
     return status;

@@ -40,75 +40,171 @@ bool lo_audit_is_there(const lo_audit *a, const char *path)
     return there;
 }
 
-/* What oracles have: the mean over those of the row's forget set but itself. */
-static double ceiling(const lo_audit *a, int64_t r, int number)
-{
-    double sum = 0;
-    int64_t count = 0;
-    for (int64_t o = 0; o < a->in.rows; o++) {
-        if (a->in.row[o].oracle && a->in.row[o].set == a->in.row[r].set &&
-            !isnan(lo_audit_cell(a, o, number)->value)) {
-            sum += lo_audit_cell(a, o, number)->value;
-            count++;
-        }
-    }
-    return count > 0 ? sum / (double)count : (double)NAN;
-}
+/* ---- what the file has ---- */
 
 enum { RUN_METHOD, RUN_SET, RUN_SETTING, RUN_KIND, RUN_MODEL, RUN_TEXTS };
 static const char *const run_texts[RUN_TEXTS] = {"/run/method", "/run/forget_set", "/run/setting",
                                                  "/run/kind", "/run/model"};
 enum { VALUE, LOW, HIGH, CEILING, FIELDS };
 static const char *const fields[FIELDS] = {"value", "low", "high", "ceiling"};
+enum { RIGHT, EXAMPLES, GROUP_COUNTS };
+static const char *const group_counts[GROUP_COUNTS] = {"/by_group/right", "/by_group/examples"};
 
-typedef struct datasets {
-    int text[RUN_TEXTS], seed, field[LO_AUDIT_NUMBERS][FIELDS], models[LO_AUDIT_NUMBERS], layer, layer_name;
-} datasets;
+/* A number: `columns` figures of a row, from `figure` on. */
+typedef struct number {
+    const lo_audit_number *is;
+    char group[96];
+    int figure, columns;
+    int field[FIELDS], models; /* datasets */
+} number;
 
-/* Why a number is missing, of a run or else of an oracle, for the file. */
-static const char *refused(const lo_audit *a, int number)
+typedef struct content {
+    const lo_audit *a;
+    int64_t mine; /* rows that this rank writes: the first all */
+    number number[LO_AUDIT_NUMBERS + LO_BY_NUMBERS];
+    int numbers;
+    double *ceiling; /* [sets, LO_AUDIT_FIGURES] */
+    char *text;      /* [rows, LO_H5_TEXT_SIZE]: room */
+    double *real;    /* [rows, LO_AUDIT_GROUPS] */
+    int64_t *count;
+    int run_text[RUN_TEXTS], seed, layer, layer_name; /* datasets */
+    int by, mean, group_count[GROUP_COUNTS];
+} content;
+
+static void add_number(content *c, const lo_audit_number *is, const char *folder, int figure, int columns)
+{
+    number *n = &c->number[c->numbers++];
+    *n = (number){.is = is, .figure = figure, .columns = columns};
+    (void)snprintf(n->group, sizeof(n->group), "%s/%s", folder, is->name);
+}
+
+static void list_numbers(content *c)
+{
+    for (int k = 0; k < LO_AUDIT_NUMBERS; k++) {
+        if (c->a->wanted[k]) {
+            add_number(c, lo_audit_number_at(k), "", k, 1);
+        }
+    }
+    for (int k = 0; k < LO_BY_NUMBERS; k++) {
+        if (c->a->wanted_by[k] && lo_audit_has_groups(c->a)) {
+            add_number(c, lo_audit_by_number_at(k), "/by_group", lo_audit_by(k, 0), LO_AUDIT_GROUPS);
+        }
+    }
+}
+
+/* What oracles have: means over those of a forget set. */
+static void find_ceilings(const lo_audit *a, double *ceiling)
+{
+    for (int s = 0; s < a->in.sets; s++) {
+        for (int k = 0; k < LO_AUDIT_FIGURES; k++) {
+            double sum = 0;
+            int64_t count = 0;
+            for (int64_t o = 0; o < a->in.rows; o++) {
+                const double value = lo_audit_cell(a, o, k)->value;
+                if (a->in.row[o].oracle && a->in.row[o].set == s && !isnan(value)) {
+                    sum += value;
+                    count++;
+                }
+            }
+            ceiling[s * LO_AUDIT_FIGURES + k] = count > 0 ? sum / (double)count : (double)NAN;
+        }
+    }
+}
+
+static lo_status reserve(content *c, lo_error *err)
+{
+    const size_t rows = (size_t)c->a->in.rows + 1;
+    c->ceiling = calloc((size_t)c->a->in.sets * LO_AUDIT_FIGURES + 1, sizeof(*c->ceiling));
+    c->text = calloc(rows, LO_H5_TEXT_SIZE);
+    c->real = calloc(rows * LO_AUDIT_GROUPS, sizeof(*c->real));
+    c->count = calloc(rows * LO_AUDIT_GROUPS, sizeof(*c->count));
+    if (c->ceiling == NULL || c->text == NULL || c->real == NULL || c->count == NULL) {
+        return lo_audit_no_memory(err);
+    }
+    find_ceilings(c->a, c->ceiling);
+    return LO_OK;
+}
+
+static void release(content *c)
+{
+    free(c->ceiling);
+    free(c->text);
+    free(c->real);
+    free(c->count);
+}
+
+/* Why a number is missing, of a run or else of an oracle. */
+static const char *refused(const lo_audit *a, const number *n)
 {
     for (int oracles = 0; oracles < 2; oracles++) {
         for (int64_t r = 0; r < a->in.rows; r++) {
             const lo_audit_row *row = &a->in.row[r];
-            const lo_audit_figure *f = lo_audit_cell(a, r, number);
-            if (!row->original && row->oracle == (oracles == 1) && f->reason != LO_AUDIT_FOUND &&
-                f->reason != LO_AUDIT_NO_MODEL) {
-                return lo_audit_reason((int)f->reason);
+            for (int k = 0; k < n->columns && !row->original && row->oracle == (oracles == 1); k++) {
+                const int reason = (int)lo_audit_cell(a, r, n->figure + k)->reason;
+                if (reason != LO_AUDIT_FOUND && reason != LO_AUDIT_NO_MODEL) {
+                    return lo_audit_reason(reason);
+                }
             }
         }
     }
     return "";
 }
 
-static lo_status add_datasets(const lo_audit *a, lo_h5 *h, datasets *d, lo_error *err)
+/* ---- its datasets ---- */
+
+static lo_status create_number(const content *c, lo_h5 *h, number *n, lo_error *err)
 {
-    const int64_t rows = a->in.rows, mine = a->study->run.rank == 0 ? rows : 0;
-    char path[96], state[32];
+    const int64_t rows = c->a->in.rows, items = n->columns > 1 ? n->columns : 0;
+    char path[128];
+    for (int f = 0; f < FIELDS; f++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", n->group, fields[f]);
+        LO_TRY(lo_h5_add(h, path, LO_H5_F64, rows, items, 0, c->mine, &n->field[f], err));
+    }
+    (void)snprintf(path, sizeof(path), "%s/models", n->group);
+    LO_TRY(lo_h5_add(h, path, LO_H5_I64, rows, items, 0, c->mine, &n->models, err));
+    LO_TRY(lo_h5_text(h, n->group, "description", n->is->description, err));
+    LO_TRY(lo_h5_text(h, n->group, "best", lo_metric_find(n->is->metric)->best, err));
+    return lo_h5_text(h, n->group, "refused", refused(c->a, n), err);
+}
+
+static lo_status create_groups(content *c, lo_h5 *h, lo_error *err)
+{
+    const int64_t rows = c->a->in.rows;
+    if (!lo_audit_has_groups(c->a)) {
+        return LO_OK;
+    }
+    LO_TRY(lo_h5_add(h, "/by_group/score", LO_H5_CHARS, rows, 0, 0, c->mine, &c->by, err));
+    LO_TRY(lo_h5_add(h, "/by_group/mean_score", LO_H5_F64, rows, LO_AUDIT_GROUPS, 0, c->mine, &c->mean, err));
+    for (int k = 0; k < GROUP_COUNTS; k++) {
+        LO_TRY(lo_h5_add(h, group_counts[k], LO_H5_I64, rows, LO_AUDIT_GROUPS, 0, c->mine, &c->group_count[k],
+                         err));
+    }
+    return lo_h5_text(h, "/by_group", "groups", "low middle high", err);
+}
+
+static bool has_layers(const lo_audit *a)
+{
+    return a->wanted[LO_AUDIT_WEIGHTS] && a->layers > 0;
+}
+
+static lo_status create_datasets(content *c, lo_h5 *h, lo_error *err)
+{
+    const lo_audit *a = c->a;
+    const int64_t rows = a->in.rows;
+    char state[32];
     for (int t = 0; t < RUN_TEXTS; t++) {
-        LO_TRY(lo_h5_add(h, run_texts[t], LO_H5_CHARS, rows, 0, 0, mine, &d->text[t], err));
+        LO_TRY(lo_h5_add(h, run_texts[t], LO_H5_CHARS, rows, 0, 0, c->mine, &c->run_text[t], err));
     }
-    LO_TRY(lo_h5_add(h, "/run/seed", LO_H5_I64, rows, 0, 0, mine, &d->seed, err));
-    for (int k = 0; k < LO_AUDIT_NUMBERS; k++) {
-        if (!a->wanted[k]) {
-            continue;
-        }
-        for (int f = 0; f < FIELDS; f++) {
-            (void)snprintf(path, sizeof(path), "/%s/%s", lo_audit_number_at(k)->name, fields[f]);
-            LO_TRY(lo_h5_add(h, path, LO_H5_F64, rows, 0, 0, mine, &d->field[k][f], err));
-        }
-        (void)snprintf(path, sizeof(path), "/%s/models", lo_audit_number_at(k)->name);
-        LO_TRY(lo_h5_add(h, path, LO_H5_I64, rows, 0, 0, mine, &d->models[k], err));
-        (void)snprintf(path, sizeof(path), "/%s", lo_audit_number_at(k)->name);
-        LO_TRY(lo_h5_text(h, path, "description", lo_audit_number_at(k)->description, err));
-        LO_TRY(lo_h5_text(h, path, "best", lo_metric_find(lo_audit_number_at(k)->metric)->best, err));
-        LO_TRY(lo_h5_text(h, path, "refused", refused(a, k), err));
+    LO_TRY(lo_h5_add(h, "/run/seed", LO_H5_I64, rows, 0, 0, c->mine, &c->seed, err));
+    for (int n = 0; n < c->numbers; n++) {
+        LO_TRY(create_number(c, h, &c->number[n], err));
     }
-    state_of(a, state);
-    if (a->wanted[LO_AUDIT_WEIGHTS] && a->layers > 0) {
-        LO_TRY(lo_h5_add(h, "/weight_distance/layer", LO_H5_F64, rows, a->layers, 0, mine, &d->layer, err));
+    LO_TRY(create_groups(c, h, err));
+    if (has_layers(a)) {
+        LO_TRY(
+            lo_h5_add(h, "/weight_distance/layer", LO_H5_F64, rows, a->layers, 0, c->mine, &c->layer, err));
         LO_TRY(lo_h5_add(h, "/weight_distance/layer_name", LO_H5_CHARS, a->layers, 0, 0,
-                         mine > 0 ? a->layers : 0, &d->layer_name, err));
+                         a->study->run.rank == 0 ? a->layers : 0, &c->layer_name, err));
     }
     if (a->wanted[LO_AUDIT_SVC]) {
         LO_TRY(lo_h5_int(h, "/mia_svc", "sample", lo_job_int(a->study->job, "audit.sample"), err));
@@ -116,84 +212,123 @@ static lo_status add_datasets(const lo_audit *a, lo_h5 *h, datasets *d, lo_error
     if (a->wanted[LO_AUDIT_RMIA]) {
         LO_TRY(lo_h5_real(h, "/rmia", "a", lo_job_real(a->study->job, "audit.rmia_a"), err));
     }
+    state_of(a, state);
     LO_TRY(lo_h5_int(h, "/", "format", LO_STUDY_FORMAT, err));
     LO_TRY(lo_h5_text(h, "/", "version", LEAVEOUT_VERSION, err));
     LO_TRY(lo_h5_text(h, "/", "outputs", a->in.state, err));
     return lo_h5_text(h, "/", "state", state, err);
 }
 
-static lo_status write_rows(const lo_audit *a, lo_h5 *h, const datasets *d, char *texts, double *column,
-                            int64_t *count, lo_error *err)
+/* ---- its rows ---- */
+
+static lo_status write_texts(const content *c, lo_h5 *h, int dataset,
+                             const char *(*text)(const lo_audit *a, int64_t row, int which), int which,
+                             lo_error *err)
 {
-    const int64_t rows = a->in.rows, mine = a->study->run.rank == 0 ? rows : 0;
-    for (int t = 0; t < RUN_TEXTS; t++) {
-        memset(texts, 0, (size_t)rows * LO_H5_TEXT_SIZE);
-        for (int64_t r = 0; r < rows; r++) {
-            const lo_audit_row *row = &a->in.row[r];
-            const char *const text[RUN_TEXTS] = {row->method, row->forget_set, row->setting, row->kind,
-                                                 row->model};
-            memcpy(texts + r * LO_H5_TEXT_SIZE, text[t], strlen(text[t]));
-        }
-        LO_TRY(lo_h5_write(h, d->text[t], mine, texts, LO_OK, err));
+    memset(c->text, 0, (size_t)c->a->in.rows * LO_H5_TEXT_SIZE);
+    for (int64_t r = 0; r < c->a->in.rows; r++) {
+        const char *it = text(c->a, r, which);
+        memcpy(c->text + r * LO_H5_TEXT_SIZE, it, strlen(it));
     }
-    for (int64_t r = 0; r < rows; r++) {
-        count[r] = a->in.row[r].seed;
+    return lo_h5_write(h, dataset, c->mine, c->text, LO_OK, err);
+}
+
+static const char *text_of_run(const lo_audit *a, int64_t r, int which)
+{
+    const lo_audit_row *row = &a->in.row[r];
+    const char *const text[RUN_TEXTS] = {row->method, row->forget_set, row->setting, row->kind, row->model};
+    return text[which];
+}
+
+static const char *score_of_groups(const lo_audit *a, int64_t r, int which)
+{
+    (void)which;
+    return a->groups[a->in.row[r].set].by;
+}
+
+static lo_status write_number(const content *c, lo_h5 *h, const number *n, lo_error *err)
+{
+    const lo_audit *a = c->a;
+    for (int f = 0; f < FIELDS; f++) {
+        for (int64_t i = 0; i < a->in.rows * n->columns; i++) {
+            const int64_t r = i / n->columns;
+            const int figure = n->figure + (int)(i % n->columns);
+            const lo_audit_figure *it = lo_audit_cell(a, r, figure);
+            c->real[i] = f == VALUE  ? it->value
+                         : f == LOW  ? it->low
+                         : f == HIGH ? it->high
+                                     : c->ceiling[a->in.row[r].set * LO_AUDIT_FIGURES + figure];
+        }
+        LO_TRY(lo_h5_write(h, n->field[f], c->mine, c->real, LO_OK, err));
     }
-    LO_TRY(lo_h5_write(h, d->seed, mine, count, LO_OK, err));
-    for (int k = 0; k < LO_AUDIT_NUMBERS; k++) {
-        for (int f = 0; f < FIELDS && a->wanted[k]; f++) {
-            for (int64_t r = 0; r < rows; r++) {
-                const lo_audit_figure *c = lo_audit_cell(a, r, k);
-                column[r] = f == VALUE  ? c->value
-                            : f == LOW  ? c->low
-                            : f == HIGH ? c->high
-                                        : ceiling(a, r, k);
-            }
-            LO_TRY(lo_h5_write(h, d->field[k][f], mine, column, LO_OK, err));
+    for (int64_t i = 0; i < a->in.rows * n->columns; i++) {
+        c->count[i] = lo_audit_cell(a, i / n->columns, n->figure + (int)(i % n->columns))->models;
+    }
+    return lo_h5_write(h, n->models, c->mine, c->count, LO_OK, err);
+}
+
+static lo_status write_groups(const content *c, lo_h5 *h, lo_error *err)
+{
+    const lo_audit *a = c->a;
+    if (!lo_audit_has_groups(a)) {
+        return LO_OK;
+    }
+    LO_TRY(write_texts(c, h, c->by, score_of_groups, 0, err));
+    for (int64_t i = 0; i < a->in.rows * LO_AUDIT_GROUPS; i++) {
+        const lo_audit_groups *groups = &a->groups[a->in.row[i / LO_AUDIT_GROUPS].set];
+        c->real[i] = groups->by[0] != '\0' ? groups->mean[i % LO_AUDIT_GROUPS] : (double)NAN;
+    }
+    LO_TRY(lo_h5_write(h, c->mean, c->mine, c->real, LO_OK, err));
+    for (int k = 0; k < GROUP_COUNTS; k++) {
+        for (int64_t i = 0; i < a->in.rows * LO_AUDIT_GROUPS; i++) {
+            const lo_hits *hits = &a->audited[i / LO_AUDIT_GROUPS].hits[i % LO_AUDIT_GROUPS];
+            c->count[i] = k == RIGHT ? hits->right : hits->examples;
         }
-        for (int64_t r = 0; r < rows; r++) {
-            count[r] = lo_audit_cell(a, r, k)->models;
-        }
-        if (a->wanted[k]) {
-            LO_TRY(lo_h5_write(h, d->models[k], mine, count, LO_OK, err));
-        }
+        LO_TRY(lo_h5_write(h, c->group_count[k], c->mine, c->count, LO_OK, err));
     }
     return LO_OK;
 }
 
-static lo_status write_layers(const lo_audit *a, lo_h5 *h, const datasets *d, lo_error *err)
+static lo_status write_all(const content *c, lo_h5 *h, lo_error *err)
 {
-    const bool first = a->study->run.rank == 0;
-    LO_TRY(lo_h5_write(h, d->layer, first ? a->in.rows : 0, a->layer, LO_OK, err));
-    return lo_h5_write(h, d->layer_name, first ? a->layers : 0, a->layer_name, LO_OK, err);
+    const lo_audit *a = c->a;
+    for (int t = 0; t < RUN_TEXTS; t++) {
+        LO_TRY(write_texts(c, h, c->run_text[t], text_of_run, t, err));
+    }
+    for (int64_t r = 0; r < a->in.rows; r++) {
+        c->count[r] = a->in.row[r].seed;
+    }
+    LO_TRY(lo_h5_write(h, c->seed, c->mine, c->count, LO_OK, err));
+    for (int n = 0; n < c->numbers; n++) {
+        LO_TRY(write_number(c, h, &c->number[n], err));
+    }
+    LO_TRY(write_groups(c, h, err));
+    if (!has_layers(a)) {
+        return LO_OK;
+    }
+    LO_TRY(lo_h5_write(h, c->layer, c->mine, a->layer, LO_OK, err));
+    return lo_h5_write(h, c->layer_name, a->study->run.rank == 0 ? a->layers : 0, a->layer_name, LO_OK, err);
 }
 
 lo_status lo_audit_publish(const lo_audit *a, const char *path, lo_error *err)
 {
-    const size_t rows = (size_t)a->in.rows + 1;
-    char *texts = calloc(rows, LO_H5_TEXT_SIZE);
-    double *column = calloc(rows, sizeof(*column));
-    int64_t *count = calloc(rows, sizeof(*count));
+    enum { HEAD = 1 << 18, OF_ROW = 1024 };
+    const MPI_Comm comm = a->study->run.comm;
+    const uint64_t of_row = LO_AUDIT_FIGURES * 48 + (uint64_t)a->layers * 8 + OF_ROW;
+    content c = {.a = a, .mine = a->study->run.rank == 0 ? a->in.rows : 0};
     lo_h5 h = {.id = -1};
-    datasets d = {0};
-    lo_status status = texts != NULL && column != NULL && count != NULL ? LO_OK : lo_audit_no_memory(err);
-    status = lo_agree(a->study->run.comm, status, err);
+    list_numbers(&c);
+    lo_status status = lo_agree(comm, reserve(&c, err), err);
     if (status == LO_OK) {
-        status = lo_h5_create(a->study->run.comm, path, rows * (LO_AUDIT_NUMBERS * 48 + 1024) + (1 << 18), &h,
-                              err);
+        status = lo_h5_create(comm, path, (uint64_t)a->in.rows * of_row + HEAD, &h, err);
     }
     if (status == LO_OK) {
-        status = add_datasets(a, &h, &d, err);
+        status = create_datasets(&c, &h, err);
         if (status == LO_OK) {
-            status = write_rows(a, &h, &d, texts, column, count, err);
-        }
-        if (status == LO_OK && a->wanted[LO_AUDIT_WEIGHTS] && a->layers > 0) {
-            status = write_layers(a, &h, &d, err);
+            status = write_all(&c, &h, err);
         }
         status = lo_h5_commit(&h, status, err);
     }
-    free(texts);
-    free(column);
-    free(count);
+    release(&c);
     return status;
 }

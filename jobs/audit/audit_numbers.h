@@ -2,18 +2,18 @@
 #ifndef LEAVEOUT_JOBS_AUDIT_NUMBERS_H
 #define LEAVEOUT_JOBS_AUDIT_NUMBERS_H
 
-/* A group of the file each. */
+/* A group of the file each, in the order in which exports, receipts and the report have them. */
 enum {
+    LO_AUDIT_TOW_MIA,
+    LO_AUDIT_AVG_GAP,
+    LO_AUDIT_AUS,
     LO_AUDIT_DISAGREEMENT,
     LO_AUDIT_ACTIVATION,
     LO_AUDIT_JS,
-    LO_AUDIT_AUS,
     LO_AUDIT_SVC,
     LO_AUDIT_LOSS,
     LO_AUDIT_ENTROPY,
     LO_AUDIT_POPULATION,
-    LO_AUDIT_TOW_MIA,
-    LO_AUDIT_AVG_GAP,
     LO_AUDIT_LIRA,
     LO_AUDIT_LIRA_RATE,
     LO_AUDIT_RMIA,
@@ -36,6 +36,10 @@ typedef struct lo_audit_number {
 
 const lo_audit_number *lo_audit_number_at(int i);
 
+/* Numbers of each group of a forget set (audit_groups.h). */
+enum { LO_BY_FORGET_ACCURACY, LO_BY_TOW, LO_BY_SVC, LO_BY_DISAGREEMENT, LO_BY_NUMBERS };
+const lo_audit_number *lo_audit_by_number_at(int i);
+
 /* Why there is no number. */
 enum {
     LO_AUDIT_FOUND,
@@ -52,6 +56,7 @@ enum {
     LO_AUDIT_NO_RELEARNING,
     LO_AUDIT_NOT_ASKED,
     LO_AUDIT_GIVEN_UP,
+    LO_AUDIT_NO_GROUPS,
     LO_AUDIT_REASONS
 };
 

@@ -79,7 +79,9 @@ static lo_status settle(lo_status status, lo_audit_figure *out, lo_audit_figure 
     return status;
 }
 
-static lo_status support_vectors(lo_audit *a, int64_t r, const lo_audit_model *m, lo_error *err)
+/* each [forget_count]: what every example is taken for. */
+static lo_status support_vectors(lo_audit *a, int64_t r, const lo_audit_model *m, uint8_t *each,
+                                 lo_error *err)
 {
     const lo_audit_set *set = &a->in.set[a->in.row[r].set];
     double *retain = feature(m, LO_AUDIT_TRAIN, set->retain, set->retain_count, LO_FEATURE_CONFIDENCE);
@@ -88,9 +90,10 @@ static lo_status support_vectors(lo_audit *a, int64_t r, const lo_audit_model *m
     lo_efficacy out = {0};
     lo_status status =
         retain != NULL && other != NULL && forget != NULL
-            ? lo_mia_svc((lo_points){retain, set->retain_count}, (lo_points){other, set->other_count},
-                         (lo_points){forget, set->forget_count}, 1, lo_job_int(a->study->job, "audit.sample"),
-                         (uint64_t)lo_job_int(a->study->job, "seed"), &a->tick, &out, err)
+            ? lo_mia_svc_each((lo_points){retain, set->retain_count}, (lo_points){other, set->other_count},
+                              (lo_points){forget, set->forget_count}, 1,
+                              lo_job_int(a->study->job, "audit.sample"),
+                              (uint64_t)lo_job_int(a->study->job, "seed"), &a->tick, &out, each, err)
             : lo_audit_no_memory(err);
     status = settle(status, lo_audit_cell(a, r, LO_AUDIT_SVC), lo_audit_found(out.efficacy, 0), err);
     free(retain);
@@ -161,6 +164,68 @@ static lo_status adaptive(lo_audit *a, int64_t r, lo_error *err)
     }
     return LO_OK;
 }
+
+/* ---- by group of the forget set ---- */
+
+/* The share that is taken for non-members; each as of support_vectors. */
+static lo_bounded taken_for_others(const lo_audit_groups *groups, int g, const uint8_t *each)
+{
+    int64_t others = 0, judged = 0;
+    for (int64_t i = 0; i < groups->count[g]; i++) {
+        const uint8_t taken = each[groups->place[g][i]];
+        others += taken == LO_SVC_OTHER;
+        judged += taken != LO_SVC_LEFT_OUT;
+    }
+    return lo_share(others, judged);
+}
+
+/* Mean disagreement with the oracles but the model itself. value [oracles]: room. */
+static lo_status disagreement_of(lo_audit *a, int64_t r, const lo_audit_model *m, int g, double *value,
+                                 lo_error *err)
+{
+    const lo_audit_groups *groups = &a->groups[a->in.row[r].set];
+    int64_t count = 0;
+    for (int64_t o = 0; o < a->oracles; o++) {
+        if (a->oracle[o] != r) {
+            LO_TRY(lo_mean_distance(&m->logits[LO_AUDIT_TRAIN], &a->oracle_model[o].logits[LO_AUDIT_TRAIN],
+                                    groups->row[g], groups->count[g], LO_DISAGREEMENT, &value[count++], err));
+        }
+    }
+    *lo_audit_cell(a, r, lo_audit_by(LO_BY_DISAGREEMENT, g)) =
+        count > 0 ? lo_audit_found(lo_student_mean(value, count), count)
+                  : lo_audit_missing(LO_AUDIT_NO_ORACLE);
+    return LO_OK;
+}
+
+/* What each group has; ToW, which needs other rows, comes later. */
+static lo_status judge_groups(lo_audit *a, int64_t r, const lo_audit_model *m, const uint8_t *each,
+                              lo_error *err)
+{
+    const lo_audit_groups *groups = &a->groups[a->in.row[r].set];
+    const lo_audit_figure *svc = lo_audit_cell(a, r, LO_AUDIT_SVC);
+    double *value = malloc(((size_t)a->oracles + 1) * sizeof(*value));
+    lo_status status = value != NULL ? LO_OK : lo_audit_no_memory(err);
+    for (int g = 0; g < LO_AUDIT_GROUPS && status == LO_OK; g++) {
+        for (int k = 0; k < LO_BY_NUMBERS; k++) {
+            *lo_audit_cell(a, r, lo_audit_by(k, g)) = lo_audit_missing(LO_AUDIT_NO_GROUPS);
+        }
+        a->audited[r].hits[g] = (lo_hits){0};
+        if (groups->by[0] == '\0') {
+            continue;
+        }
+        const lo_hits hits = lo_count_right(&m->logits[LO_AUDIT_TRAIN], groups->row[g], groups->count[g]);
+        a->audited[r].hits[g] = hits;
+        *lo_audit_cell(a, r, lo_audit_by(LO_BY_FORGET_ACCURACY, g)) =
+            lo_audit_found(lo_share(hits.right, hits.examples), 0);
+        *lo_audit_cell(a, r, lo_audit_by(LO_BY_SVC, g)) =
+            svc->reason == LO_AUDIT_FOUND ? lo_audit_found(taken_for_others(groups, g, each), 0)
+                                          : lo_audit_missing((int)svc->reason);
+        status = disagreement_of(a, r, m, g, value, err);
+    }
+    free(value);
+    return status;
+}
+
 /* ---- from its weights ---- */
 
 static lo_status weights(lo_audit *a, int64_t r, lo_error *err)
@@ -269,14 +334,18 @@ lo_status lo_audit_run(lo_audit *a, int64_t r, lo_error *err)
     const lo_audit_set *set = &a->in.set[row->set];
     lo_audit_model m = {0};
     LO_TRY(lo_audit_take_set(a, row->set, err));
-    lo_status status = lo_audit_load(&a->in, row, &m, err);
+    uint8_t *each = calloc((size_t)set->forget_count + 1, sizeof(*each));
+    lo_status status = each != NULL ? lo_audit_load(&a->in, row, &m, err) : lo_audit_no_memory(err);
     if (status == LO_OK) {
         a->audited[r].accuracies = accuracies_of(&m, set);
         status = distances(a, r, &m, err);
     }
     if (status == LO_OK &&
         (a->wanted[LO_AUDIT_SVC] || a->wanted[LO_AUDIT_TOW_MIA] || a->wanted[LO_AUDIT_AVG_GAP])) {
-        status = support_vectors(a, r, &m, err);
+        status = support_vectors(a, r, &m, each, err);
+    }
+    if (status == LO_OK) {
+        status = judge_groups(a, r, &m, each, err);
     }
     if (status == LO_OK && a->wanted[LO_AUDIT_LOSS]) {
         status = regression(a, r, &m, LO_AUDIT_LOSS, LO_FEATURE_LOSS, err);
@@ -300,5 +369,6 @@ lo_status lo_audit_run(lo_audit *a, int64_t r, lo_error *err)
         status = ask_network(a, r, &m, err);
     }
     lo_audit_unload(&m);
+    free(each);
     return status;
 }

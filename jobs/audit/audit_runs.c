@@ -72,6 +72,34 @@ static void finish_gaps(lo_audit *a, int64_t r, double *room)
     *lo_audit_cell(a, r, LO_AUDIT_AVG_GAP) = mean_or(gap, count, reason);
 }
 
+/* ToW of each group. room [rows]. */
+static void finish_groups(lo_audit *a, int64_t r, double *room)
+{
+    const lo_audited *own = &a->audited[r];
+    for (int g = 0; g < LO_AUDIT_GROUPS && own->hits[g].examples > 0; g++) {
+        int64_t count = 0;
+        for (int64_t o = 0; o < a->in.rows; o++) {
+            if (is_compared(a, r, o) && a->audited[o].hits[g].examples > 0) {
+                lo_accuracies mine = own->accuracies, its = a->audited[o].accuracies;
+                mine.forget = lo_accuracy(own->hits[g]);
+                its.forget = lo_accuracy(a->audited[o].hits[g]);
+                room[count++] = lo_tow(mine, its);
+            }
+        }
+        *lo_audit_cell(a, r, lo_audit_by(LO_BY_TOW, g)) =
+            mean_or(room, count, count > 0 ? LO_AUDIT_FOUND : LO_AUDIT_NO_ORACLE);
+    }
+}
+
+static void drop_unasked(lo_audit *a, int64_t r)
+{
+    for (int k = 0; k < LO_AUDIT_FIGURES; k++) {
+        const bool wanted =
+            k < LO_AUDIT_NUMBERS ? a->wanted[k] : a->wanted_by[(k - LO_AUDIT_NUMBERS) / LO_AUDIT_GROUPS];
+        *lo_audit_cell(a, r, k) = wanted ? *lo_audit_cell(a, r, k) : lo_audit_missing(LO_AUDIT_NOT_ASKED);
+    }
+}
+
 static lo_status finish_rows(lo_audit *a, lo_error *err)
 {
     double *room = malloc(2 * (size_t)a->in.rows * sizeof(*room) + 1);
@@ -81,15 +109,13 @@ static lo_status finish_rows(lo_audit *a, lo_error *err)
     for (int64_t r = 0; r < a->in.rows; r++) {
         finish_gaps(a, r, room);
         finish_relearning(a, r, room);
+        finish_groups(a, r, room);
         const lo_audit_figure *together = &a->together[lo_audit_group_of(a, r) * LO_AUDIT_TOGETHER];
         for (int k = 0; k < LO_AUDIT_TOGETHER; k++) {
             *lo_audit_cell(a, r, LO_AUDIT_U_LIRA + k) =
                 a->in.row[r].output < 0 ? lo_audit_missing(LO_AUDIT_NO_MODEL) : together[k];
         }
-        for (int k = 0; k < LO_AUDIT_NUMBERS; k++) {
-            *lo_audit_cell(a, r, k) =
-                a->wanted[k] ? *lo_audit_cell(a, r, k) : lo_audit_missing(LO_AUDIT_NOT_ASKED);
-        }
+        drop_unasked(a, r);
     }
     free(room);
     return LO_OK;
@@ -105,6 +131,7 @@ static lo_status reserve(lo_audit *a, lo_error *err)
     if (a->layer_name == NULL) {
         return lo_audit_no_memory(err);
     }
+    LO_TRY(lo_audit_groups_read(&a->in, &a->groups, err));
     LO_TRY(a->wanted[LO_AUDIT_WEIGHTS] ? lo_audit_name_layers(a, err) : LO_OK);
     a->audited = calloc(rows, sizeof(*a->audited));
     a->together = calloc(rows * LO_AUDIT_TOGETHER, sizeof(*a->together));
@@ -116,6 +143,7 @@ static void release(lo_audit *a)
 {
     lo_audit_drop_oracles(a);
     lo_audit_network_close(&a->network);
+    lo_audit_groups_free(&a->groups, a->in.sets);
     lo_audit_close(&a->in);
     free(a->task);
     free(a->digest);
@@ -190,15 +218,30 @@ static bool is_unlearned(const lo_study *study)
     return there;
 }
 
-/* Which numbers does the job ask for? */
-static bool choose_numbers(lo_audit *a)
+static bool asks_for(const lo_job *job, const lo_audit_number *number)
 {
-    const lo_job *job = a->study->job;
+    return lo_job_length(job, "audit.metrics") == 0 || lo_job_lists(job, "audit.metrics", number->metric);
+}
+
+static void choose_numbers(lo_audit *a)
+{
+    for (int k = 0; k < LO_AUDIT_NUMBERS; k++) {
+        a->wanted[k] = asks_for(a->study->job, lo_audit_number_at(k));
+    }
+    for (int k = 0; k < LO_BY_NUMBERS; k++) {
+        a->wanted_by[k] = asks_for(a->study->job, lo_audit_by_number_at(k));
+    }
+}
+
+/* Does the job ask for a number that the file can have? */
+static bool is_asked(const lo_audit *a)
+{
     bool any = false;
     for (int k = 0; k < LO_AUDIT_NUMBERS; k++) {
-        a->wanted[k] = lo_job_length(job, "audit.metrics") == 0 ||
-                       lo_job_lists(job, "audit.metrics", lo_audit_number_at(k)->metric);
         any = any || a->wanted[k];
+    }
+    for (int k = 0; k < LO_BY_NUMBERS; k++) {
+        any = any || (a->wanted_by[k] && lo_audit_has_groups(a));
     }
     return any;
 }
@@ -229,14 +272,12 @@ lo_status lo_audit_runs(lo_study *study, lo_error *err)
     lo_audit a = {.study = study};
     char path[PATH_MAX];
     (void)snprintf(path, sizeof(path), "%s/audit.h5", study->run.study);
-    if (!choose_numbers(&a)) {
-        return LO_OK;
-    }
+    choose_numbers(&a);
     lo_status status = prepare(&a, err);
     for (int64_t t = 0; t < a.tasks; t++) {
         a.done[t] = true; /* as it should be: what the file is compared with */
     }
-    if (status == LO_OK && !lo_audit_is_there(&a, path)) {
+    if (status == LO_OK && is_asked(&a) && !lo_audit_is_there(&a, path)) {
         status = make(&a, path, err);
     }
     release(&a);

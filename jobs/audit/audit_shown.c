@@ -1,6 +1,7 @@
 #include "jobs/audit/audit_shown.h"
 
 #include "base/file.h"
+#include "jobs/audit/audit_numbers.h"
 #include "jobs/audit/choices_shown.h"
 #include "mpi/h5file.h"
 
@@ -97,38 +98,18 @@ enum { METHOD, SET, SETTING, KIND, GROUP_TEXTS, MODEL = GROUP_TEXTS, TEXTS };
 static const char *const texts[TEXTS] = {"/run/method", "/run/forget_set", "/run/setting", "/run/kind",
                                          "/run/model"};
 
-/* Numbers that are shown where the file has them, in this order. */
-static const char *const shown[] = {"tow_mia",
-                                    "avg_gap",
-                                    "aus",
-                                    "mia_svc",
-                                    "mia_loss",
-                                    "mia_entropy",
-                                    "mia_population",
-                                    "lira",
-                                    "lira_tpr_at_0.01",
-                                    "rmia",
-                                    "rmia_tpr_at_0.01",
-                                    "u_lira",
-                                    "klom",
-                                    "forgetting_quality",
-                                    "disagreement",
-                                    "activation_distance",
-                                    "weight_distance",
-                                    "js",
-                                    "zrf",
-                                    "relearn",
-                                    "anamnesis",
-                                    "entanglement"};
-enum { SHOWN = sizeof(shown) / sizeof(shown[0]), FORGETTING = SHOWN, UTILITY, TIME, COLUMNS };
+/* Numbers are shown where the file has them. */
+enum { SHOWN = LO_AUDIT_NUMBERS, FORGETTING = SHOWN, UTILITY, TIME, COLUMNS };
 
 /* Numbers that all seeds of a method have together: the same in each of their rows, with an interval of its
  * own. */
 static bool is_of_all_seeds(int column)
 {
-    return column < SHOWN && (strcmp(shown[column], "u_lira") == 0 || strcmp(shown[column], "klom") == 0 ||
-                              strcmp(shown[column], "forgetting_quality") == 0);
+    return column >= LO_AUDIT_U_LIRA && column <= LO_AUDIT_QUALITY;
 }
+
+_Static_assert((int)LO_BY_NUMBERS <= (int)LO_REPORT_BY && (int)LO_AUDIT_NUMBERS <= (int)LO_REPORT_NUMBERS,
+               "the report has room for all numbers");
 
 typedef struct table {
     int64_t rows;
@@ -136,6 +117,9 @@ typedef struct table {
     int64_t *seed;
     double *column[COLUMNS];                           /* NULL: not there */
     double *low[SHOWN], *high[SHOWN], *ceiling[SHOWN]; /* of numbers that all seeds have together */
+    char *score;                                       /* [rows]: of groups; NULL: there are none */
+    int64_t *examples;                                 /* [rows, LO_REPORT_GROUPS] */
+    double *mean_score, *by_group[LO_REPORT_BY];       /* likewise; NULL: not there */
 } table;
 
 static void table_free(table *t)
@@ -151,6 +135,12 @@ static void table_free(table *t)
         free(t->high[i]);
         free(t->ceiling[i]);
     }
+    for (int i = 0; i < LO_REPORT_BY; i++) {
+        free(t->by_group[i]);
+    }
+    free(t->score);
+    free(t->examples);
+    free(t->mean_score);
     free(t->seed);
 }
 
@@ -166,6 +156,35 @@ static lo_status read_field(const lo_h5_reader *reader, const char *name, const 
                                    path, (long long)found, (long long)rows);
 }
 
+static lo_status read_of_groups(const lo_h5_reader *reader, const char *path, lo_h5_type type, int64_t rows,
+                                void **out, lo_error *err)
+{
+    int64_t found = 0, items = 0;
+    LO_TRY(lo_h5_read_all(reader, path, type, out, &found, &items, err));
+    return found == rows && items == LO_REPORT_GROUPS
+               ? LO_OK
+               : lo_fail(err, LO_DATA, "%s: %s is %lld x %lld; %lld x %d is expected", reader->file, path,
+                         (long long)found, (long long)items, (long long)rows, LO_REPORT_GROUPS);
+}
+
+static lo_status read_groups(const lo_h5_reader *audit, table *t, lo_error *err)
+{
+    char path[96];
+    if (!lo_h5_has(audit, "/by_group")) {
+        return LO_OK;
+    }
+    LO_TRY(lo_h5_read_all(audit, "/by_group/score", LO_H5_CHARS, (void **)&t->score, NULL, NULL, err));
+    LO_TRY(read_of_groups(audit, "/by_group/examples", LO_H5_I64, t->rows, (void **)&t->examples, err));
+    LO_TRY(read_of_groups(audit, "/by_group/mean_score", LO_H5_F64, t->rows, (void **)&t->mean_score, err));
+    for (int k = 0; k < LO_BY_NUMBERS; k++) {
+        (void)snprintf(path, sizeof(path), "/by_group/%s/value", lo_audit_by_number_at(k)->name);
+        if (lo_h5_has(audit, path)) {
+            LO_TRY(read_of_groups(audit, path, LO_H5_F64, t->rows, (void **)&t->by_group[k], err));
+        }
+    }
+    return LO_OK;
+}
+
 static lo_status read_table(const lo_h5_reader *audit, const lo_h5_reader *evaluation, table *t,
                             lo_error *err)
 {
@@ -176,7 +195,7 @@ static lo_status read_table(const lo_h5_reader *audit, const lo_h5_reader *evalu
     LO_TRY(lo_h5_read_all(audit, "/run/seed", LO_H5_I64, (void **)&t->seed, NULL, NULL, err));
     for (int i = 0; i < COLUMNS; i++) {
         const lo_h5_reader *from = i < SHOWN ? audit : evaluation;
-        const char *name = i < SHOWN ? shown[i] : more[i - SHOWN];
+        const char *name = i < SHOWN ? lo_audit_number_at(i)->name : more[i - SHOWN];
         if (!lo_h5_has(from, name)) {
             continue;
         }
@@ -187,7 +206,7 @@ static lo_status read_table(const lo_h5_reader *audit, const lo_h5_reader *evalu
             LO_TRY(read_field(from, name, "ceiling", t->rows, &t->ceiling[i], err));
         }
     }
-    return LO_OK;
+    return read_groups(audit, t, err);
 }
 
 static const char *text_at(const table *t, int which, int64_t row)
@@ -222,22 +241,28 @@ static int64_t partner(const table *t, int64_t row)
     return -1;
 }
 
+/* A value of every row: value[row * step]; NULL: not there. */
+typedef struct series {
+    const double *value;
+    int step;
+} series;
+
 /* The mean over a group's seeds, and whether what divides it from the oracles of the same seeds is noise.
  * room [3, rows]. */
-static lo_bounded over_seeds(const table *t, int column, int64_t first, double *room, bool *noise)
+static lo_bounded over_seeds(const table *t, series s, int64_t first, double *room, bool *noise)
 {
     double *all = room, *own = room + t->rows, *its = own + t->rows;
     int64_t count = 0, pairs = 0;
-    for (int64_t r = first; r < t->rows && t->column[column] != NULL; r++) {
-        const double value = t->column[column][r];
+    for (int64_t r = first; r < t->rows && s.value != NULL; r++) {
+        const double value = s.value[r * s.step];
         if (!same_group(t, first, r) || isnan(value)) {
             continue;
         }
         all[count++] = value;
         const int64_t other = partner(t, r);
-        if (other >= 0 && !isnan(t->column[column][other])) {
+        if (other >= 0 && !isnan(s.value[other * s.step])) {
             own[pairs] = value;
-            its[pairs++] = t->column[column][other];
+            its[pairs++] = s.value[other * s.step];
         }
     }
     *noise = pairs > 0 && lo_inside_noise(lo_student_difference(own, its, pairs));
@@ -247,6 +272,25 @@ static lo_bounded over_seeds(const table *t, int column, int64_t first, double *
 static void copy_text(char *out, size_t size, const table *t, int which, int64_t row)
 {
     (void)snprintf(out, size, "%.*s", LO_H5_TEXT_SIZE, text_at(t, which, row));
+}
+
+/* The groups of its forget set. */
+static void make_groups(const table *t, const int *by, int by_numbers, int64_t first, double *room,
+                        lo_report_audited *out)
+{
+    if (t->score == NULL) {
+        return;
+    }
+    (void)snprintf(out->score, sizeof(out->score), "%.*s", (int)sizeof(out->score) - 1,
+                   t->score + first * LO_H5_TEXT_SIZE);
+    for (int g = 0; g < LO_REPORT_GROUPS; g++) {
+        out->examples[g] = t->examples[first * LO_REPORT_GROUPS + g];
+        out->mean_score[g] = t->mean_score[first * LO_REPORT_GROUPS + g];
+        for (int n = 0; n < by_numbers; n++) {
+            out->by_group[n][g] = over_seeds(t, (series){t->by_group[by[n]] + g, LO_REPORT_GROUPS}, first,
+                                             room, &out->group_noise[n][g]);
+        }
+    }
 }
 
 static void make_row(const table *t, const int *column, int numbers, int64_t first, double *room,
@@ -262,23 +306,24 @@ static void make_row(const table *t, const int *column, int numbers, int64_t fir
     }
     for (int n = 0; n < numbers; n++) {
         const int c = column[n];
-        out->value[n] = over_seeds(t, c, first, room, &out->noise[n]);
+        out->value[n] = over_seeds(t, (series){t->column[c], 1}, first, room, &out->noise[n]);
         if (is_of_all_seeds(c)) {
             out->value[n] = (lo_bounded){t->column[c][first], t->low[c][first], t->high[c][first]};
             out->noise[n] =
                 t->low[c][first] <= t->ceiling[c][first] && t->ceiling[c][first] <= t->high[c][first];
         }
     }
-    out->forgetting = over_seeds(t, FORGETTING, first, room, &unused);
-    out->utility = over_seeds(t, UTILITY, first, room, &unused);
-    out->time = over_seeds(t, TIME, first, room, &unused).value;
+    out->forgetting = over_seeds(t, (series){t->column[FORGETTING], 1}, first, room, &unused);
+    out->utility = over_seeds(t, (series){t->column[UTILITY], 1}, first, room, &unused);
+    out->time = over_seeds(t, (series){t->column[TIME], 1}, first, room, &unused).value;
 }
 
-static lo_status describe(const lo_h5_reader *reader, const char *name, lo_report_number *out, lo_error *err)
+static lo_status describe(const lo_h5_reader *reader, const char *folder, const char *name,
+                          lo_report_number *out, lo_error *err)
 {
-    char group[64];
+    char group[96];
     (void)snprintf(out->name, sizeof(out->name), "%s", name);
-    (void)snprintf(group, sizeof(group), "/%s", name);
+    (void)snprintf(group, sizeof(group), "%s/%s", folder, name);
     char text[512] = "";
     LO_TRY(lo_h5_get_text(reader, group, "description", text, sizeof(text), err));
     (void)snprintf(out->description, sizeof(out->description), "%s", text);
@@ -286,13 +331,29 @@ static lo_status describe(const lo_h5_reader *reader, const char *name, lo_repor
     return lo_h5_get_text(reader, group, "refused", out->refused, sizeof(out->refused), err);
 }
 
-static lo_status make_rows(const lo_h5_reader *audit, const table *t, lo_report_audit *out, lo_error *err)
+static void label(const lo_h5_reader *evaluation, const table *t, int64_t row, lo_report_audited *out)
 {
-    int column[LO_REPORT_NUMBERS];
+    char setting[LO_H5_TEXT_SIZE + 1], model[LO_H5_TEXT_SIZE + 1];
+    copy_text(setting, sizeof(setting), t, SETTING, row);
+    copy_text(model, sizeof(model), t, MODEL, row);
+    lo_choice_label(evaluation, out->method, setting, model, out->label, sizeof(out->label));
+}
+
+static lo_status make_rows(const lo_h5_reader *audit, const lo_h5_reader *evaluation, const table *t,
+                           lo_report_audit *out, lo_error *err)
+{
+    int column[LO_REPORT_NUMBERS], by[LO_REPORT_BY];
     for (int i = 0; i < SHOWN; i++) {
         if (t->column[i] != NULL) {
             column[out->numbers] = i;
-            LO_TRY(describe(audit, shown[i], &out->number[out->numbers++], err));
+            LO_TRY(describe(audit, "", lo_audit_number_at(i)->name, &out->number[out->numbers++], err));
+        }
+    }
+    for (int i = 0; i < LO_BY_NUMBERS; i++) {
+        if (t->by_group[i] != NULL) {
+            by[out->by_numbers] = i;
+            LO_TRY(describe(audit, "/by_group", lo_audit_by_number_at(i)->name,
+                            &out->by_number[out->by_numbers++], err));
         }
     }
     double *room = malloc(3 * (size_t)t->rows * sizeof(*room) + 1);
@@ -306,7 +367,10 @@ static lo_status make_rows(const lo_h5_reader *audit, const table *t, lo_report_
             first++;
         }
         if (first == r) {
-            make_row(t, column, out->numbers, r, room, &out->row[out->rows++]);
+            lo_report_audited *row = &out->row[out->rows++];
+            make_row(t, column, out->numbers, r, room, row);
+            make_groups(t, by, out->by_numbers, r, room, row);
+            label(evaluation, t, r, row);
         }
     }
     free(room);
@@ -346,6 +410,42 @@ void lo_audit_shown_free(lo_report_audit *audit)
     }
 }
 
+/* Is the audit of these runs? While models are added it is that of those that there were before. */
+static bool is_of(const lo_h5_reader *audit, const lo_h5_reader *evaluation)
+{
+    char audited[64] = "", evaluated[64] = "";
+    (void)lo_h5_get_text(audit, "/", "outputs", audited, sizeof(audited), NULL);
+    (void)lo_h5_get_text(evaluation, "/", "state", evaluated, sizeof(evaluated), NULL);
+    return strcmp(audited, evaluated) == 0;
+}
+
+/* rmia: what its a is, and which one tells the ensemble's own models best. */
+static void note_a(const char *study, const lo_h5_reader *audit, lo_report_audit *out)
+{
+    lo_h5_reader privacy;
+    bool there = false;
+    double own = NAN, tuned = NAN;
+    for (int n = 0; n < out->numbers; n++) {
+        lo_report_number *number = &out->number[n];
+        const size_t used = strlen(number->description);
+        if (strcmp(number->name, "rmia") != 0 || lo_h5_get_real(audit, "/rmia", "a", &own, NULL) != LO_OK) {
+            continue;
+        }
+        if (open_if_there(study, "privacy.h5", &privacy, &there, NULL) == LO_OK && there) {
+            (void)lo_h5_get_real(&privacy, "/rmia", "a", &tuned, NULL);
+            lo_h5_close(&privacy);
+        }
+        const size_t room = sizeof(number->description) - used;
+        if (isnan(tuned)) {
+            (void)snprintf(number->description + used, room, "; a = %g (audit.rmia_a)", own);
+        } else {
+            (void)snprintf(number->description + used, room,
+                           "; a = %g (audit.rmia_a); the ensemble's own models are told best with a = %g",
+                           own, tuned);
+        }
+    }
+}
+
 lo_status lo_audit_show(const char *study, lo_report_audit *audit, lo_error *err)
 {
     lo_h5_reader reader, evaluation;
@@ -357,17 +457,21 @@ lo_status lo_audit_show(const char *study, lo_report_audit *audit, lo_error *err
         return LO_OK;
     }
     lo_status status = open_if_there(study, "evaluation.h5", &evaluation, &evaluated, err);
-    if (status == LO_OK && evaluated) {
+    const bool opened = status == LO_OK && evaluated;
+    if (opened && is_of(&reader, &evaluation)) {
         status = read_table(&reader, &evaluation, &t, err);
         if (status == LO_OK) {
-            status = make_rows(&reader, &t, audit, err);
+            status = make_rows(&reader, &evaluation, &t, audit, err);
+            note_a(study, &reader, audit);
         }
         if (status == LO_OK) {
             status = read_receipts(study, &t, audit, err);
         }
         if (status == LO_OK && lo_h5_has(&evaluation, "/tow")) {
-            status = lo_choices_show(&evaluation, &audit->choice, &audit->choices, err);
+            status = lo_choices_show(&evaluation, &reader, &audit->choice, &audit->choices, err);
         }
+    }
+    if (opened) {
         lo_h5_close(&evaluation);
     }
     table_free(&t);

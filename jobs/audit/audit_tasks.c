@@ -39,6 +39,9 @@ static uint64_t digest_of_job(const lo_audit *a)
     for (int k = 0; k < LO_AUDIT_NUMBERS; k++) {
         d = a->wanted[k] ? add_text(d, lo_audit_number_at(k)->name) : add_text(d, "-");
     }
+    for (int k = 0; k < LO_BY_NUMBERS; k++) {
+        d = a->wanted_by[k] ? add_text(d, lo_audit_by_number_at(k)->name) : add_text(d, "-");
+    }
     d = add_number(d, lo_job_digest(job, LO_KEYS_RECIPE));
     d = add_number(d, (uint64_t)lo_job_int(job, "audit.sample"));
     (void)snprintf(text, sizeof(text), "%a",
@@ -47,12 +50,18 @@ static uint64_t digest_of_job(const lo_audit *a)
     return add_text(d, a->in.has_ensemble ? a->in.ensemble.identity : "");
 }
 
-/* The examples of a set, by their numbers. */
-static uint64_t digest_of_set(const lo_audit *a, const lo_audit_set *set)
+/* The examples of a set, by their numbers, and its groups. */
+static uint64_t digest_of_set(const lo_audit *a, const lo_audit_set *set, const lo_audit_groups *groups)
 {
     uint64_t d = add_number(add_text(LO_DIGEST_START, set->name), set->whole_class);
     for (int64_t i = 0; i < set->forget_count; i++) {
         d = add_number(d, (uint64_t)a->study->data.train.index[set->forget[i]]);
+    }
+    for (int g = 0; g < LO_AUDIT_GROUPS; g++) {
+        d = add_number(d, (uint64_t)groups->count[g]);
+        for (int64_t i = 0; i < groups->count[g]; i++) {
+            d = add_number(d, (uint64_t)groups->place[g][i]);
+        }
     }
     return d;
 }
@@ -85,7 +94,7 @@ static lo_status make_digests(const lo_audit *a, digests *d, lo_error *err)
     LO_TRY(lo_read_tasks(a->study->run.study, &listed, &count, err));
     d->job = digest_of_job(a);
     for (int s = 0; s < a->in.sets; s++) {
-        d->set[s] = digest_of_set(a, &a->in.set[s]);
+        d->set[s] = digest_of_set(a, &a->in.set[s], &a->groups[s]);
     }
     const bool asks = a->wanted[LO_AUDIT_WEIGHTS] || a->wanted[LO_AUDIT_RELEARN] ||
                       a->wanted[LO_AUDIT_ANAMNESIS] || a->wanted[LO_AUDIT_ENTANGLEMENT];

@@ -100,3 +100,13 @@ void lo_audit_original_of(const lo_audit *a, int64_t r, char path[PATH_MAX])
     const int64_t originals = lo_job_int(a->study->job, "originals.seeds");
     lo_original_path(a->study->run.study, a->in.row[r].seed % originals, 0, path, PATH_MAX);
 }
+
+bool lo_audit_has_groups(const lo_audit *a)
+{
+    for (int s = 0; s < a->in.sets; s++) {
+        if (a->groups[s].by[0] != '\0') {
+            return true;
+        }
+    }
+    return false;
+}

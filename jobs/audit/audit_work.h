@@ -6,6 +6,7 @@
 #include "audit/interval.h"
 #include "base/status.h"
 #include "base/tick.h"
+#include "jobs/audit/audit_groups.h"
 #include "jobs/audit/audit_input.h"
 #include "jobs/audit/audit_network.h"
 #include "jobs/audit/audit_numbers.h"
@@ -23,15 +24,16 @@ typedef struct lo_audit_figure {
 } lo_audit_figure;
 
 enum {
-    LO_AUDIT_FIGURES = LO_AUDIT_NUMBERS,
+    LO_AUDIT_FIGURES = LO_AUDIT_NUMBERS + LO_BY_NUMBERS * LO_AUDIT_GROUPS,
     LO_AUDIT_TOGETHER = LO_AUDIT_QUALITY - LO_AUDIT_U_LIRA + 1 /* numbers that all seeds have together */
 };
 
 /* What is found of a row: in memory, and in its record in the journal, where weight distances by layer
  * follow. */
 typedef struct lo_audited {
-    lo_audit_figure figure[LO_AUDIT_FIGURES];
+    lo_audit_figure figure[LO_AUDIT_FIGURES]; /* of the whole set, then of groups: lo_audit_by */
     lo_accuracies accuracies;
+    lo_hits hits[LO_AUDIT_GROUPS]; /* on each group of the forget set; none without groups */
 } lo_audited;
 
 /* A row, or what all seeds of its method have together, of which it is the first row. */
@@ -45,9 +47,11 @@ typedef struct lo_audit {
     lo_tick tick; /* of the task under work */
     lo_audit_input in;
     bool wanted[LO_AUDIT_NUMBERS];
-    lo_audit_task *task; /* [tasks] */
-    uint64_t *digest;    /* [tasks]: of all that each depends on */
-    bool *done;          /* [tasks]: its record was read */
+    bool wanted_by[LO_BY_NUMBERS]; /* of groups */
+    lo_audit_groups *groups;       /* [in.sets] */
+    lo_audit_task *task;           /* [tasks] */
+    uint64_t *digest;              /* [tasks]: of all that each depends on */
+    bool *done;                    /* [tasks]: its record was read */
     int64_t tasks;
     char *payload;             /* of the task under work */
     lo_audited *audited;       /* [rows] */
@@ -64,7 +68,13 @@ typedef struct lo_audit {
     lo_logits fresh;           /* what a network of random weights says of it */
 } lo_audit;
 
-/* The figure of a row. */
+/* The number among the figures of a row that a group's number is. */
+static inline int lo_audit_by(int number, int group)
+{
+    return LO_AUDIT_NUMBERS + number * LO_AUDIT_GROUPS + group;
+}
+
+/* A figure of a row. */
 lo_audit_figure *lo_audit_cell(const lo_audit *a, int64_t row, int number);
 
 lo_audit_figure lo_audit_missing(int reason);
@@ -90,5 +100,8 @@ bool lo_audit_weights_of(const lo_audit *a, int64_t r, char path[PATH_MAX]);
 /* What a row is compared with: of a run the original that it began with, of an oracle that of the same seed,
  * in turn where there are more oracles. */
 void lo_audit_original_of(const lo_audit *a, int64_t r, char path[PATH_MAX]);
+
+/* Has any forget set groups? */
+bool lo_audit_has_groups(const lo_audit *a);
 
 #endif

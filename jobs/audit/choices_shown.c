@@ -7,12 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SETTING = 1024 };
+
 typedef struct runs {
     int64_t rows;
     char *method, *set, *setting, *model; /* [rows, LO_H5_TEXT_SIZE] */
+    char *score;                          /* likewise; NULL: no forget set has groups */
     int64_t *seed;
     double *tow;
-    int64_t *choice; /* of each row; -1: none */
+    double *group_tow; /* [rows, 3]; NULL */
+    int64_t *choice;   /* of each row; -1: none */
 } runs;
 
 static void runs_free(runs *r)
@@ -21,9 +25,28 @@ static void runs_free(runs *r)
     free(r->set);
     free(r->setting);
     free(r->model);
+    free(r->score);
     free(r->seed);
     free(r->tow);
+    free(r->group_tow);
     free(r->choice);
+}
+
+/* Of the groups, if the file has any, of these rows and with ToW. */
+static lo_status read_groups(const lo_h5_reader *audit, runs *r, lo_error *err)
+{
+    enum { GROUPS = LO_REPORT_PARTS - LO_REPORT_LOW };
+    int64_t rows = 0, items = 0;
+    if (!lo_h5_has(audit, "/by_group/tow")) {
+        return LO_OK;
+    }
+    LO_TRY(lo_h5_read_all(audit, "/by_group/score", LO_H5_CHARS, (void **)&r->score, NULL, NULL, err));
+    LO_TRY(
+        lo_h5_read_all(audit, "/by_group/tow/value", LO_H5_F64, (void **)&r->group_tow, &rows, &items, err));
+    return rows == r->rows && items == GROUPS
+               ? LO_OK
+               : lo_fail(err, LO_DATA, "%s: /by_group/tow is %lld x %lld; %lld x %d is expected", audit->file,
+                         (long long)rows, (long long)items, (long long)r->rows, GROUPS);
 }
 
 static lo_status runs_read(const lo_h5_reader *e, runs *r, lo_error *err)
@@ -78,25 +101,29 @@ static void strip(char *text, char *out, size_t size)
                    from);
 }
 
-static void text_at(const char *column, int64_t row, char out[LO_H5_TEXT_SIZE + 1])
+static const char *text_at(const char *column, int64_t row, char text[LO_H5_TEXT_SIZE + 1])
 {
-    (void)snprintf(out, LO_H5_TEXT_SIZE + 1, "%.*s", LO_H5_TEXT_SIZE, column + row * LO_H5_TEXT_SIZE);
+    (void)snprintf(text, LO_H5_TEXT_SIZE + 1, "%.*s", LO_H5_TEXT_SIZE, column + row * LO_H5_TEXT_SIZE);
+    return text;
 }
 
-static lo_status choice_of(const runs *r, const lo_h5_reader *e, int64_t row, lo_report_choice *c,
+static lo_status choice_of(const lo_h5_reader *e, const runs *r, int64_t row, lo_report_choice *c,
                            lo_error *err)
 {
-    char method[LO_H5_TEXT_SIZE + 1], setting[LO_H5_TEXT_SIZE + 1], model[LO_H5_TEXT_SIZE + 1], text[1024];
+    char text[SETTING], method[LO_H5_TEXT_SIZE + 1], set[LO_H5_TEXT_SIZE + 1], setting[LO_H5_TEXT_SIZE + 1],
+        model[LO_H5_TEXT_SIZE + 1];
     *c = (lo_report_choice){.control = "none"};
     (void)snprintf(c->forget_set, sizeof(c->forget_set), "%.*s", (int)sizeof(c->forget_set) - 1,
-                   r->set + row * LO_H5_TEXT_SIZE);
-    text_at(r->method, row, method);
-    text_at(r->setting, row, setting);
-    text_at(r->model, row, model);
-    LO_TRY(lo_read_setting(e, method, setting, model, text, sizeof(text), err));
+                   text_at(r->set, row, set));
+    LO_TRY(lo_read_setting(e, text_at(r->method, row, method), text_at(r->setting, row, setting),
+                           text_at(r->model, row, model), text, sizeof(text), err));
     take_out(text, "by", c->by, sizeof(c->by));
     take_out(text, "control", c->control, sizeof(c->control));
     strip(text, c->rest, sizeof(c->rest));
+    if (r->score != NULL) {
+        (void)snprintf(c->score, sizeof(c->score), "%.*s", (int)sizeof(c->score) - 1,
+                       text_at(r->score, row, set));
+    }
     return LO_OK;
 }
 
@@ -105,7 +132,7 @@ static bool same_frame(const lo_report_choice *a, const lo_report_choice *b)
     return strcmp(a->forget_set, b->forget_set) == 0 && strcmp(a->rest, b->rest) == 0;
 }
 
-static lo_status collect(runs *r, const lo_h5_reader *e, lo_report_choice *choices, int64_t *count,
+static lo_status collect(const lo_h5_reader *e, runs *r, lo_report_choice *choices, int64_t *count,
                          lo_error *err)
 {
     for (int64_t row = 0; row < r->rows; row++) {
@@ -114,7 +141,7 @@ static lo_status collect(runs *r, const lo_h5_reader *e, lo_report_choice *choic
             continue;
         }
         lo_report_choice c;
-        LO_TRY(choice_of(r, e, row, &c, err));
+        LO_TRY(choice_of(e, r, row, &c, err));
         int64_t k = 0;
         while (k < *count && !(same_frame(&choices[k], &c) && strcmp(choices[k].by, c.by) == 0 &&
                                strcmp(choices[k].control, c.control) == 0)) {
@@ -143,35 +170,47 @@ static int64_t reference_of(const lo_report_choice *choices, int64_t count, int6
     return first;
 }
 
-/* Means over seeds, of one choice and of its pairs with the reference. room [3, rows]. */
-static void sum_up(const runs *r, int64_t reference, int64_t k, double *room, lo_report_choice *c)
+static double tow_at(const runs *r, int64_t row, int part)
+{
+    return part == LO_REPORT_OVER_ALL ? r->tow[row]
+           : r->group_tow != NULL
+               ? r->group_tow[row * (LO_REPORT_PARTS - LO_REPORT_LOW) + part - LO_REPORT_LOW]
+               : (double)NAN;
+}
+
+/* Means over seeds of one part, of one choice and of its pairs with the reference. room [3, rows]. */
+static void sum_up(const runs *r, int64_t reference, int64_t k, int part, double *room, lo_report_choice *c)
 {
     double *all = room, *own = room + r->rows, *its = own + r->rows;
+    c->seeds = c->pairs = 0;
     for (int64_t a = 0; a < r->rows; a++) {
         if (r->choice[a] != k) {
             continue;
         }
-        all[c->seeds++] = r->tow[a];
+        all[c->seeds++] = tow_at(r, a, part);
         for (int64_t b = 0; b < r->rows && reference >= 0; b++) {
             if (r->choice[b] == reference && r->seed[b] == r->seed[a]) {
-                own[c->pairs] = r->tow[a];
-                its[c->pairs++] = r->tow[b];
+                own[c->pairs] = tow_at(r, a, part);
+                its[c->pairs++] = tow_at(r, b, part);
             }
         }
     }
     c->reference = reference == k;
-    c->tow = lo_student_mean(all, c->seeds);
-    c->less = lo_student_difference(own, its, c->pairs);
+    c->tow[part] = lo_student_mean(all, c->seeds);
+    c->less[part] = lo_student_difference(own, its, c->pairs);
 }
 
-lo_status lo_choices_show(const lo_h5_reader *evaluation, lo_report_choice **choices, int64_t *count,
-                          lo_error *err)
+lo_status lo_choices_show(const lo_h5_reader *evaluation, const lo_h5_reader *audit,
+                          lo_report_choice **choices, int64_t *count, lo_error *err)
 {
     runs r = {0};
     double *room = NULL;
     *choices = NULL;
     *count = 0;
     lo_status status = runs_read(evaluation, &r, err);
+    if (status == LO_OK) {
+        status = read_groups(audit, &r, err);
+    }
     if (status == LO_OK) {
         *choices = calloc((size_t)r.rows + 1, sizeof(**choices));
         room = malloc((3 * (size_t)r.rows + 1) * sizeof(*room));
@@ -180,12 +219,33 @@ lo_status lo_choices_show(const lo_h5_reader *evaluation, lo_report_choice **cho
                      : lo_fail(err, LO_INTERNAL, "no memory for %lld runs", (long long)r.rows);
     }
     if (status == LO_OK) {
-        status = collect(&r, evaluation, *choices, count, err);
+        status = collect(evaluation, &r, *choices, count, err);
     }
     for (int64_t k = 0; k < *count && status == LO_OK; k++) {
-        sum_up(&r, reference_of(*choices, *count, k), k, room, &(*choices)[k]);
+        for (int part = 0; part < LO_REPORT_PARTS; part++) {
+            sum_up(&r, reference_of(*choices, *count, k), k, part, room, &(*choices)[k]);
+        }
     }
     free(room);
     runs_free(&r);
     return status;
+}
+
+void lo_choice_label(const lo_h5_reader *evaluation, const char *method, const char *setting,
+                     const char *model, char *label, size_t size)
+{
+    char text[SETTING], by[64] = "", control[32] = "none";
+    if (lo_read_setting(evaluation, method, setting, model, text, sizeof(text), NULL) != LO_OK) {
+        (void)snprintf(text, sizeof(text), "%s", setting);
+    }
+    take_out(text, "by", by, sizeof(by));
+    take_out(text, "control", control, sizeof(control));
+    if (strcmp(control, "vanilla") == 0) {
+        (void)snprintf(label, size, "%s vanilla", method);
+    } else if (by[0] != '\0') {
+        const bool plain = strcmp(control, "none") == 0;
+        (void)snprintf(label, size, "%s by %s%s%s", method, by, plain ? "" : ", ", plain ? "" : control);
+    } else {
+        (void)snprintf(label, size, "%s", method);
+    }
 }

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/sha256.h"
+#include "jobs/audit/audit_numbers.h"
 #include "jobs/study/kept.h"
 #include "jobs/unlearning/unlearning_files.h"
 #include "mpi/h5file.h"
@@ -20,31 +21,9 @@ enum { TEXT = LO_H5_TEXT_SIZE + 1, METHOD = 0, SET, SETTING, KIND, MODEL, TEXTS 
 static const char *const texts[TEXTS] = {"/run/method", "/run/forget_set", "/run/setting", "/run/kind",
                                          "/run/model"};
 
-/* Figures of a receipt, in this order, from evaluation.h5 and then audit.h5. */
+/* Figures of a receipt, in this order, from evaluation.h5; then all of audit.h5. */
 static const char *const evaluated[] = {
     "unlearning_accuracy", "retain_accuracy", "validation_accuracy", "test_accuracy", "tow", "time_ratio"};
-static const char *const audited[] = {"tow_mia",
-                                      "avg_gap",
-                                      "aus",
-                                      "disagreement",
-                                      "activation_distance",
-                                      "js",
-                                      "mia_svc",
-                                      "mia_loss",
-                                      "mia_entropy",
-                                      "mia_population",
-                                      "lira",
-                                      "lira_tpr_at_0.01",
-                                      "rmia",
-                                      "rmia_tpr_at_0.01",
-                                      "u_lira",
-                                      "klom",
-                                      "forgetting_quality",
-                                      "weight_distance",
-                                      "zrf",
-                                      "relearn",
-                                      "anamnesis",
-                                      "entanglement"};
 
 static const char *const limits[] = {
     ("This is evidence, not proof: attacks that were not run may tell what these do not."),
@@ -235,8 +214,8 @@ static lo_status write_receipt(const source *s, int64_t row, FILE *out, lo_error
     for (size_t i = 0; i < sizeof(evaluated) / sizeof(evaluated[0]); i++) {
         LO_TRY(write_figure(&s->evaluation, evaluated[i], row, &json, err));
     }
-    for (size_t i = 0; i < sizeof(audited) / sizeof(audited[0]); i++) {
-        LO_TRY(write_figure(&s->audit, audited[i], row, &json, err));
+    for (int k = 0; k < LO_AUDIT_NUMBERS; k++) {
+        LO_TRY(write_figure(&s->audit, lo_audit_number_at(k)->name, row, &json, err));
     }
     lo_json_end(&json);
     lo_json_array(&json, "cannot_promise");

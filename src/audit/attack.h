@@ -48,6 +48,12 @@ enum { LO_SVC_MOST = 10000 }; /* of each kind, where `most` is 0 */
 lo_status lo_mia_svc(lo_points member, lo_points other, lo_points forget, int64_t size, int64_t most,
                      uint64_t seed, const lo_tick *tick, lo_efficacy *out, lo_error *err);
 
+/* The same; each [forget.count] says what every example of the forget set is taken for, so that shares of
+ * parts of it add up to that of the whole. each may be NULL. */
+enum { LO_SVC_MEMBER, LO_SVC_OTHER, LO_SVC_LEFT_OUT };
+lo_status lo_mia_svc_each(lo_points member, lo_points other, lo_points forget, int64_t size, int64_t most,
+                          uint64_t seed, const lo_tick *tick, lo_efficacy *out, uint8_t *each, lo_error *err);
+
 /* --- mia_loss, mia_entropy: logistic regression on one number --- */
 
 typedef struct lo_logistic {

@@ -137,7 +137,7 @@ static lo_status fit(const problem *p, int64_t size, struct svm_model **model, l
     return *model != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "libsvm could not fit %d points", p->svm.l);
 }
 
-/* How many of [n] points the machine takes for members. */
+/* How many of the points the machine takes for members. */
 static lo_status count_members(const struct svm_model *model, const chosen *points, int64_t size,
                                int64_t *members, lo_error *err)
 {
@@ -163,8 +163,34 @@ static lo_status enough(const chosen *member, const chosen *other, const chosen 
     return LO_OK;
 }
 
-static lo_status attack(const chosen set[3], int64_t size, const lo_tick *tick, lo_efficacy *out,
-                        lo_error *err)
+/* What each of the points, in their own order, is taken for (each may be NULL), and how many for members. */
+static lo_status judge(const struct svm_model *model, lo_points points, int64_t size, uint8_t *each,
+                       int64_t *members, lo_error *err)
+{
+    struct svm_node *node = malloc(((size_t)size + 1) * sizeof(*node));
+    if (node == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for a point");
+    }
+    *members = 0;
+    for (int64_t i = 0; i < points.count; i++) {
+        const double *row = points.value + i * size;
+        for (int64_t k = 0; k < size; k++) {
+            node[k] = (struct svm_node){(int)k + 1, row[k]};
+        }
+        node[size].index = -1;
+        const bool left_out = has_nan(row, size), member = !left_out && svm_predict(model, node) > 0.5;
+        *members += member;
+        if (each != NULL) {
+            each[i] = left_out ? LO_SVC_LEFT_OUT : member ? LO_SVC_MEMBER : LO_SVC_OTHER;
+        }
+    }
+    free(node);
+    return LO_OK;
+}
+
+/* judged, each: see lo_mia_svc_each. */
+static lo_status attack(const chosen set[3], lo_points judged, int64_t size, const lo_tick *tick,
+                        lo_efficacy *out, uint8_t *each, lo_error *err)
 {
     problem p;
     LO_TRY(pose(&set[0], &set[1], size, &p, err));
@@ -176,7 +202,7 @@ static lo_status attack(const chosen set[3], int64_t size, const lo_tick *tick, 
     LO_TRY_GOTO(status, lo_tick_call(tick), end);
     LO_TRY_GOTO(status, count_members(model, &set[0], size, &member_found, err), end);
     LO_TRY_GOTO(status, count_members(model, &set[1], size, &other_found, err), end);
-    LO_TRY_GOTO(status, count_members(model, &set[2], size, &forget_found, err), end);
+    LO_TRY_GOTO(status, judge(model, judged, size, each, &forget_found, err), end);
     out->efficacy = lo_share(set[2].count - forget_found, set[2].count);
     out->fitted = p.svm.l;
     out->accuracy = (double)(member_found + set[1].count - other_found) / (double)p.svm.l;
@@ -189,6 +215,12 @@ end:
 lo_status lo_mia_svc(lo_points member, lo_points other, lo_points forget, int64_t size, int64_t most,
                      uint64_t seed, const lo_tick *tick, lo_efficacy *out, lo_error *err)
 {
+    return lo_mia_svc_each(member, other, forget, size, most, seed, tick, out, NULL, err);
+}
+
+lo_status lo_mia_svc_each(lo_points member, lo_points other, lo_points forget, int64_t size, int64_t most,
+                          uint64_t seed, const lo_tick *tick, lo_efficacy *out, uint8_t *each, lo_error *err)
+{
     int64_t limit = most > 0 ? most : LO_SVC_MOST;
     limit = member.count < limit ? member.count : limit;
     limit = other.count < limit ? other.count : limit;
@@ -200,7 +232,7 @@ lo_status lo_mia_svc(lo_points member, lo_points other, lo_points forget, int64_
     LO_TRY_GOTO(status, choose(forget, size, 0, seed, 2, &set[2], err), end);
     LO_TRY_GOTO(status, enough(&set[0], &set[1], &set[2], err), end);
     out->left_out = forget.count - set[2].count;
-    LO_TRY_GOTO(status, attack(set, size, tick, out, err), end);
+    LO_TRY_GOTO(status, attack(set, forget, size, tick, out, each, err), end);
 end:
     for (int i = 0; i < 3; i++) {
         free(set[i].value);

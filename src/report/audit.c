@@ -1,6 +1,7 @@
 #include "report/audit.h"
 
 #include "report/figure.h"
+#include "report/groups.h"
 #include "report/html.h"
 
 #include <math.h>
@@ -146,7 +147,7 @@ static void draw_trade_off(FILE *out, const lo_report_audited *rows, int64_t cou
     for (int64_t r = 0; r < count && figure.script != NULL; r++) {
         if (is_placed(&rows[r])) {
             (void)fputs("set label ", figure.script);
-            lo_figure_text(&figure, rows[r].method);
+            lo_figure_text(&figure, rows[r].label[0] != '\0' ? rows[r].label : rows[r].method);
             (void)fprintf(figure.script, " at %.6g, %.6g offset 1.5, 0 noenhanced\n",
                           100 * (1 - rows[r].forgetting.value), 100 * rows[r].utility.value);
         }
@@ -253,24 +254,32 @@ static void write_set(FILE *out, const lo_report_audit *a, const lo_report_audit
     (void)fputs("<div class=\"figures\">\n", out);
     draw_trade_off(out, rows, count);
     (void)fputs("</div>\n", out);
+    lo_report_write_groups(out, a, rows, count);
+}
+
+static void write_definition(FILE *out, const lo_report_number *k, const char *of)
+{
+    (void)fputs("<dt><code>", out);
+    lo_html_text(out, k->name);
+    (void)fprintf(out, "</code>%s</dt><dd>", of);
+    lo_html_text(out, k->description);
+    (void)fputs(". Best: ", out);
+    lo_html_text(out, k->best);
+    if (k->refused[0] != '\0') {
+        (void)fputs(". Where it is missing: ", out);
+        lo_html_text(out, k->refused);
+    }
+    (void)fputs(".</dd>\n", out);
 }
 
 static void write_legend(FILE *out, const lo_report_audit *a)
 {
     (void)fputs("<details><summary>What the numbers are</summary>\n<dl>\n", out);
     for (int n = 0; n < a->numbers; n++) {
-        const lo_report_number *k = &a->number[n];
-        (void)fputs("<dt><code>", out);
-        lo_html_text(out, k->name);
-        (void)fputs("</code></dt><dd>", out);
-        lo_html_text(out, k->description);
-        (void)fputs(". Best: ", out);
-        lo_html_text(out, k->best);
-        if (k->refused[0] != '\0') {
-            (void)fputs(". Where it is missing: ", out);
-            lo_html_text(out, k->refused);
-        }
-        (void)fputs(".</dd>\n", out);
+        write_definition(out, &a->number[n], "");
+    }
+    for (int n = 0; n < a->by_numbers; n++) {
+        write_definition(out, &a->by_number[n], " of a group");
     }
     (void)fputs("</dl></details>\n", out);
 }

@@ -10,7 +10,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { LO_REPORT_RATES = 2, LO_REPORT_ATTACKS = 3, LO_REPORT_ROC = 101, LO_REPORT_NUMBERS = 24 };
+enum {
+    LO_REPORT_RATES = 2,
+    LO_REPORT_ATTACKS = 3,
+    LO_REPORT_ROC = 101,
+    LO_REPORT_NUMBERS = 28,
+    LO_REPORT_GROUPS = 3, /* of a forget set: low, middle, high */
+    LO_REPORT_BY = 4
+};
 
 /* A membership attack on the ensemble's models. */
 typedef struct lo_report_attack {
@@ -32,18 +39,24 @@ typedef struct lo_report_privacy {
 
 /* A number of the audit: a column. */
 typedef struct lo_report_number {
-    char name[32], description[256], best[64], refused[128];
+    char name[32], description[384], best[64], refused[128];
 } lo_report_number;
 
 /* The models of one method on one forget set. */
 typedef struct lo_report_audited {
     char forget_set[128], method[128], setting[128];
+    char label[160]; /* in figures, where methods of one name are to be told apart */
     bool oracle;
     int64_t seeds;
     lo_bounded value[LO_REPORT_NUMBERS]; /* means over seeds, Student's intervals */
     bool noise[LO_REPORT_NUMBERS];  /* the difference from oracles, seeds paired, has 0 in its interval */
     lo_bounded forgetting, utility; /* UA and test accuracy */
     double time;                    /* as a share of an oracle's training; NaN */
+    char score[128];                /* that the groups of its forget set go by; "": it has none */
+    int64_t examples[LO_REPORT_GROUPS];
+    double mean_score[LO_REPORT_GROUPS];
+    lo_bounded by_group[LO_REPORT_BY][LO_REPORT_GROUPS];
+    bool group_noise[LO_REPORT_BY][LO_REPORT_GROUPS];
 } lo_report_audited;
 
 /* The receipt of a run: its file's name and content. */
@@ -60,6 +73,8 @@ typedef struct lo_report_audit {
     lo_report_receipt receipt[LO_REPORT_RECEIPTS];
     int numbers; /* columns */
     lo_report_number number[LO_REPORT_NUMBERS];
+    int by_numbers; /* of groups */
+    lo_report_number by_number[LO_REPORT_BY];
     int64_t rows; /* 0: none; those of one forget set stand together */
     lo_report_audited *row;
     int64_t choices; /* of groups of rum */

@@ -1,13 +1,13 @@
 #include "report/choices.h"
 
-#include "report/figure.h"
 #include "report/html.h"
+#include "report/intervals.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* "memorization, shuffled" */
-static void name_of(const lo_report_choice *c, char *out, size_t size)
+void lo_report_choice_name(const lo_report_choice *c, char *out, size_t size)
 {
     const bool plain = strcmp(c->control, "none") == 0;
     if (strcmp(c->control, "vanilla") == 0) {
@@ -19,84 +19,122 @@ static void name_of(const lo_report_choice *c, char *out, size_t size)
 
 static void write_bounds(FILE *out, const lo_bounded *b, bool sign)
 {
-    (void)fprintf(out, "<td>%s",
-                  sign ? lo_number_signed(b->value, 3).text : lo_number_real(b->value, 3).text);
+    (void)fputs(sign ? lo_number_signed(b->value, 3).text : lo_number_real(b->value, 3).text, out);
     if (!isnan(b->low) && !isnan(b->high)) {
         (void)fprintf(out, "<br/><span class=\"soft\">%s to %s</span>",
                       sign ? lo_number_signed(b->low, 3).text : lo_number_real(b->low, 3).text,
                       sign ? lo_number_signed(b->high, 3).text : lo_number_real(b->high, 3).text);
     }
-    (void)fputs("</td>", out);
 }
 
-static void write_row(FILE *out, const lo_report_choice *c)
+static const char *verdict(lo_bounded less)
+{
+    return lo_inside_noise(less) ? "inside the noise" : less.value > 0 ? "better" : "worse";
+}
+
+static void write_name(FILE *out, const lo_report_choice *c)
 {
     char name[128];
-    name_of(c, name, sizeof(name));
+    lo_report_choice_name(c, name, sizeof(name));
     (void)fputs("<tr><td>", out);
     lo_html_text(out, name);
     (void)fputs("</td><td class=\"left long\">", out);
     lo_html_text(out, c->rest);
     (void)fputs("</td>", out);
-    write_bounds(out, &c->tow, false);
-    if (c->reference || isnan(c->less.value)) {
+}
+
+static void write_row(FILE *out, const lo_report_choice *c)
+{
+    const lo_bounded *less = &c->less[LO_REPORT_OVER_ALL];
+    write_name(out, c);
+    (void)fputs("<td>", out);
+    write_bounds(out, &c->tow[LO_REPORT_OVER_ALL], false);
+    (void)fputs("</td>", out);
+    if (c->reference || isnan(less->value)) {
         (void)fprintf(out, "<td>&#8211;</td><td class=\"left\">%s</td>",
                       c->reference ? "what the others are compared with" : "");
     } else {
-        write_bounds(out, &c->less, true);
-        (void)fprintf(out, "<td class=\"left\">%s</td>",
-                      lo_inside_noise(c->less) ? "inside the noise"
-                      : c->less.value > 0      ? "better"
-                                               : "worse");
+        (void)fputs("<td>", out);
+        write_bounds(out, less, true);
+        (void)fprintf(out, "</td><td class=\"left\">%s</td>", verdict(*less));
     }
     (void)fprintf(out, "<td>%s</td></tr>\n", lo_number_count(c->seeds).text);
 }
 
-/* ToW from the first choice at the top to the last, with its intervals. */
-static void draw(FILE *out, const lo_report_choice *c, int64_t count)
+/* Of each group ToW, and what of its difference can be said. */
+static void write_group_row(FILE *out, const lo_report_choice *c)
 {
-    lo_figure figure = lo_figure_begin();
-    if (figure.script != NULL) {
-        (void)fprintf(figure.script,
-                      "set key off\nset xlabel 'ToW (1: the accuracies of the oracles)'\nset yrange "
-                      "[-0.6:%.1f]\nset offsets graph 0.05, graph 0.05, 0, 0\nset ytics (",
-                      (double)count - 0.4);
-        for (int64_t i = 0; i < count; i++) {
-            char name[128];
-            name_of(&c[i], name, sizeof(name));
-            (void)fputs(i > 0 ? ", " : "", figure.script);
-            lo_figure_text(&figure, name);
-            (void)fprintf(figure.script, " %d", (int)(count - 1 - i));
+    write_name(out, c);
+    for (int p = LO_REPORT_LOW; p < LO_REPORT_PARTS; p++) {
+        (void)fputs("<td>", out);
+        write_bounds(out, &c->tow[p], false);
+        (void)fputs("</td><td>", out);
+        if (c->reference || isnan(c->less[p].value)) {
+            (void)fputs("&#8211;", out);
+        } else {
+            write_bounds(out, &c->less[p], true);
+            (void)fprintf(out, "<br/>%s", verdict(c->less[p]));
         }
-        (void)fputs(") noenhanced\n$all << EOD\n", figure.script);
-        for (int64_t i = 0; i < count; i++) {
-            const bool bounded = !isnan(c[i].tow.low) && !isnan(c[i].tow.high);
-            (void)fprintf(figure.script, "%.6g %d %.6g %.6g %d\n", c[i].tow.value, (int)(count - 1 - i),
-                          bounded ? c[i].tow.low : c[i].tow.value, bounded ? c[i].tow.high : c[i].tow.value,
-                          c[i].reference ? 1 : 0);
-        }
-        (void)fputs("EOD\nplot $all using ($5 == 0 ? $1 : 1/0):2:3:4 with xerrorbars pointtype 7 pointsize "
-                    "0.7 linecolor rgb '" LO_FIGURE_FIRST
-                    "', $all using ($5 == 1 ? $1 : 1/0):2:3:4 with xerrorbars pointtype 7 pointsize 0.7 "
-                    "linecolor rgb '" LO_FIGURE_SECOND "'\n",
-                    figure.script);
+        (void)fputs("</td>", out);
     }
+    (void)fputs("</tr>\n", out);
+}
+
+static const char *const part_names[LO_REPORT_PARTS] = {"the whole forget set", "examples of low score",
+                                                        "examples of middle score", "examples of high score"};
+
+static void draw(FILE *out, const lo_report_choice *c, int64_t count, int part)
+{
+    char axis[128], about[128];
+    lo_report_interval *rows = calloc((size_t)count, sizeof(*rows));
+    for (int64_t i = 0; rows != NULL && i < count; i++) {
+        lo_report_choice_name(&c[i], rows[i].name, sizeof(rows[i].name));
+        rows[i].value = c[i].tow[part];
+        rows[i].marked = c[i].reference;
+    }
+    (void)snprintf(axis, sizeof(axis), "ToW, %s (1: the accuracies of the oracles)", part_names[part]);
+    (void)snprintf(about, sizeof(about), "ToW of each choice of groups, %s", part_names[part]);
+    if (rows != NULL) {
+        lo_report_draw_intervals(
+            out, rows, count, axis, about,
+            part == LO_REPORT_OVER_ALL
+                ? "ToW of each choice of groups: means over seeds with Student's 95 % "
+                  "intervals. Overlapping bars are not yet equal: the table's differences "
+                  "are taken seed by seed."
+                : part_names[part]);
+    }
+    free(rows);
+}
+
+static bool is_known(const lo_report_choice *choices, int64_t count, int part)
+{
+    bool all = true;
+    for (int64_t i = 0; i < count; i++) {
+        all = all && !isnan(choices[i].tow[part].value);
+    }
+    return all;
+}
+
+/* The same by group of the forget set, where it has groups. */
+static void write_groups(FILE *out, const lo_report_choice *choices, int64_t count)
+{
     (void)fputs(
-        "<div class=\"figures\"><figure><div role=\"img\" aria-label=\"ToW of each choice of groups\">\n",
+        "<p class=\"row\">Whom does it matter for? ToW with one third of the forget set in its place, by ",
         out);
-    (void)lo_figure_end(&figure, out);
-    (void)fputs("</div>\n<figcaption>ToW of each choice of groups: means over seeds with Student's 95 % "
-                "intervals. Overlapping bars are not yet equal: the table's differences are taken seed by "
-                "seed.</figcaption></figure></div>\n",
+    lo_html_text(out, choices->score);
+    (void)fputs("</p>\n<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Groups by</th><th "
+                "scope=\"col\" class=\"left\">Other settings</th><th scope=\"col\">Low</th><th "
+                "scope=\"col\">which is</th><th scope=\"col\">Middle</th><th scope=\"col\">which is</th><th "
+                "scope=\"col\">High</th><th scope=\"col\">which is</th></tr></thead>\n<tbody>\n",
                 out);
+    for (int64_t i = 0; i < count; i++) {
+        write_group_row(out, &choices[i]);
+    }
+    (void)fputs("</tbody></table></div>\n", out);
 }
 
 static void write_set(FILE *out, const lo_report_choice *choices, int64_t count)
 {
-    int64_t known = 0;
-    for (int64_t i = 0; i < count; i++) {
-        known += !isnan(choices[i].tow.value);
-    }
     (void)fputs("<h4>Forget set <code>", out);
     lo_html_text(out, choices->forget_set);
     (void)fputs("</code></h4>\n<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">Groups by</th><th "
@@ -108,9 +146,17 @@ static void write_set(FILE *out, const lo_report_choice *choices, int64_t count)
         write_row(out, &choices[i]);
     }
     (void)fputs("</tbody></table></div>\n", out);
-    if (known == count) {
-        draw(out, choices, count);
+    const bool grouped = is_known(choices, count, LO_REPORT_LOW);
+    if (grouped) {
+        write_groups(out, choices, count);
     }
+    (void)fputs("<div class=\"figures\">", out);
+    for (int part = 0; part < LO_REPORT_PARTS; part++) {
+        if (is_known(choices, count, part)) {
+            draw(out, choices, count, part);
+        }
+    }
+    (void)fputs("</div>\n", out);
 }
 
 void lo_report_write_choices(FILE *out, const lo_report_choice *choices, int64_t count)

@@ -60,7 +60,7 @@ work = sys.argv[1]
 with h5py.File(work + "/one/audit.h5") as f, open(work + "/audit.csv") as table:
     rows = list(csv.DictReader(table))
     assert len(rows) == 36 and rows[-1]["method"] == "neggrad"
-    for k in [k for k in f if k != "run"]:
+    for k in [k for k in f if k not in ("run", "by_group")]:
         for x in ("value", "low", "high", "ceiling"):
             name = k if x == "value" else f"{k}_{x}"
             got = np.array([float(r[name] or "nan") for r in rows])

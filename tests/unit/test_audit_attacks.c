@@ -198,6 +198,23 @@ static void test_support_vector_attack(void **state)
     forget[0] = NAN;
     assert_int_equal(lo_mia_svc(m, o, like_members, 1, 100, 8, NULL, &again, NULL), LO_OK);
     assert_int_equal(again.left_out, 1);
+
+    /* What each is taken for adds up, and a part judged alone is taken for the same. */
+    uint8_t each[1000], alone[1000];
+    const int64_t n = like_members.count, half = n / 2;
+    int64_t taken[3] = {0};
+    assert_true(n <= 1000);
+    assert_int_equal(lo_mia_svc_each(m, o, like_members, 1, 100, 8, NULL, &again, each, NULL), LO_OK);
+    for (int64_t i = 0; i < n; i++) {
+        taken[each[i]]++;
+    }
+    assert_int_equal(each[0], LO_SVC_LEFT_OUT);
+    assert_int_equal(taken[LO_SVC_LEFT_OUT], 1);
+    assert_true(again.efficacy.value == (double)taken[LO_SVC_OTHER] / (double)(n - 1));
+    const lo_points rest = {like_members.value + half, n - half};
+    assert_int_equal(lo_mia_svc_each(m, o, rest, 1, 100, 8, NULL, &again, alone, NULL), LO_OK);
+    assert_memory_equal(each + half, alone, (size_t)(n - half));
+    assert_true(taken[LO_SVC_MEMBER] > 0 && taken[LO_SVC_OTHER] > 0);
 }
 
 static void test_population_attack(void **state)

@@ -136,26 +136,29 @@ static void test_choices_of_groups(void **state)
          .control = "none",
          .reference = true,
          .seeds = 3,
-         .tow = {0.9, 0.85, 0.95},
-         .less = {0, 0, 0}},
+         .score = "el<2n",
+         .tow = {{0.9, 0.85, 0.95}, {0.99, 0.98, 1}, {0.9, 0.8, 1}, {0.6, 0.5, 0.7}},
+         .less = {{0, 0, 0}}},
         {.forget_set = "mix",
          .by = "memorization",
          .control = "vanilla",
          .seeds = 3,
-         .tow = {0.8, 0.7, 0.9},
-         .less = {-0.1, -0.15, -0.05}},
+         .score = "el<2n",
+         .tow = {{0.8, 0.7, 0.9}, {0.98, 0.97, 0.99}, {0.9, 0.8, 1}, {0.7, 0.6, 0.8}},
+         .less = {{-0.1, -0.15, -0.05}, {-0.01, -0.03, 0.01}, {0, -0.1, 0.1}, {0.1, 0.05, 0.15}}},
         {.forget_set = "mix",
          .by = "el2n",
          .control = "shuffled",
          .seeds = 3,
-         .tow = {0.89, 0.8, 0.97},
-         .less = {-0.01, -0.06, 0.04}},
+         .score = "el<2n",
+         .tow = {{0.89, 0.8, 0.97}, {0.9, 0.8, 1}, {0.9, 0.8, 1}, {0.9, 0.8, 1}},
+         .less = {{-0.01, -0.06, 0.04}, {NAN, NAN, NAN}, {NAN, NAN, NAN}, {NAN, NAN, NAN}}},
         {.forget_set = "alone",
          .by = "el2n",
          .control = "none",
          .reference = true,
          .seeds = 3,
-         .tow = {0.5, 0.4, 0.6}},
+         .tow = {{0.5, 0.4, 0.6}}},
     };
     lo_report_audited rows[] = {{.forget_set = "mix",
                                  .method = "rum",
@@ -183,19 +186,74 @@ static void test_choices_of_groups(void **state)
     assert_true(strstr(vanilla, "worse</td>") < other);
     assert_non_null(strstr(other, "inside the noise</td>"));
     assert_null(strstr(section, "<code>alone</code>")); /* nothing to compare */
+    const char *groups = strstr(section, "Whom does it matter for?");
+    assert_non_null(groups);
+    assert_non_null(strstr(groups, "by el&lt;2n</p>"));
+    const char *once = strstr(groups, "<td>all at once</td>");
+    assert_non_null(once);
+    const char *noise = strstr(once, "inside the noise</td>"), *better = strstr(once, "better</td>");
+    assert_true(noise != NULL && better != NULL && noise < better); /* low score, then high */
+    assert_non_null(strstr(once, "<td>0.700<br/>"));
     assert_non_null(strstr(text, "<span class=\"soft\">by: &lt;x&gt;</span>"));
     const char *gap = strstr(text, "avg_<wbr/>gap"), *loss = strstr(text, "mia_<wbr/>loss");
     assert_true(gap != NULL && loss != NULL && strstr(gap, "</table>") < loss);
     free(text);
 }
 
+/* A panel for each group, oracles first; what is inside the noise is marked, figures tell methods apart. */
+static void test_groups_of_a_forget_set(void **state)
+{
+    (void)state;
+    lo_report_audited rows[] = {{.forget_set = "mix",
+                                 .method = "oracle",
+                                 .label = "oracle",
+                                 .oracle = true,
+                                 .seeds = 3,
+                                 .score = "memo<rization",
+                                 .examples = {20, 20, 21},
+                                 .mean_score = {0.01, 0.25, 0.875},
+                                 .by_group = {{{0.99, 0.98, 1}, {0.9, 0.8, 1}, {0.31, 0.3, 0.32}}},
+                                 .group_noise = {{true, true, true}}},
+                                {.forget_set = "mix",
+                                 .method = "rum",
+                                 .label = "rum by memorization, reversed",
+                                 .setting = "{name: rum, by: memorization, control: reversed}",
+                                 .seeds = 3,
+                                 .score = "memo<rization",
+                                 .examples = {20, 20, 21},
+                                 .mean_score = {0.01, 0.25, 0.875},
+                                 .by_group = {{{0.98, 0.97, 0.99}, {NAN, NAN, NAN}, {0.81, 0.8, 0.82}}},
+                                 .group_noise = {{true, true, false}}},
+                                {.forget_set = "plain", .method = "rum", .label = "rum", .seeds = 3}};
+    for (int r = 0; r < 3; r++) {
+        rows[r].forgetting = rows[r].utility = (lo_bounded){0.5, NAN, NAN};
+        rows[r].time = NAN;
+    }
+    const lo_report_privacy privacy = {0};
+    const lo_report_audit audit = {
+        .by_numbers = 1, .by_number = {{.name = "tow", .description = "of a part"}}, .rows = 3, .row = rows};
+    char *text = written(&privacy, &audit);
+    const char *groups = strstr(text, "By group of the forget set");
+    assert_non_null(groups);
+    assert_null(strstr(groups + 1, "By group of the forget set")); /* of the other set there are none */
+    assert_non_null(strstr(groups, "in the order of <code>memo&lt;rization</code>"));
+    const char *low = strstr(groups, "Of low score: 20 examples, mean 0.010"),
+               *high = strstr(groups, "Of high score: 21 examples, mean 0.875");
+    assert_true(low != NULL && high != NULL && low < high);
+    const char *noise = strstr(low, "<td>&#8776; 0.980<br/>");
+    assert_true(noise != NULL && noise < high);
+    assert_non_null(strstr(high, "<td>0.810<br/>")); /* outside the noise */
+    assert_non_null(strstr(text, "<code>tow</code> of a group</dt><dd>of a part"));
+    assert_null(strstr(text, "nan"));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_says_nothing),
-        cmocka_unit_test(test_privacy),
-        cmocka_unit_test(test_methods_beside_oracles),
-        cmocka_unit_test(test_choices_of_groups),
+        cmocka_unit_test(test_nothing_says_nothing),   cmocka_unit_test(test_privacy),
+        cmocka_unit_test(test_methods_beside_oracles), cmocka_unit_test(test_choices_of_groups),
+        cmocka_unit_test(test_groups_of_a_forget_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
