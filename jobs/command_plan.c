@@ -1,7 +1,6 @@
 /* leaveout plan: what a job will take on any number of ranks, from a short training of one model here, or
  * from what a study has seen. */
 #include "jobs/attribution/attribution.h"
-#include "jobs/attribution/attribution_network.h"
 #include "jobs/commands.h"
 #include "jobs/ensemble/until.h"
 #include "jobs/plan/plan_probe.h"
@@ -123,31 +122,17 @@ static lo_status open_preview(planning *p, lo_error *err)
 /* What attribution takes: it refuses by itself what does not fit. */
 static lo_status print_attribution(const lo_job *job, const lo_dataset *data, int64_t ranks, lo_error *err)
 {
-    const char *targets = lo_job_text(job, "attribution.targets");
-    const char *form = lo_job_text(job, "attribution.form");
-    lo_inputs inputs;
-    lo_attribution a = {.train = lo_features_of_inputs(&inputs, data, &data->train),
-                        .target = {.count = strcmp(targets, "none") == 0    ? 0
-                                            : strcmp(targets, "train") == 0 ? data->train.count
-                                                                            : data->test.count},
-                        .classes = data->classes,
-                        .spectrum = lo_job_bool(job, "attribution.spectrum"),
-                        .keep = lo_job_bool(job, "attribution.keep"),
-                        .model = lo_attribution_model_of(job),
-                        .primal = strcmp(form, "primal") == 0,
-                        .dual = strcmp(form, "dual") == 0};
-    a.target.size = a.train.size;
+    lo_attribution a;
+    const lo_status status = lo_attribution_describe(job, data, &a, err);
     const double values = (double)a.target.count * (double)a.train.count * sizeof(float);
-    const lo_status status = lo_attribution_network_open(job, data, &a, err);
     for (int i = 0; i < lo_attribution_count() && status == LO_OK; i++) {
         const lo_attribution_type *type = lo_attribution_at(i);
-        if (lo_job_lists(job, "attribution.methods", type->name) &&
-            (a.model != LO_ATTRIBUTION_NETWORK || type->networks)) {
+        if (lo_job_lists(job, "attribution.methods", type->name)) {
             (void)printf("stage=attribution method=%s memory_mb_per_rank=%.1f\n", type->name,
                          megabytes(type->bytes(&a, (int)ranks) + values / (double)ranks));
         }
     }
-    lo_attribution_network_close(&a);
+    lo_attribution_undescribe(&a);
     return status;
 }
 
@@ -191,10 +176,6 @@ static void print_probe(const planning *p)
         (void)printf(
             "note: messages are not measured, nor what ranks take from each other: plan under mpirun "
             "does both\n");
-    }
-    const char *name;
-    for (int i = 0; (name = lo_plan_unplanned(p->preview.job, i)) != NULL; i++) {
-        (void)printf("note: the time of stage %s is not planned, and is in no total\n", name);
     }
 }
 
@@ -461,9 +442,10 @@ static const char *place_of(const char *study, char *path, size_t size)
     return path;
 }
 
-static bool trains_something(const lo_job *job)
+static bool has_work(const lo_job *job)
 {
-    return lo_job_has(job, "ensemble") || lo_job_has(job, "originals") || lo_job_has(job, "scores");
+    return lo_job_has(job, "attribution") || lo_job_has(job, "ensemble") || lo_job_has(job, "originals") ||
+           lo_job_has(job, "scores");
 }
 
 /* Collective over all ranks of the run. */
@@ -477,9 +459,10 @@ static lo_status make_plan(planning *p, int rank, lo_error *err)
         status = print_attribution(job, &p->preview.data, p->ranks[p->counts - 1], err);
     }
     LO_TRY(lo_agree(MPI_COMM_WORLD, status, err));
-    if (!trains_something(job)) {
+    if (!has_work(job)) {
         if (rank == 0) {
-            (void)printf("the job has no stage that trains anything (no ensemble or originals section)\n");
+            (void)printf("the job has no stage that takes long (no ensemble, originals, scores or "
+                         "attribution section)\n");
         }
         return LO_OK;
     }

@@ -41,12 +41,10 @@ typedef struct result {
 typedef struct stage {
     lo_study *study;
     lo_attribution a;
-    lo_inputs train_inputs, target_inputs;
     lo_reduction reduction;
     lo_tick tick;
     lo_watch watch;                   /* of the tick */
     int64_t group_first, group_count; /* this rank's groups */
-    int64_t *member;                  /* of all groups, one behind the other */
     int64_t top;
     lo_effect output;
     int methods;
@@ -57,9 +55,7 @@ typedef struct stage {
 static void stage_free(stage *s)
 {
     lo_softmax_fitted_destroy(&s->a.softmax_fitted);
-    lo_attribution_network_close(&s->a);
-    free(s->member);
-    free(s->a.group);
+    lo_attribution_undescribe(&s->a);
     for (int m = 0; m < s->methods; m++) {
         result *r = &s->result[m];
         for (int o = 0; o < LO_EFFECTS; o++) {
@@ -98,77 +94,15 @@ static lo_status reduce_largest(void *self, double *value, int64_t count, lo_err
     return reduce(self, value, count, MPI_MAX);
 }
 
-/* Groups by the number of each training example in the source files; -1: in none. */
-static lo_status read_groups(stage *s, lo_error *err)
-{
-    const lo_job *job = s->study->job;
-    const lo_examples *train = &s->study->data.train;
-    const int64_t listed = lo_job_length(job, "attribution.groups");
-    lo_attribution *a = &s->a;
-    if (listed == 0) {
-        return LO_OK;
-    }
-    for (int64_t i = 0; i < train->count; i++) {
-        if (train->index[i] >= listed) {
-            return lo_fail(err, LO_USAGE,
-                           "attribution.groups: found %lld numbers; needed is one for each training example "
-                           "of the source "
-                           "files, and example %lld is in use",
-                           (long long)listed, (long long)train->index[i]);
-        }
-        const int64_t group = lo_job_int_at(job, "attribution.groups", train->index[i]);
-        a->groups = group + 1 > a->groups ? group + 1 : a->groups;
-    }
-    if (a->groups > train->count) {
-        return lo_fail(err, LO_USAGE,
-                       "attribution.groups: found group %lld; groups are numbered from 0 on, below %lld",
-                       (long long)(a->groups - 1), (long long)train->count);
-    }
-    a->group = calloc((size_t)a->groups + 1, sizeof(*a->group));
-    s->member = calloc((size_t)train->count + 1, sizeof(*s->member));
-    if (a->group == NULL || s->member == NULL) {
-        return lo_fail(err, LO_INTERNAL, "no memory for %lld groups", (long long)a->groups);
-    }
-    for (int64_t i = 0; i < train->count; i++) {
-        const int64_t group = lo_job_int_at(job, "attribution.groups", train->index[i]);
-        a->group[group >= 0 ? group : a->groups].count += group >= 0;
-    }
-    int64_t at = 0;
-    for (int64_t g = 0; g < a->groups; g++) {
-        a->group[g].member = s->member + at;
-        at += a->group[g].count;
-        a->group[g].count = 0;
-    }
-    for (int64_t i = 0; i < train->count; i++) {
-        const int64_t group = lo_job_int_at(job, "attribution.groups", train->index[i]);
-        if (group >= 0) {
-            lo_left_out *set = &a->group[group];
-            s->member[set->member - s->member + set->count++] = i;
-        }
-    }
-    return LO_OK;
-}
-
-/* Bytes that a rank may take: what the job says, or the memory of the node (or of the control group) over the
- * ranks on it. */
+/* Bytes that a rank may take, the same on all. */
 static double memory_of_rank(const lo_study *study)
 {
-    const double asked = (double)lo_job_int(study->job, "attribution.memory") * 1048576;
     MPI_Comm node;
     int neighbours = 1;
     MPI_Comm_split_type(study->run.comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
     MPI_Comm_size(node, &neighbours);
     MPI_Comm_free(&node);
-    double node_memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-    FILE *limit = fopen("/sys/fs/cgroup/memory.max", "r");
-    double group_memory;
-    if (limit != NULL && fscanf(limit, "%lf", &group_memory) == 1) {
-        node_memory = fmin(node_memory, group_memory);
-    }
-    if (limit != NULL) {
-        (void)fclose(limit);
-    }
-    double mine = asked > 0 ? asked : 0.8 * node_memory / neighbours;
+    double mine = lo_attribution_memory(study->job, neighbours);
     MPI_Allreduce(MPI_IN_PLACE, &mine, 1, MPI_DOUBLE, MPI_MIN, study->run.comm);
     return mine;
 }
@@ -178,53 +112,24 @@ static lo_status describe(stage *s, lo_error *err)
     lo_study *study = s->study;
     const lo_job *job = study->job;
     lo_attribution *a = &s->a;
-    const char *targets = lo_job_text(job, "attribution.targets");
-    const lo_examples *examples = strcmp(targets, "train") == 0 ? &study->data.train : &study->data.test;
     s->watch = (lo_watch){.run = &s->study->run};
     s->tick = lo_watch_tick(&s->watch);
     s->reduction = (lo_reduction){reduce_sum, reduce_largest, &study->run};
     s->output = lo_effect_find(lo_job_text(job, "attribution.output"));
-    *a = (lo_attribution){.study = study,
-                          .train = lo_features_of_inputs(&s->train_inputs, &study->data, &study->data.train),
-                          .target = lo_features_of_inputs(&s->target_inputs, &study->data, examples),
-                          .train_examples = &study->data.train,
-                          .target_examples = examples,
-                          .classes = study->data.classes,
-                          .penalty = lo_job_real(job, "attribution.penalty"),
-                          .tolerance = lo_job_real(job, "attribution.tolerance"),
-                          .gamma = lo_job_real(job, "attribution.gamma"),
-                          .damping = lo_job_real(job, "attribution.damping"),
-                          .spectrum = lo_job_bool(job, "attribution.spectrum"),
-                          .keep = lo_job_bool(job, "attribution.keep"),
-                          .rbf = strcmp(lo_job_text(job, "attribution.kernel"), "rbf") == 0,
-                          .model = lo_attribution_model_of(job),
-                          .primal = strcmp(lo_job_text(job, "attribution.form"), "primal") == 0,
-                          .dual = strcmp(lo_job_text(job, "attribution.form"), "dual") == 0,
-                          .memory = memory_of_rank(study),
-                          .tick = &s->tick,
-                          .reduction = &s->reduction};
-    if (strcmp(targets, "none") == 0) {
-        a->target.count = 0;
-    } else if (a->target.count == 0) {
-        return lo_fail(
-            err, LO_USAGE,
-            "attribution.targets: found %s, but the data set has no test examples; allowed here: train, none",
-            targets);
-    }
+    const double memory = memory_of_rank(study); /* all ranks together, before anything may fail */
+    LO_TRY(lo_attribution_describe(job, &study->data, a, err));
+    a->study = study;
+    a->memory = memory;
+    a->tick = &s->tick;
+    a->reduction = &s->reduction;
     s->top = lo_job_int(job, "attribution.top");
     s->top = s->top > a->train.count ? a->train.count : s->top;
     a->width = lo_attribution_slab(a->train.count, study->run.rank, study->run.ranks, &a->first, &a->count);
-    LO_TRY(read_groups(s, err));
     (void)lo_attribution_slab(a->groups, study->run.rank, study->run.ranks, &s->group_first, &s->group_count);
-    if (a->groups > 0 && a->target.count == 0) {
-        return lo_fail(err, LO_USAGE,
-                       "attribution.groups: the effect of a group is one on targets, and there are none");
-    }
     for (int64_t i = 0; i < lo_job_length(job, "attribution.methods") && s->methods < MAX_METHODS; i++) {
         s->result[s->methods++].type = lo_attribution_find(lo_job_text_at(job, "attribution.methods", i));
     }
-    LO_TRY(lo_attribution_check(job, err));
-    return lo_attribution_network_open(job, &study->data, a, err);
+    return LO_OK;
 }
 
 /* Bytes of results on the largest of `ranks` ranks, and of what a method takes beside them. */
@@ -900,12 +805,8 @@ static lo_status make(lo_study *study, const char *path, uint64_t digest, lo_err
     }
     lo_softmax_fitted_destroy(&s.a.softmax_fitted);
     if (status == LO_OK) {
-        const uint64_t values =
-            (uint64_t)s.a.target.count * (uint64_t)(s.top > 0 ? 3 * s.top : s.a.train.count);
-        const uint64_t bytes =
-            (uint64_t)s.methods * 4 *
-            (values + (uint64_t)(s.a.train.count * 6 + s.a.groups * (s.a.target.count + 2)));
-        status = lo_h5_create(study->run.comm, path, bytes + (1 << 18), &h5, err);
+        const double bytes = lo_attribution_file_bytes(&s.a, s.methods, s.top);
+        status = lo_h5_create(study->run.comm, path, (uint64_t)bytes, &h5, err);
     }
     if (status == LO_OK) {
         status = add_datasets(&s, digest, &h5, err);

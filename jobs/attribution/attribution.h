@@ -12,6 +12,7 @@
 #include "attribute/left_out.h"
 #include "attribute/sums.h"
 #include "base/tick.h"
+#include "jobs/attribution/attribution_work.h"
 #include "jobs/study/study.h"
 
 #include <stdbool.h>
@@ -42,8 +43,10 @@ typedef struct lo_attribution {
     bool keep; /* what another damping needs */
     bool rbf;
     int64_t groups;
-    lo_left_out *group; /* [groups] */
-    double memory;      /* bytes a rank may take */
+    lo_left_out *group;  /* [groups] */
+    int64_t *member;     /* of all groups, one behind the other */
+    lo_inputs inputs[2]; /* of training examples, of targets */
+    double memory;       /* bytes a rank may take */
     const lo_tick *tick;
     const lo_reduction *reduction;            /* over the ranks */
     struct lo_softmax_fitted *softmax_fitted; /* shared by the methods that need it */
@@ -94,6 +97,9 @@ typedef struct lo_attribution_type {
     /* Local: bytes that the largest rank takes when there are `ranks`, without the values. */
     double (*bytes)(const lo_attribution *a, int ranks);
 
+    /* Local: adds what the method does, given a's room for it (0: all it asks for). */
+    void (*work)(const lo_attribution *a, lo_attribution_work *sum);
+
     /* Collective: fits the model to all training examples. *self goes to what follows; end releases it, after
      * an error too. */
     lo_status (*begin)(lo_attribution *a, void **self, lo_attribution_notes *notes, lo_error *err);
@@ -140,8 +146,26 @@ lo_status lo_softmax_fitted(lo_attribution *a, lo_softmax_fit_view *out, lo_erro
  * as the next method spoils it. */
 lo_status lo_softmax_fitted_hessian(lo_attribution *a, double **hessian, lo_error *err);
 
+/* Adds the fit, if sum has none, and the Hessian's inverse, if it has none, or the Hessian. */
+void lo_softmax_work(const lo_attribution *a, bool inverse, lo_attribution_work *sum);
+
 /* Releases what the methods share. */
 void lo_softmax_fitted_destroy(struct lo_softmax_fitted **fitted);
+
+/* What a job's section says of its data: all of *out but what a run adds (study, slab, memory, tick,
+ * reduction). *out must stay where it is, and the data open; a network is open, without weights.
+ * lo_attribution_undescribe in any case. Errors: LO_USAGE for targets or groups that do not go with the data;
+ * those of lo_attribution_check and lo_attribution_network_open. */
+lo_status lo_attribution_describe(const lo_job *job, const lo_dataset *data, lo_attribution *out,
+                                  lo_error *err);
+void lo_attribution_undescribe(lo_attribution *a);
+
+/* Local: bytes that each of so many ranks on this node may take: what the job says, or their part of the
+ * node's memory (or the control group's). */
+double lo_attribution_memory(const lo_job *job, int neighbours);
+
+/* Bytes of attribution.h5, some facts left out; top: the strongest of each row alone, 0: all. */
+double lo_attribution_file_bytes(const lo_attribution *a, int64_t methods, int64_t top);
 
 /* What can be seen of a job's section without its data. Errors: LO_USAGE for a method that does not treat
  * whole networks, an original that there will not be. */

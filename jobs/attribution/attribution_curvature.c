@@ -71,39 +71,66 @@ double lo_curvature_bytes(const lo_attribution *a, bool hessian, int ranks)
            (is_dual(a, hessian) ? lo_dual_bytes(a, ranks) : primal_bytes(a, hessian, ranks));
 }
 
-/* Operations of the whole, on all ranks, and what that takes at the speed of a product that is timed here. */
-static void say_sizes(const lo_curvature *c, bool dual)
+/* A gradient of so many numbers is made, taken out of the network, and turned to double. */
+static void add_rows(double rows, double size, double *work)
 {
-    enum { TRIAL = 384 };
+    work[LO_WORK_GRADIENTS] += rows;
+    work[LO_WORK_NUMBERS] += 4 * rows * size;
+}
+
+/* The slope of the objective; the matrix; what lo_dense_work says. */
+static void primal_work(const lo_attribution *a, bool hessian, lo_attribution_work *sum)
+{
+    const double n = (double)a->train.count;
+    const double p = (double)a->parameters;
+    const bool losses = a->network->rows.smoothing > 0;
+    /* A block's first vector takes three gradients, each further one two: nn/product.h. */
+    const double hessian_gradients = 2 + 1.0 / COLUMNS;
+    double *shared = sum->shared;
+    if (hessian) {
+        shared[LO_WORK_GRADIENTS] += hessian_gradients * n * p;
+        shared[LO_WORK_NUMBERS] += 2 * p * p;
+    } else {
+        const double rows = n * (a->classes - 1);
+        add_rows(rows, p, shared);
+        shared[LO_WORK_PRODUCT] += rows * p * p;
+    }
+    sum->bytes += p * p * sizeof(double);
+    add_rows((double)a->target.count + n * (losses ? 2 : 1), p, shared);
+    lo_dense_work(a, a->parameters, losses, false, sum);
+}
+
+void lo_curvature_work(const lo_attribution *a, bool hessian, lo_attribution_work *sum)
+{
+    add_rows((double)a->train.count, (double)a->parameters, sum->shared);
+    if (is_dual(a, hessian)) {
+        lo_dual_work(a, sum);
+    } else {
+        primal_work(a, hessian, sum);
+    }
+}
+
+/* Operations of the whole, on all ranks, and what that takes at the speed of what is timed here; the
+ * network's passes are not in it. */
+static void say_sizes(const lo_curvature *c, bool hessian)
+{
     const lo_attribution *a = c->a;
     lo_run *run = &a->study->run;
+    const bool dual = is_dual(a, hessian);
     const double order = dual ? (double)a->train.count * (double)c->rank : (double)c->p;
-    const double inner = dual ? lo_dual_inner(a) : (double)a->train.count * (double)c->rank;
-    const double sides = (double)a->train.count + (double)a->target.count;
-    const double flops = order * order * inner + order * order * order / 3 + order * order * sides +
-                         (dual ? 2 * order * inner * sides : 0) +
-                         (a->spectrum || a->keep ? 9 * order * order * order : 0);
-    double *trial = lo_attribution_numbers(3 * TRIAL * TRIAL);
-    double seconds = 0;
-    if (trial != NULL) {
-        lo_product_rows(TRIAL, TRIAL, TRIAL, 1, trial, TRIAL, trial, TRIAL, 0, trial + 2 * TRIAL * TRIAL,
-                        TRIAL);
-        const double start = lo_clock_monotonic();
-        lo_product_rows(TRIAL, TRIAL, TRIAL, 1, trial, TRIAL, trial, TRIAL, 0, trial + 2 * TRIAL * TRIAL,
-                        TRIAL);
-        seconds = lo_clock_monotonic() - start;
-    }
-    free(trial);
-    MPI_Allreduce(MPI_IN_PLACE, &seconds, 1, MPI_DOUBLE, MPI_MAX, run->comm);
-    const double speed = 2.0 * TRIAL * TRIAL * TRIAL / fmax(seconds, 1e-9) * run->ranks;
+    lo_attribution_work work = {0};
+    lo_attribution_speed speed = lo_attribution_measure();
+    lo_curvature_work(a, hessian, &work);
+    MPI_Allreduce(MPI_IN_PLACE, speed.seconds, LO_WORK_KINDS, MPI_DOUBLE, MPI_MAX, run->comm);
+    const double seconds =
+        lo_work_seconds(work.shared, &speed) / run->ranks + lo_work_seconds(work.alone, &speed);
     lo_run_say(run,
                "event=sized method=%s form=%s sums=%s parameters=%lld matrix=%.0f memory_per_rank_mib=%.0f "
                "gflop=%.1f "
                "seconds=%.0f",
                c->method, dual ? "dual" : "primal", !dual && sums_locally(a, run->ranks) ? "local" : "grid",
-               (long long)c->p, order,
-               lo_curvature_bytes(a, strcmp(c->method, "hessian") == 0, run->ranks) / 1048576, flops / 1e9,
-               flops / speed);
+               (long long)c->p, order, lo_curvature_bytes(a, hessian, run->ranks) / 1048576,
+               (lo_work_flops(work.shared) + run->ranks * lo_work_flops(work.alone)) / 1e9, seconds);
 }
 
 /* ---- rows ---- */
@@ -296,7 +323,7 @@ lo_status lo_curvature_direct(lo_attribution *a, bool hessian, lo_attribution_di
                       .rank = a->classes - 1,
                       .clock = lo_clock_monotonic()};
     lo_linear_one_thread();
-    say_sizes(&c, is_dual(a, hessian));
+    say_sizes(&c, hessian);
     LO_TRY(lo_attribution_network_slope(a, &c.fit_gradient, err));
     out->ridge = a->network->ridge;
     *notes = (lo_attribution_notes){c.fit_gradient, (double)NAN, 0, c.p};

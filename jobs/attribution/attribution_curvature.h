@@ -17,10 +17,10 @@ lo_status lo_curvature_rows(const lo_curvature *c, const lo_network_rows *rows, 
                             bool targets, int64_t first, int64_t count, int64_t from, int64_t width,
                             double *out, double *e, lo_error *err);
 
-/* Local: bytes that the dual form takes on the largest of `ranks` ranks, and the length of what it
- * multiplies: products of rows cost twice that many operations. */
+/* Local: bytes that the dual form takes on the largest of `ranks` ranks; adds what it does, the slope of the
+ * objective not counted. */
 double lo_dual_bytes(const lo_attribution *a, int ranks);
-double lo_dual_inner(const lo_attribution *a);
+void lo_dual_work(const lo_attribution *a, lo_attribution_work *sum);
 
 /* Collective. Errors: LO_USAGE for a damping of 0, or one with which the matrix is singular. */
 lo_status lo_dual_direct(lo_curvature *c, lo_attribution_direct *out, lo_error *err);

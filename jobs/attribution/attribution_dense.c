@@ -27,6 +27,26 @@ double lo_dense_bytes(const lo_attribution *a, int64_t size, int ranks)
            8 * ((double)size * columns + tile * (targets + 1));
 }
 
+void lo_dense_work(const lo_attribution *a, int64_t size, bool losses, bool cheap, lo_attribution_work *sum)
+{
+    const double n = (double)a->train.count;
+    const double t = (double)a->target.count;
+    const double p = (double)size;
+    const double rows = n * (losses ? 2 : 1);
+    double *shared = sum->shared;
+    if (a->keep) {
+        lo_kept_work(a, p, rows, sum);
+        return;
+    }
+    lo_work_add_factor(p, shared);
+    lo_work_add_solve(p, t, false, shared);
+    lo_work_add_solve(p, rows, true, shared);
+    shared[LO_WORK_PRODUCT] += 2 * n * t * p;
+    shared[LO_WORK_NUMBERS] += 2 * p * p + 2 * n * t + n * p;
+    sum->bytes += p * p * sizeof(double) + (cheap ? 0 : n * p * sizeof(double));
+    shared[LO_WORK_EIGEN] += a->spectrum ? 9 * p * p * p : 0;
+}
+
 void lo_dense_say(const lo_attribution *a, const char *method, const char *part, double *clock)
 {
     lo_run *run = &a->study->run;

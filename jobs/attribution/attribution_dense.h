@@ -37,6 +37,10 @@ typedef struct lo_dense {
 /* Local: bytes that the largest rank takes, gradients' own needs not counted. */
 double lo_dense_bytes(const lo_attribution *a, int64_t size, int ranks);
 
+/* Adds what lo_dense_begin and lo_dense_solve do, the gradients not counted: are losses not -e times the
+ * margins, are rows cheap? (See lo_gradients.) */
+void lo_dense_work(const lo_attribution *a, int64_t size, bool losses, bool cheap, lo_attribution_work *sum);
+
 /* Collective, all of them. Makes grid and matrices; fill d->matrix then (its lower triangle) with the
  * curvature, and call lo_dense_solve for what lo_attribution_direct takes. lo_dense_end in any case. Errors
  * of solve: LO_USAGE where no damping makes the matrix definite; those of the gradients. */
@@ -62,6 +66,7 @@ void lo_dense_scale_targets(const lo_attribution_direct *out, double *e);
 
 /* ggn and hessian of whole networks: see attribution_curvature.c. */
 double lo_curvature_bytes(const lo_attribution *a, bool hessian, int ranks);
+void lo_curvature_work(const lo_attribution *a, bool hessian, lo_attribution_work *sum);
 lo_status lo_curvature_direct(lo_attribution *a, bool hessian, lo_attribution_direct *out,
                               lo_attribution_notes *notes, lo_error *err);
 

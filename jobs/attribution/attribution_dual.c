@@ -135,18 +135,89 @@ double lo_dual_bytes(const lo_attribution *a, int ranks)
     return bytes;
 }
 
-double lo_dual_inner(const lo_attribution *a)
+/* As many parameters at a time as there is room for. */
+static int64_t slice_of(const lo_attribution *a, int ranks, int64_t size)
 {
+    const double left = a->room - a->network->memory - dual_matrices(a, ranks);
+    const double each = slice_bytes(a, ranks);
+    const double most = fmin(left / each, 2e9 / (each / 16));
+    const int64_t fit = most > SLICE ? (int64_t)most / SLICE * SLICE : SLICE;
+    return fit < size ? fit : size;
+}
+
+/* ---- work ---- */
+
+/* Products of all sides with the factor's rows, from rows of `inner` numbers: K, B'q, B'g, and q_t . g_i. */
+static void add_products(const lo_attribution *a, double inner, double *shared)
+{
+    const double n = (double)a->train.count;
+    const double t = (double)a->target.count;
+    const double order = n * (a->classes - 1);
+    const double sides = n * (a->network->rows.smoothing > 0 ? 2 : 1) + t;
+    shared[LO_WORK_PRODUCT] += (order * order + 2 * order * sides + 2 * n * t) * inner;
+}
+
+/* A layer's slopes and inputs, on every rank, and the tiles that are filled from them. */
+static void add_layer_work(const lo_attribution *a, const outer_layer *layer, lo_attribution_work *sum)
+{
+    const double tile_visits = 3;
+    const double n = (double)a->train.count;
+    const double t = (double)a->target.count;
+    const double order = n * (a->classes - 1);
+    const double sides = n * (a->network->rows.smoothing > 0 ? 2 : 1) + t;
+    const double outputs = (double)layer->outputs;
+    const double inputs = (double)layer->inputs;
+    sum->shared[LO_WORK_FORWARDS] += n + t;
+    sum->shared[LO_WORK_GRADIENTS] += order + sides;
+    add_products(a, outputs, sum->shared);
+    /* A tile of factor rows is of LO_GRID_BLOCK / (classes - 1) examples. */
+    sum->shared[LO_WORK_THIN] += (n * n + 2 * n * (sides + t)) * inputs;
+    sum->shared[LO_WORK_NUMBERS] += tile_visits * (order * order / 2 + order * sides + n * t);
+    sum->alone[LO_WORK_NUMBERS] += outputs * (order + sides) + inputs * (n + t);
+    sum->bytes += (outputs * (order + sides) + inputs * (n + t)) * sizeof(double);
+}
+
+/* Parameters of no such layer, slice by slice: a pass each. */
+static void add_others_work(const lo_attribution *a, double size, double slices, lo_attribution_work *sum)
+{
+    const double n = (double)a->train.count;
+    const double t = (double)a->target.count;
+    const double rows = n * (a->classes - 1 + (a->network->rows.smoothing > 0 ? 2 : 1)) + t;
+    sum->shared[LO_WORK_GRADIENTS] += slices * rows;
+    sum->shared[LO_WORK_NUMBERS] += (2 + 2) * rows * size; /* made, turned to double, laid on the grid */
+    sum->bytes += rows * size * sizeof(double);
+    add_products(a, size, sum->shared);
+}
+
+void lo_dual_work(const lo_attribution *a, lo_attribution_work *sum)
+{
+    const double n = (double)a->train.count;
+    const double t = (double)a->target.count;
+    const double order = n * (a->classes - 1);
+    const double rows = n * (a->network->rows.smoothing > 0 ? 2 : 1);
+    double *shared = sum->shared;
     parts p;
-    double inner = 0;
     if (find_parts(a, &p, NULL) == LO_OK) {
-        inner = (double)p.other_size;
         for (int l = 0; l < p.layers; l++) {
-            inner += (double)p.layer[l].outputs;
+            add_layer_work(a, &p.layer[l], sum);
+        }
+        if (p.others > 0) {
+            const double slice = a->room > 0 ? (double)slice_of(a, 1, p.other_size) : (double)p.other_size;
+            add_others_work(a, (double)p.other_size, ceil((double)p.other_size / slice), sum);
         }
     }
     parts_free(&p);
-    return inner;
+    shared[LO_WORK_NUMBERS] += order * order + 4 * n * t;
+    if (a->keep) {
+        lo_kept_work(a, order, rows, sum);
+        sum->kept_bytes += n * t * sizeof(double);
+        return;
+    }
+    lo_work_add_factor(order, shared);
+    lo_work_add_solve(order, rows + t, true, shared);
+    shared[LO_WORK_PRODUCT] += 2 * order * n * t;
+    shared[LO_WORK_EIGEN] += a->spectrum ? 9 * order * order * order : 0;
+    sum->bytes += (order * (rows + t) + n * t) * sizeof(double);
 }
 
 /* ---- the form ---- */
@@ -226,18 +297,6 @@ static lo_status side_make(dual_form *f, side *s, lo_error *err)
                                      : lo_grid_matrix_create(&f->grid, f->order, s->columns, &s->image, err);
 }
 
-/* As many parameters at a time as there is room for. */
-static int64_t slice_of(const lo_curvature *c, int64_t size)
-{
-    const lo_attribution *a = c->a;
-    const int ranks = a->study->run.ranks;
-    const double left = a->room - a->network->memory - dual_matrices(a, ranks);
-    const double each = slice_bytes(a, ranks);
-    const double most = fmin(left / each, 2e9 / (each / 16));
-    const int64_t fit = most > SLICE ? (int64_t)most / SLICE * SLICE : SLICE;
-    return fit < size ? fit : size;
-}
-
 static lo_status open_parts(dual_form *f, lo_error *err)
 {
     const lo_attribution *a = f->c->a;
@@ -250,7 +309,7 @@ static lo_status open_parts(dual_form *f, lo_error *err)
     }
     LO_TRY(lo_per_example_create(lo_trainer_network(a->network->trainer), &a->study->data, f->parts.other,
                                  f->parts.others, &f->others.per_example, err));
-    f->slice = slice_of(f->c, f->parts.other_size);
+    f->slice = slice_of(a, a->study->run.ranks, f->parts.other_size);
     return LO_OK;
 }
 

@@ -37,6 +37,32 @@ static double bytes_hessian(const lo_attribution *a, int ranks)
     return bytes_of(a, true, ranks);
 }
 
+static void work_of(const lo_attribution *a, bool hessian, lo_attribution_work *sum)
+{
+    if (a->model == LO_ATTRIBUTION_NETWORK) {
+        lo_curvature_work(a, hessian, sum);
+        return;
+    }
+    const double d = (double)a->train.size + 1;
+    const double p = d * (a->classes - 1);
+    lo_softmax_work(a, false, sum);
+    sum->shared[LO_WORK_NUMBERS] += 2 * p * p + (double)a->target.count * p;
+    /* Every rank makes all rows. */
+    sum->alone[LO_WORK_NUMBERS] += (double)a->train.count * p;
+    sum->alone[LO_WORK_THIN] += 2 * (double)a->train.count * p;
+    lo_dense_work(a, (int64_t)p, false, true, sum);
+}
+
+static void work_ggn(const lo_attribution *a, lo_attribution_work *sum)
+{
+    work_of(a, false, sum);
+}
+
+static void work_hessian(const lo_attribution *a, lo_attribution_work *sum)
+{
+    work_of(a, true, sum);
+}
+
 static lo_status copy_tile(void *self, int64_t row, int64_t rows, int64_t column, int64_t columns,
                            double *out, int64_t stride, lo_error *err)
 {
@@ -122,6 +148,7 @@ const lo_attribution_type lo_attribution_ggn = {
     .logits = true,
     .networks = true,
     .bytes = bytes_ggn,
+    .work = work_ggn,
     .direct = direct_ggn};
 
 const lo_attribution_type lo_attribution_hessian = {
@@ -131,4 +158,5 @@ const lo_attribution_type lo_attribution_hessian = {
     .logits = true,
     .networks = true,
     .bytes = bytes_hessian,
+    .work = work_hessian,
     .direct = direct_hessian};

@@ -73,6 +73,17 @@ static lo_status add_parts(lo_kept *kept, const lo_attribution_direct *out, cons
                                               : LO_OK;
 }
 
+void lo_kept_work(const lo_attribution *a, double size, double rows, lo_attribution_work *sum)
+{
+    const double n = (double)a->train.count;
+    const double t = (double)a->target.count;
+    sum->shared[LO_WORK_EIGEN] += 9 * size * size * size;
+    sum->shared[LO_WORK_PRODUCT] += 2 * size * size * (rows + t) + 2 * size * n * t;
+    sum->shared[LO_WORK_NUMBERS] += 4 * size * (rows + t);
+    sum->alone[LO_WORK_NUMBERS] += 2 * size * rows; /* every rank reads all of its file */
+    sum->kept_bytes += size * (rows + t) * sizeof(double);
+}
+
 lo_status lo_kept_create(const lo_attribution *a, const lo_attribution_direct *out,
                          const lo_kept_facts *facts, lo_kept *kept, lo_error *err)
 {

@@ -49,4 +49,8 @@ bool lo_kept_there(const lo_attribution *a, const char *method);
 lo_status lo_kept_direct(lo_attribution *a, const char *method, lo_attribution_direct *out,
                          lo_attribution_notes *notes, lo_error *err);
 
+/* Adds the eigenvectors of a matrix of `size` rows, `rows` gradients of training examples and those of the
+ * targets in their basis, the file of it, and values from it once. */
+void lo_kept_work(const lo_attribution *a, double size, double rows, lo_attribution_work *sum);
+
 #endif

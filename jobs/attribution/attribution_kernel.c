@@ -56,6 +56,37 @@ static double bytes(const lo_attribution *a, int ranks)
     return (slab + grid > 2 * grid ? slab + grid : 2 * grid) + later + 8 * n * a->classes;
 }
 
+/* Every rank makes the targets' kernel for itself; a group's matrix too. */
+static void work(const lo_attribution *a, lo_attribution_work *sum)
+{
+    const double n = (double)a->train.count;
+    const double t = (double)a->target.count;
+    const double d = (double)a->train.size;
+    const double c = a->classes;
+    const double rbf = a->rbf ? 1 : 0;
+    double *shared = sum->shared;
+    double *alone = sum->alone;
+    shared[LO_WORK_PRODUCT] += 2 * n * n * d + 2 * t * n * n;
+    shared[LO_WORK_NUMBERS] +=
+        n * ceil(n / LO_GRID_BLOCK) * d * (1 + 2 * rbf) + (6 + rbf) * n * n + t * n * c;
+    shared[LO_WORK_EXPONENTS] += rbf * n * n;
+    lo_work_add_factor(n, shared);
+    lo_work_add_solve(n, n / 3, false, shared);
+    alone[LO_WORK_PRODUCT] += 2 * t * n * d;
+    alone[LO_WORK_NUMBERS] += ceil(t / TILE) * n * d * (1 + 2 * rbf) + t * d + rbf * t * n;
+    alone[LO_WORK_EXPONENTS] += rbf * t * n;
+    alone[LO_WORK_THIN] += 2 * t * n * c;
+    sum->bytes += (n * n + n * c) * sizeof(double);
+    for (int64_t g = 0; g < a->groups; g++) {
+        const double s = (double)a->group[g].count;
+        shared[LO_WORK_NUMBERS] += s * t * c + s * s;
+        alone[LO_WORK_NUMBERS] += s * s + 3 * t * c;
+        lo_work_add_factor(s, alone);
+        lo_work_add_solve(s, c, false, alone);
+        sum->bytes += (s * s + t * c) * sizeof(double);
+    }
+}
+
 static lo_status kernel_tile(void *self, int64_t row, int64_t rows, int64_t column, int64_t columns,
                              double *out, int64_t stride, lo_error *err)
 {
@@ -363,6 +394,7 @@ const lo_attribution_type lo_attribution_kernel_ridge = {
         "kernel ridge regression (linear or rbf): leave-one-out and leave-group-out in closed form",
     .source = "Sundararajan and Keerthi 2001, Neural Computation 13:1103",
     .bytes = bytes,
+    .work = work,
     .begin = begin,
     .end = end,
     .say_full = say_full,

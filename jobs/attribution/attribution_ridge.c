@@ -30,6 +30,37 @@ static double bytes(const lo_attribution *a, int ranks)
                 (a->groups > 0 ? block * a->classes * d + 2 * d * d : 0) + block * block);
 }
 
+/* Of the sums: one for each grain of examples, in two parts (lo_sums_add). */
+static void work(const lo_attribution *a, lo_attribution_work *sum)
+{
+    const double n = (double)a->train.count;
+    const double t = (double)a->target.count;
+    const double d = (double)a->train.size + 1;
+    const double c = a->classes;
+    const double grains = ceil(n / LO_ATTRIBUTE_GRAIN);
+    double *shared = sum->shared;
+    double *alone = sum->alone;
+    shared[LO_WORK_NUMBERS] += 5 * n * d + 3 * grains * d * (d + c) + t * n * c;
+    shared[LO_WORK_PRODUCT] += n * d * d + 2 * n * d * t;
+    shared[LO_WORK_THIN] += 4 * n * d * c;
+    lo_work_add_solve(d, n, false, shared);
+    alone[LO_WORK_NUMBERS] += 2 * t * d + 5 * d * d;
+    lo_work_add_factor(d, alone);
+    lo_work_add_solve(d, c, false, alone);
+    alone[LO_WORK_THIN] += 2 * t * d * c;
+    sum->bytes += 2 * d * (d + c) * sizeof(double);
+    for (int64_t g = 0; g < a->groups; g++) {
+        const double s = (double)a->group[g].count;
+        const bool small = s <= d;
+        shared[LO_WORK_NUMBERS] += 3 * s * d + (small ? s * s : 2 * d * d);
+        shared[LO_WORK_PRODUCT] += (small ? 2 * s * s * d : s * d * d) + 2 * t * c * d;
+        shared[LO_WORK_THIN] += small ? 4 * s * d * c : 0;
+        lo_work_add_factor(small ? s : d, shared);
+        lo_work_add_solve(small ? s : d, c, false, shared);
+        lo_work_add_solve(d, small ? s : 0, false, shared);
+    }
+}
+
 static lo_status begin(lo_attribution *a, void **self, lo_attribution_notes *notes, lo_error *err)
 {
     ridge_method *m = calloc(1, sizeof(*m));
@@ -177,6 +208,7 @@ const lo_attribution_type lo_attribution_ridge = {
         "least squares on one-hot labels with a ridge: leave-one-out and leave-group-out in closed form",
     .source = "Cook and Weisberg 1982, Residuals and Influence in Regression, 2.2",
     .bytes = bytes,
+    .work = work,
     .begin = begin,
     .end = end,
     .say_full = say_full,

@@ -67,6 +67,135 @@ static double bytes(const lo_attribution *a, int ranks)
                 block * (n * a->classes + 8 * p + TILE * (double)a->classes));
 }
 
+/* ---- work ---- */
+
+/* How often the gradient is evaluated and the Hessian multiplied with, which depends on the data: what was
+ * found on Fashion-MNIST (docs/scalability.md). */
+typedef struct search_work {
+    double evaluations, products;
+} search_work;
+static const search_work coarse_fit = {9, 140}, fine_fit = {5, 10}, group_step = {2, 14};
+
+/* The fewer examples there are beside parameters, the farther off is a refit. */
+static search_work refit_of(const lo_attribution *a)
+{
+    const double p = ((double)a->train.size + 1) * (a->classes - 1);
+    const double scarce = log2(1 + p / (double)(a->train.count > 0 ? a->train.count : 1));
+    return (search_work){.evaluations = 2.5 + 0.2 * scarce, .products = 3 + 2 * scarce};
+}
+
+/* Numbers that are read and written for each class value that a pass goes by. */
+static const double evaluation_visits = 12, product_visits = 9;
+
+/* Of so many problems that go through the examples together: `kind` says whether that makes long products. */
+static void add_search(const lo_attribution *a, search_work w, double problems, lo_work_kind kind,
+                       double *work)
+{
+    const double n = (double)a->train.count;
+    const double c = a->classes;
+    const double p = ((double)a->train.size + 1) * (c - 1);
+    work[kind] += problems * (w.evaluations + w.products) * 4 * n * p;
+    work[LO_WORK_EXPONENTS] += problems * w.evaluations * n * c;
+    work[LO_WORK_NUMBERS] +=
+        problems * n * c * (w.evaluations * evaluation_visits + w.products * product_visits) +
+        problems * w.products * 10 * p;
+}
+
+static void add_hessian(const lo_attribution *a, lo_attribution_work *sum)
+{
+    const double n = (double)a->train.count;
+    const double d = (double)a->train.size + 1;
+    const double pairs = (double)a->classes * (a->classes - 1) / 2;
+    const double p = d * (a->classes - 1);
+    sum->shared[LO_WORK_PRODUCT] += pairs * n * d * d;
+    sum->shared[LO_WORK_NUMBERS] += pairs * (n * (d + a->classes) + 2 * d * d);
+    sum->alone[LO_WORK_NUMBERS] += p * p;
+    sum->bytes += pairs * d * d * sizeof(double);
+}
+
+static void add_inverse(const lo_attribution *a, lo_attribution_work *sum)
+{
+    const double p = ((double)a->train.size + 1) * (a->classes - 1);
+    add_hessian(a, sum);
+    lo_work_add_factor(p, sum->alone);
+    lo_work_add_solve(p, p / 3, false, sum->alone);
+    sum->alone[LO_WORK_NUMBERS] += p * p;
+}
+
+/* The fit goes on on every rank but for the Hessian. */
+void lo_softmax_work(const lo_attribution *a, bool inverse, lo_attribution_work *sum)
+{
+    const double n = (double)a->train.count;
+    const double d = (double)a->train.size + 1;
+    const double p = d * (a->classes - 1);
+    double *alone = sum->alone;
+    if (!sum->fitted) {
+        alone[LO_WORK_NUMBERS] += 2 * d * (n + (double)a->target.count);
+        alone[LO_WORK_PRODUCT] += n * d * d;
+        lo_work_add_factor(d, alone);
+        lo_work_add_solve(d, coarse_fit.products * (a->classes - 1), false, alone);
+        add_search(a, coarse_fit, 1, LO_WORK_THIN, alone);
+        add_inverse(a, sum);
+        add_search(a, fine_fit, 1, LO_WORK_THIN, alone);
+        alone[LO_WORK_NUMBERS] += fine_fit.products * p * p; /* of one vector: the matrix is read */
+        sum->fitted = true;
+    }
+    if (inverse && !sum->inverted) {
+        add_inverse(a, sum);
+        sum->inverted = true;
+    }
+    if (!inverse) {
+        add_hessian(a, sum);
+        sum->inverted = false;
+    }
+}
+
+static void work_alo(const lo_attribution *a, lo_attribution_work *sum)
+{
+    const double n = (double)a->train.count;
+    const double t = (double)a->target.count;
+    const double d = (double)a->train.size + 1;
+    const double k = a->classes - 1;
+    const double p = d * k;
+    double *shared = sum->shared;
+    lo_softmax_work(a, true, sum);
+    shared[LO_WORK_PRODUCT] += n * (k * (k + 1) * d * d + 2 * p * p) + 2 * n * t * p;
+    shared[LO_WORK_THIN] += 4 * n * p;
+    shared[LO_WORK_NUMBERS] += n * (k * (k + 1) * d + 3 * p + 2 * k * k * k) + 2 * n * t * a->classes;
+    sum->alone[LO_WORK_THIN] += 2 * t * p;
+}
+
+/* Refits with the inverse as preconditioner. It is read for each product of a block, which goes on till its
+ * slowest refit is done: about `slowest` times the mean. */
+static void add_refits(const lo_attribution *a, search_work w, double refits, double *work)
+{
+    const double slowest = 2.5;
+    const double p = ((double)a->train.size + 1) * (a->classes - 1);
+    add_search(a, w, refits, LO_WORK_PRODUCT, work);
+    work[LO_WORK_PRODUCT] += refits * w.products * 2 * p * p;
+    work[LO_WORK_NUMBERS] += ceil(refits / LO_ATTRIBUTION_BLOCK) * slowest * w.products * p * p;
+}
+
+static void work_groups(const lo_attribution *a, search_work w, lo_attribution_work *sum)
+{
+    const double p = ((double)a->train.size + 1) * (a->classes - 1);
+    add_refits(a, w, (double)a->groups, sum->shared);
+    sum->shared[LO_WORK_PRODUCT] += (double)a->groups * 2 * (double)a->target.count * p;
+}
+
+static void work_of_alo(const lo_attribution *a, lo_attribution_work *sum)
+{
+    work_alo(a, sum);
+    work_groups(a, group_step, sum);
+}
+
+static void work_of_certified(const lo_attribution *a, lo_attribution_work *sum)
+{
+    work_alo(a, sum);
+    add_refits(a, refit_of(a), (double)a->train.count, sum->shared);
+    work_groups(a, refit_of(a), sum);
+}
+
 /* The Hessian: its blocks shared out over ranks, each made whole by one, so that its bits do not depend on
  * how many there are. */
 static lo_status make_hessian(const lo_attribution *a, struct lo_softmax_fitted *f, lo_error *err)
@@ -354,6 +483,7 @@ const lo_attribution_type lo_attribution_alo = {
     .source = "Rahnama Rad and Maleki 2020, JRSS B 82:965",
     .logits = true,
     .bytes = bytes,
+    .work = work_of_alo,
     .begin = begin_alo,
     .end = end,
     .say_full = say_full,
@@ -371,6 +501,7 @@ const lo_attribution_type lo_attribution_certified = {
     .logits = true,
     .certificate = true,
     .bytes = bytes,
+    .work = work_of_certified,
     .begin = begin_certified,
     .end = end,
     .say_full = say_full,

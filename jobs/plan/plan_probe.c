@@ -179,6 +179,9 @@ static lo_status probe_contrast(int64_t models, int64_t n, bool errors, lo_plan_
 static lo_status probe_alone(const lo_preview *v, timing *t, lo_plan_probe *p, lo_error *err)
 {
     LO_TRY(probe_training(v->job, &v->data, t, p, err));
+    if (lo_job_has(v->job, "attribution")) {
+        p->algebra = lo_attribution_measure();
+    }
     if (lo_job_has(v->job, "influence") && v->data.test.count > 0 && v->design.models > 0) {
         LO_TRY(probe_contrast(v->design.models, v->data.train.count, lo_job_bool(v->job, "influence.errors"),
                               p, err));
@@ -209,6 +212,10 @@ static void combine(MPI_Comm comm, const lo_job *job, const timing *t, lo_plan_p
     p->evaluate_rate = cores / sum[3];
     p->contrast_rate = sum[4] > 0 ? 1 / sum[4] : 0;
     p->prepare_seconds = sum[5];
+    MPI_Allreduce(MPI_IN_PLACE, p->algebra.seconds, LO_WORK_KINDS, MPI_DOUBLE, MPI_SUM, comm);
+    for (int i = 0; i < LO_WORK_KINDS; i++) {
+        p->algebra.seconds[i] /= p->ranks;
+    }
 }
 
 /* ---- the machine ---- */

@@ -3,6 +3,7 @@
 #define LEAVEOUT_JOBS_PLAN_PROBE_H
 
 #include "base/status.h"
+#include "jobs/attribution/attribution_work.h"
 #include "jobs/plan/preview.h"
 #include "plan/cost.h"
 
@@ -12,12 +13,13 @@
 #include <stdint.h>
 
 typedef struct lo_plan_probe {
-    int ranks;              /* that measured, side by side */
-    double train_rate;      /* examples a second of training, one team (most often one rank) */
-    double train_spread;    /* relative standard deviation of the time of a whole training */
-    double evaluate_rate;   /* examples a second of a forward pass */
-    double prepare_seconds; /* of the data set, one rank */
-    double contrast_rate;   /* test x train pairs a second for all models, one rank; 0: not asked for */
+    int ranks;                    /* that measured, side by side */
+    double train_rate;            /* examples a second of training, one team (most often one rank) */
+    double train_spread;          /* relative standard deviation of the time of a whole training */
+    double evaluate_rate;         /* examples a second of a forward pass */
+    double prepare_seconds;       /* of the data set, one rank */
+    double contrast_rate;         /* test x train pairs a second for all models, one rank; 0: not asked for */
+    lo_attribution_speed algebra; /* of attribution's kinds of work but the network's; 0: not asked for */
     size_t trainer_bytes;
     int64_t parameters;
     lo_cost_machine machine; /* what was not measured is what the defaults say */
@@ -25,9 +27,9 @@ typedef struct lo_plan_probe {
 } lo_plan_probe;
 
 /* Collective over comm. Trains and evaluates networks of the job for some seconds; multiplies bit columns as
- * the influence stage does where the job has it; writes a file of 32 MB as stages publish theirs, and records
- * as the journal has them, in `directory` (NULL: not measured); measures messages where there are ranks.
- * Errors: as those, on all ranks alike. */
+ * the influence stage does, and dense matrices as attribution does, where the job has them; writes a file of
+ * 32 MB as stages publish theirs, and records as the journal has them, in `directory` (NULL: not measured);
+ * measures messages where there are ranks. Errors: as those, on all ranks alike. */
 lo_status lo_plan_measure(MPI_Comm comm, const lo_preview *preview, const char *directory, lo_plan_probe *out,
                           lo_error *err);
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "jobs/attribution/attribution.h"
 #include "jobs/scaling/scaling.h"
 #include "jobs/scores/score_list.h"
 #include "jobs/stages.h"
@@ -239,6 +240,45 @@ static void plan_influence(const making *m)
     s->pass_items = m->data->test.count;
     s->written_bytes = bytes;
     s->disk_bytes = bytes;
+    s->reported_bytes = bytes / (errors ? 2 : 1);
+}
+
+/* Models without an example, without training any: passes through the network of an original, and dense
+ * matrices.
+ */
+static lo_status plan_attribution(const making *m, lo_error *err)
+{
+    lo_attribution a;
+    lo_attribution_work work = {0};
+    if (!lo_job_has(m->job, "attribution")) {
+        return LO_OK;
+    }
+    const int64_t methods = lo_job_length(m->job, "attribution.methods");
+    const lo_status status = lo_attribution_describe(m->job, m->data, &a, err);
+    if (status == LO_OK) {
+        const double cores = (double)lo_plan_cores(m->job); /* here ranks are alone, in one thread */
+        lo_attribution_speed speed = m->probe->algebra;
+        speed.seconds[LO_WORK_FORWARDS] = cores / m->probe->evaluate_rate;
+        speed.seconds[LO_WORK_GRADIENTS] = cores / m->probe->train_rate;
+        a.room = lo_attribution_memory(m->job, 1);
+        lo_work_add_opening(&a, &work);
+        for (int64_t i = 0; i < methods; i++) {
+            lo_work_add_method(&a, lo_attribution_find(lo_job_text_at(m->job, "attribution.methods", i)),
+                               &work);
+        }
+        lo_plan_stage *s = add_stage(m, (lo_stage)0, "attribution");
+        s->cores = 1;
+        s->pass_items = (a.train.count + LO_ATTRIBUTION_BLOCK - 1) / LO_ATTRIBUTION_BLOCK;
+        s->pass_seconds = lo_work_seconds(work.shared, &speed);
+        s->pass_bytes = work.bytes;
+        s->alone_seconds = lo_work_seconds(work.alone, &speed);
+        s->written_bytes =
+            lo_attribution_file_bytes(&a, methods, lo_job_int(m->job, "attribution.top")) + work.kept_bytes;
+        s->disk_bytes = s->written_bytes;
+        (void)snprintf(s->what, sizeof(s->what), " methods=%lld", (long long)methods);
+    }
+    lo_attribution_undescribe(&a);
+    return status;
 }
 
 /* Oracles, and originals that are made to forget. */
@@ -353,24 +393,14 @@ lo_status lo_plan_stages(const lo_preview *preview, const lo_design *design, con
     LO_TRY(plan_scores(&m, err));
     LO_TRY(plan_scaling(&m, err));
     plan_influence(&m);
+    LO_TRY(plan_attribution(&m, err));
     LO_TRY(plan_unlearning(&m, err));
     LO_TRY(plan_audit(&m, err));
     out->start_seconds = start + probe->prepare_seconds;
     for (int i = 0; i < out->stages; i++) {
-        out->start_seconds += out->stage[i].written_bytes / (out->errors ? 2 : 1) / read_per_s;
+        out->start_seconds += out->stage[i].reported_bytes / read_per_s;
     }
     return LO_OK;
-}
-
-const char *lo_plan_unplanned(const lo_job *job, int number)
-{
-    static const char *const sections[] = {"attribution"};
-    for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
-        if (lo_job_has(job, sections[i]) && number-- == 0) {
-            return sections[i];
-        }
-    }
-    return NULL;
 }
 
 lo_status lo_plan_cost_of(const lo_plan_stage *stage, const lo_cost_machine *machine, int64_t ranks,

@@ -29,6 +29,7 @@ typedef struct lo_plan_stage {
     double written_bytes;   /* files written within the stage; ... */
     double published_bytes; /* ... and when it closes, from records */
     double disk_bytes;
+    double reported_bytes; /* of its files that the report reads */
     double record_seconds; /* of a record, as measured in a study; below 0: the machine says it */
 } lo_plan_stage;
 
@@ -47,13 +48,10 @@ typedef struct lo_plan_cost {
     double core;            /* core seconds that do work */
 } lo_plan_cost;
 
-/* The stages of a job, of `design` (a preview's, with more models or fewer). Stages that cannot be foreseen
- * are left out: see lo_plan_unplanned. Errors: as the stages' own, LO_INTERNAL without memory. */
+/* The stages of a job, of `design` (a preview's, with more models or fewer). Errors: as the stages' own,
+ * LO_INTERNAL without memory. */
 lo_status lo_plan_stages(const lo_preview *preview, const lo_design *design, const lo_plan_probe *probe,
                          lo_plan *out, lo_error *err);
-
-/* Sections of the job whose time is not foreseen, the number-th; NULL after the last. */
-const char *lo_plan_unplanned(const lo_job *job, int number);
 
 /* What a stage takes on so many ranks. Errors: LO_INTERNAL without memory. */
 lo_status lo_plan_cost_of(const lo_plan_stage *stage, const lo_cost_machine *machine, int64_t ranks,

@@ -64,6 +64,24 @@ expect_text "$work/out" '^measured stage=ensemble tasks=40 '
 expect_no_text "$work/out" '^checked attempt=1 '
 say "a study's own times: $mean s a task, farm of $wall s, predicted $predicted s"
 
+# Attribution, for which nothing need be trained: a time, a total, and more ranks are never slower.
+sed -E '/^(ensemble|scores|influence):/d' "$job" >"$work/alone.yaml"
+echo 'attribution: {methods: [ridge_loo, kernel_ridge_loo, alo, certified_loo, ggn]}' >>"$work/alone.yaml"
+expect_code 0 "$LEAVEOUT" plan "$work/alone.yaml" --ranks 1:8
+expect_silence
+expect_text "$work/out" '^stage=attribution methods=5 wall_s='
+expect_no_text "$work/out" 'not planned'
+awk '/^strong .*stage=attribution/ { split($4, w, "="); split($6, e, "=")
+        if (seen++ && w[2] > before) { print "slower on more ranks: " $0; bad = 1 }
+        if (e[2] > 1.02) { print "faster than perfect: " $0; bad = 1 }
+        before = w[2] }
+    END { exit bad || seen != 4 || before <= 0 }' "$work/out" || fail "strong scaling of attribution"
+# Of a network: its passes and matrices are in the stage too.
+expect_code 0 "$LEAVEOUT" plan "$work/alone.yaml" --ranks 1,2 --set originals.seeds=1 --set attribution.model=network \
+    --set "attribution.methods=[ggn]" --set attribution.damping=0.01
+expect_text "$work/out" "^strong ranks=2 stage=attribution wall_s="
+is "$(field wall_s "strong ranks=1 stage=attribution" "$work/out") > 0" "a network takes its time"
+
 # On ranks: one voice, in good and in bad.
 expect_code 0 on 2 "$LEAVEOUT" plan "$job" --ranks 4 --study "$work/study"
 expect_text "$work/out" '^probe: .* ranks=2$'
