@@ -8,14 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FIELDS = 4, MOST_COLUMNS = 256, TEXTS = 5 };
+enum { FIELDS = 4, MOST_COLUMNS = 256, TEXTS = 5, MOST_TEXTS = TEXTS + 1 };
 static const char *const fields[FIELDS] = {"value", "low", "high", "ceiling"};
 static const char *const texts[TEXTS] = {"method", "forget_set", "setting", "kind", "model"};
 
 /* A table in memory: texts, then whole numbers, then numbers with their names. */
 typedef struct table {
     int64_t rows;
-    char (*text[TEXTS])[LO_H5_TEXT_SIZE];
+    char (*text[MOST_TEXTS])[LO_H5_TEXT_SIZE]; /* those of `texts`, then what u_lira rests on */
     int texts, counts, columns;
     int64_t *count[MOST_COLUMNS];
     double *value[MOST_COLUMNS];
@@ -82,6 +82,10 @@ static lo_status read_audit(const lo_h5_reader *reader, table *t, lo_error *err)
         LO_TRY(take(reader, t, path, LO_H5_CHARS, (void **)&t->text[i], err));
     }
     LO_TRY(take_count(reader, t, "/run/seed", "seed", err));
+    if (lo_h5_has(reader, "/u_lira/reference")) {
+        t->texts++;
+        LO_TRY(take(reader, t, "/u_lira/reference", LO_H5_CHARS, (void **)&t->text[TEXTS], err));
+    }
     for (int k = 0; k < LO_AUDIT_NUMBERS; k++) {
         if (lo_h5_has(reader, lo_audit_number_at(k)->name)) {
             LO_TRY(take_number(reader, t, lo_audit_number_at(k)->name, err));
@@ -97,7 +101,7 @@ static lo_status write_csv(const lo_export *x, const table *t, lo_error *err)
     lo_csv csv = lo_csv_begin(file.stream);
     for (int64_t r = -1; r < t->rows; r++) {
         for (int i = 0; i < t->texts; i++) {
-            lo_csv_text(&csv, r < 0 ? texts[i] : t->text[i][r]);
+            lo_csv_text(&csv, r >= 0 ? t->text[i][r] : i < TEXTS ? texts[i] : "u_lira_reference");
         }
         for (int i = 0; i < t->counts; i++) {
             if (r < 0) {

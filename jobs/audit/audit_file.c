@@ -1,6 +1,7 @@
 #include "jobs/audit/audit_file.h"
 
 #include "audit/metrics.h"
+#include "jobs/audit/audit_u_lira.h"
 #include "mpi/agree.h"
 #include "mpi/h5file.h"
 
@@ -67,7 +68,7 @@ typedef struct content {
     char *text;      /* [rows, LO_H5_TEXT_SIZE]: room */
     double *real;    /* [rows, LO_AUDIT_GROUPS] */
     int64_t *count;
-    int run_text[RUN_TEXTS], seed, layer, layer_name; /* datasets */
+    int run_text[RUN_TEXTS], seed, reference, layer, layer_name; /* datasets */
     int by, mean, group_count[GROUP_COUNTS];
 } content;
 
@@ -199,6 +200,9 @@ static lo_status create_datasets(content *c, lo_h5 *h, lo_error *err)
     for (int n = 0; n < c->numbers; n++) {
         LO_TRY(create_number(c, h, &c->number[n], err));
     }
+    LO_TRY(a->wanted[LO_AUDIT_U_LIRA]
+               ? lo_h5_add(h, "/u_lira/reference", LO_H5_CHARS, rows, 0, 0, c->mine, &c->reference, err)
+               : LO_OK);
     LO_TRY(create_groups(c, h, err));
     if (has_layers(a)) {
         LO_TRY(
@@ -246,6 +250,11 @@ static const char *score_of_groups(const lo_audit *a, int64_t r, int which)
     return a->groups[a->in.row[r].set].by;
 }
 
+static const char *reference_of_u_lira(const lo_audit *a, int64_t r, int which)
+{
+    return lo_audit_against(lo_audit_cell(a, r, which)->reference);
+}
+
 static lo_status write_number(const content *c, lo_h5 *h, const number *n, lo_error *err)
 {
     const lo_audit *a = c->a;
@@ -257,7 +266,9 @@ static lo_status write_number(const content *c, lo_h5 *h, const number *n, lo_er
             c->real[i] = f == VALUE  ? it->value
                          : f == LOW  ? it->low
                          : f == HIGH ? it->high
-                                     : c->ceiling[a->in.row[r].set * LO_AUDIT_FIGURES + figure];
+                         : it->reference == LO_AUDIT_AGAINST_MATCHED
+                             ? it->ceiling
+                             : c->ceiling[a->in.row[r].set * LO_AUDIT_FIGURES + figure];
         }
         LO_TRY(lo_h5_write(h, n->field[f], c->mine, c->real, LO_OK, err));
     }
@@ -302,6 +313,9 @@ static lo_status write_all(const content *c, lo_h5 *h, lo_error *err)
     for (int n = 0; n < c->numbers; n++) {
         LO_TRY(write_number(c, h, &c->number[n], err));
     }
+    LO_TRY(a->wanted[LO_AUDIT_U_LIRA]
+               ? write_texts(c, h, c->reference, reference_of_u_lira, LO_AUDIT_U_LIRA, err)
+               : LO_OK);
     LO_TRY(write_groups(c, h, err));
     if (!has_layers(a)) {
         return LO_OK;

@@ -106,6 +106,47 @@ static lo_status read_rows(lo_audit_input *in, const lo_h5_reader *e, lo_error *
     return status;
 }
 
+/* Matched models of forget sets that have rows. */
+static lo_status read_matched(lo_audit_input *in, const char *kinds, const char *names, int64_t models,
+                              lo_error *err)
+{
+    enum { METHOD, SETTING, SET, TEXTS };
+    static const char *const path[TEXTS] = {"/model/method", "/model/setting", "/model/forget_set"};
+    char *text[TEXTS] = {NULL};
+    int64_t *seed = NULL;
+    lo_status status = LO_OK;
+    for (int t = 0; t < TEXTS && status == LO_OK; t++) {
+        status = read_texts(&in->outputs, path[t], &text[t], &models, err);
+    }
+    if (status == LO_OK) {
+        status = lo_h5_read_all(&in->outputs, "/model/seed", LO_H5_I64, (void **)&seed, NULL, NULL, err);
+    }
+    in->matched = calloc((size_t)models + 1, sizeof(*in->matched));
+    if (status == LO_OK && in->matched == NULL) {
+        status = no_memory(err);
+    }
+    for (int64_t m = 0; m < models && status == LO_OK; m++) {
+        lo_audit_row *row = &in->matched[in->matched_count];
+        take_text(row->kind, sizeof(row->kind), kinds, m);
+        take_text(row->model, sizeof(row->model), names, m);
+        take_text(row->method, sizeof(row->method), text[METHOD], m);
+        take_text(row->setting, sizeof(row->setting), text[SETTING], m);
+        take_text(row->forget_set, sizeof(row->forget_set), text[SET], m);
+        row->seed = seed[m];
+        row->output = m;
+        row->set = 0;
+        while (row->set < in->sets && strcmp(in->set[row->set].name, row->forget_set) != 0) {
+            row->set++;
+        }
+        in->matched_count += strcmp(row->kind, "matched") == 0 && row->set < in->sets;
+    }
+    for (int t = 0; t < TEXTS; t++) {
+        free(text[t]);
+    }
+    free(seed);
+    return status;
+}
+
 static lo_status read_models(lo_audit_input *in, lo_error *err)
 {
     char *kinds = NULL, *names = NULL;
@@ -125,6 +166,7 @@ static lo_status read_models(lo_audit_input *in, lo_error *err)
     }
     if (status == LO_OK) {
         find_outputs(in, kinds, names, models);
+        status = read_matched(in, kinds, names, models, err);
     }
     free(kinds);
     free(names);
@@ -255,6 +297,7 @@ void lo_audit_close(lo_audit_input *input)
     }
     free(input->set);
     free(input->row);
+    free(input->matched);
     free(input->margin[0]);
     free(input->margin[1]);
     lo_columns_destroy(&input->mask);

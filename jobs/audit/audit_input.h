@@ -38,6 +38,9 @@ typedef struct lo_audit_input {
     lo_h5_reader outputs;
     lo_audit_row *row;
     int64_t rows;
+    lo_audit_row
+        *matched; /* [matched_count]: oracles that forgot another set, which are in no row; by oracle */
+    int64_t matched_count;
     lo_audit_set *set;
     int sets;
     char state[32]; /* of outputs.h5: what it was made from */

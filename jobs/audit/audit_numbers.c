@@ -38,10 +38,22 @@ static const lo_audit_number numbers[LO_AUDIT_NUMBERS] = {
                        "the population"},
     [LO_AUDIT_RMIA_RATE] = {"rmia_tpr_at_0.01", "rmia",
                             "share of the forget set found at 1 % false positives"},
-    [LO_AUDIT_U_LIRA] =
-        {"u_lira", "u_lira",
-         "mean over the forget set of the AUC, over pairs of an unlearned model and an oracle, of "
-         "LiRA: all seeds of a method together"},
+    [LO_AUDIT_U_LIRA] = {"u_lira", "u_lira",
+                         "mean over the forget set of the AUC, over pairs of an unlearned model and one that "
+                         "never saw it, of "
+                         "LiRA: all seeds of a method together"},
+    [LO_AUDIT_U_LIRA_POOLED] = {"u_lira_pooled", "u_lira",
+                                "AUC of the scores of all examples and models together"},
+    [LO_AUDIT_U_LIRA_RATE] = {"u_lira_tpr_at_0.01", "u_lira",
+                              "share of these scores found at 1 % false positives"},
+    [LO_AUDIT_U_LIRA_RATE_1000] = {"u_lira_tpr_at_0.001", "u_lira",
+                                   "share of these scores found at 0.1 % false positives"},
+    [LO_AUDIT_U_LIRA_EXAMPLE_RATE] =
+        {"u_lira_example_tpr_at_0.01", "u_lira",
+         "mean over the forget set of the share of models found at 1 % false positives, each example with a "
+         "threshold of its own"},
+    [LO_AUDIT_U_LIRA_EXAMPLE_RATE_1000] = {"u_lira_example_tpr_at_0.001", "u_lira",
+                                           "the same at 0.1 % false positives"},
     [LO_AUDIT_KLOM] = {"klom", "klom",
                        "95th percentile over the forget set of KL(unlearned, oracles) of margins: all seeds "
                        "together; its authors take "
@@ -114,6 +126,8 @@ static const char *const reasons[LO_AUDIT_REASONS] = {
     [LO_AUDIT_GIVEN_UP] = "given up: its task killed the rank that worked on it, again and again",
     [LO_AUDIT_NO_GROUPS] =
         "its forget set has no groups: neither select: mix nor a method that splits by a score",
+    [LO_AUDIT_FEW_SCORES] = "1 % false positives need 100 models that never saw it, 0.1 % need 1000; of all "
+                            "scores models times examples",
 };
 
 const char *lo_audit_reason(int reason)

@@ -19,6 +19,11 @@ enum {
     LO_AUDIT_RMIA,
     LO_AUDIT_RMIA_RATE,
     LO_AUDIT_U_LIRA,
+    LO_AUDIT_U_LIRA_POOLED,
+    LO_AUDIT_U_LIRA_RATE,
+    LO_AUDIT_U_LIRA_RATE_1000,
+    LO_AUDIT_U_LIRA_EXAMPLE_RATE,
+    LO_AUDIT_U_LIRA_EXAMPLE_RATE_1000,
     LO_AUDIT_KLOM,
     LO_AUDIT_QUALITY,
     LO_AUDIT_WEIGHTS,
@@ -57,8 +62,14 @@ enum {
     LO_AUDIT_NOT_ASKED,
     LO_AUDIT_GIVEN_UP,
     LO_AUDIT_NO_GROUPS,
+    LO_AUDIT_FEW_SCORES,
     LO_AUDIT_REASONS
 };
+
+/* What models that never saw the forget set u_lira rests on: oracles as they are, or made to forget another
+ * set.
+ */
+enum { LO_AUDIT_AGAINST_NONE, LO_AUDIT_AGAINST_ORACLES, LO_AUDIT_AGAINST_MATCHED };
 
 /* "" for LO_AUDIT_FOUND, else what is missing and would be needed. */
 const char *lo_audit_reason(int reason);

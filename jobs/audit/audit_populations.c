@@ -2,8 +2,7 @@
 
 #include "audit/forgetting_quality.h"
 #include "audit/klom.h"
-#include "audit/lira.h"
-#include "audit/members.h"
+#include "jobs/audit/audit_u_lira.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -43,46 +42,6 @@ static lo_status gather_group(lo_audit *a, int64_t first, int odd, population_ma
     return LO_OK;
 }
 
-/* As many of each side. */
-static lo_status unlearned_against_never(lo_audit *a, int64_t r, const population_margins *u,
-                                         const population_margins *o, int64_t f, lo_error *err)
-{
-    const int64_t models = u->models < o->models ? u->models : o->models;
-    float *phi = malloc((size_t)(2 * models * f) * sizeof(*phi) + 1);
-    lo_vulnerability *each = malloc((size_t)f * sizeof(*each) + 1);
-    lo_lira_sums *sums = malloc((size_t)f * sizeof(*sums) + 1);
-    double *auc = malloc((size_t)f * sizeof(*auc) + 1);
-    lo_columns mask = {0};
-    lo_lira options = {0};
-    lo_status status =
-        phi != NULL && each != NULL && sums != NULL && auc != NULL ? LO_OK : lo_audit_no_memory(err);
-    if (status == LO_OK) {
-        status = lo_u_lira_mask(models, f, &mask, err);
-    }
-    if (status == LO_OK) {
-        memcpy(phi, u->phi, (size_t)(models * f) * sizeof(*phi));
-        memcpy(phi + models * f, o->phi, (size_t)(models * f) * sizeof(*phi));
-        const lo_references refs = {phi, 2 * models, f, f, &mask, NULL};
-        if (models < LO_LIRA_FEW) {
-            status = lo_lira_spread(&refs, sums, &a->tick, err);
-            lo_lira_pool(sums, status == LO_OK ? f : 0, &options.in_deviation, &options.out_deviation);
-        }
-        status = status == LO_OK ? lo_lira_vulnerability(&refs, &options, each, &a->tick, err) : status;
-    }
-    for (int64_t i = 0; i < f && status == LO_OK; i++) {
-        auc[i] = (double)each[i].auc;
-    }
-    if (status == LO_OK) {
-        *lo_audit_cell(a, r, LO_AUDIT_U_LIRA) = lo_audit_found(lo_student_mean(auc, f), 2 * models);
-    }
-    lo_columns_destroy(&mask);
-    free(phi);
-    free(each);
-    free(sums);
-    free(auc);
-    return status;
-}
-
 static lo_status compare_populations(lo_audit *a, int64_t r, const population_margins *u,
                                      const population_margins *o, int64_t f, lo_error *err)
 {
@@ -90,7 +49,8 @@ static lo_status compare_populations(lo_audit *a, int64_t r, const population_ma
     const int64_t models = u->models + o->models;
     lo_status status = klom != NULL ? LO_OK : lo_audit_no_memory(err);
     if (status == LO_OK && a->wanted[LO_AUDIT_U_LIRA]) {
-        status = unlearned_against_never(a, r, u, o, f, err);
+        const lo_population in = {u->phi, u->models}, never = {o->phi, o->models};
+        status = lo_audit_u_lira(a, r, &in, &never, err);
     }
     if (status == LO_OK && a->wanted[LO_AUDIT_KLOM]) {
         status = lo_kloms(u->phi, u->models, o->phi, o->models, f, f, klom, &high, err);

@@ -115,7 +115,9 @@ typedef struct table {
     int64_t rows;
     char *text[TEXTS];
     int64_t *seed;
-    double *column[COLUMNS];                           /* NULL: not there */
+    char *against;           /* what u_lira rests on; NULL: the file has no u_lira, or does not say */
+    int64_t *rests;          /* on how many models */
+    double *column[COLUMNS]; /* NULL: not there */
     double *low[SHOWN], *high[SHOWN], *ceiling[SHOWN]; /* of numbers that all seeds have together */
     char *score;                                       /* [rows]: of groups; NULL: there are none */
     int64_t *examples;                                 /* [rows, LO_REPORT_GROUPS] */
@@ -124,6 +126,8 @@ typedef struct table {
 
 static void table_free(table *t)
 {
+    free(t->against);
+    free(t->rests);
     for (int i = 0; i < TEXTS; i++) {
         free(t->text[i]);
     }
@@ -205,6 +209,11 @@ static lo_status read_table(const lo_h5_reader *audit, const lo_h5_reader *evalu
             LO_TRY(read_field(from, name, "high", t->rows, &t->high[i], err));
             LO_TRY(read_field(from, name, "ceiling", t->rows, &t->ceiling[i], err));
         }
+    }
+    if (lo_h5_has(audit, "/u_lira/reference")) {
+        LO_TRY(
+            lo_h5_read_all(audit, "/u_lira/reference", LO_H5_CHARS, (void **)&t->against, NULL, NULL, err));
+        LO_TRY(lo_h5_read_all(audit, "/u_lira/models", LO_H5_I64, (void **)&t->rests, NULL, NULL, err));
     }
     return read_groups(audit, t, err);
 }
@@ -312,6 +321,11 @@ static void make_row(const table *t, const int *column, int numbers, int64_t fir
             out->noise[n] =
                 t->low[c][first] <= t->ceiling[c][first] && t->ceiling[c][first] <= t->high[c][first];
         }
+    }
+    if (t->against != NULL) {
+        (void)snprintf(out->against, sizeof(out->against), "%.*s", LO_H5_TEXT_SIZE,
+                       t->against + first * LO_H5_TEXT_SIZE);
+        out->rests = t->rests[first];
     }
     out->forgetting = over_seeds(t, (series){t->column[FORGETTING], 1}, first, room, &unused);
     out->utility = over_seeds(t, (series){t->column[UTILITY], 1}, first, room, &unused);

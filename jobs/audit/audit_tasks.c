@@ -80,6 +80,7 @@ static uint64_t digest_of_model(const lo_audit *a, const lo_listed_task *listed,
 
 typedef struct digests {
     uint64_t job, *set, *row; /* [sets], [rows]: of a row's model, and whether its weights are kept */
+    uint64_t *matched;        /* [in.matched_count] */
 } digests;
 
 static lo_status make_digests(const lo_audit *a, digests *d, lo_error *err)
@@ -88,7 +89,8 @@ static lo_status make_digests(const lo_audit *a, digests *d, lo_error *err)
     int64_t count = 0;
     d->set = malloc(((size_t)a->in.sets + 1) * sizeof(*d->set));
     d->row = malloc(((size_t)a->in.rows + 1) * sizeof(*d->row));
-    if (d->set == NULL || d->row == NULL) {
+    d->matched = malloc(((size_t)a->in.matched_count + 1) * sizeof(*d->matched));
+    if (d->set == NULL || d->row == NULL || d->matched == NULL) {
         return lo_audit_no_memory(err);
     }
     LO_TRY(lo_read_tasks(a->study->run.study, &listed, &count, err));
@@ -104,6 +106,10 @@ static lo_status make_digests(const lo_audit *a, digests *d, lo_error *err)
         const uint64_t model = digest_of_model(a, listed, count, row->kind, row->model);
         d->row[r] = add_number(add_text(add_text(LO_DIGEST_START, row->kind), row->model), model);
         d->row[r] = add_number(d->row[r], asks && lo_audit_weights_of(a, r, path));
+    }
+    for (int64_t m = 0; m < a->in.matched_count; m++) {
+        const lo_audit_row *row = &a->in.matched[m];
+        d->matched[m] = digest_of_model(a, listed, count, row->kind, row->model);
     }
     free(listed);
     return LO_OK;
@@ -157,6 +163,9 @@ static uint64_t digest_of_population(const lo_audit *a, const digests *d, int64_
                      ? add_number(digest, d->row[r])
                      : digest;
     }
+    for (int64_t m = 0; m < a->in.matched_count; m++) {
+        digest = lo_audit_is_matched(&a->in.matched[m], row) ? add_number(digest, d->matched[m]) : digest;
+    }
     return add_oracles(a, d, row->set, digest);
 }
 
@@ -195,6 +204,7 @@ static lo_status list(lo_audit *a, lo_error *err)
     }
     free(d.set);
     free(d.row);
+    free(d.matched);
     return status;
 }
 

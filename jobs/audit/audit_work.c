@@ -15,12 +15,16 @@ lo_audit_figure *lo_audit_cell(const lo_audit *a, int64_t row, int number)
 
 lo_audit_figure lo_audit_missing(int reason)
 {
-    return (lo_audit_figure){(double)NAN, (double)NAN, (double)NAN, 0, reason};
+    return (lo_audit_figure){.value = (double)NAN, .low = (double)NAN, .high = (double)NAN, .reason = reason};
 }
 
 lo_audit_figure lo_audit_found(lo_bounded value, int64_t models)
 {
-    return (lo_audit_figure){value.value, value.low, value.high, models, LO_AUDIT_FOUND};
+    return (lo_audit_figure){.value = value.value,
+                             .low = value.low,
+                             .high = value.high,
+                             .models = models,
+                             .reason = LO_AUDIT_FOUND};
 }
 
 lo_status lo_audit_no_memory(lo_error *err)
@@ -67,6 +71,12 @@ bool lo_audit_same_group(const lo_audit_row *a, const lo_audit_row *b)
 {
     return a->set == b->set && strcmp(a->kind, b->kind) == 0 && strcmp(a->method, b->method) == 0 &&
            strcmp(a->setting, b->setting) == 0;
+}
+
+bool lo_audit_is_matched(const lo_audit_row *matched, const lo_audit_row *row)
+{
+    return matched->set == row->set && strcmp(matched->method, row->method) == 0 &&
+           strcmp(matched->setting, row->setting) == 0;
 }
 
 int64_t lo_audit_group_of(const lo_audit *a, int64_t r)

@@ -21,6 +21,8 @@ typedef struct lo_audit_figure {
     double value, low, high;
     int64_t models; /* that it rests on, beside the one judged */
     int64_t reason;
+    double ceiling;    /* of what is not against oracles as they are; else the oracles' counts */
+    int64_t reference; /* LO_AUDIT_AGAINST_... */
 } lo_audit_figure;
 
 enum {
@@ -89,6 +91,9 @@ void lo_audit_drop_oracles(lo_audit *a);
 /* The first row of the group of r: the models of one method with its settings on one forget set. */
 int64_t lo_audit_group_of(const lo_audit *a, int64_t r);
 bool lo_audit_same_group(const lo_audit_row *a, const lo_audit_row *b);
+
+/* Is this a matched model of the method and forget set of a row? */
+bool lo_audit_is_matched(const lo_audit_row *matched, const lo_audit_row *row);
 
 /* out [count]: margins of rows of a part. */
 void lo_audit_fill_margins(const lo_audit_model *m, int part, const uint32_t *rows, int64_t count,

@@ -152,6 +152,12 @@ static lo_status write_figure(const lo_h5_reader *reader, const char *name, int6
         LO_TRY(lo_h5_read(reader, path, LO_H5_I64, row, 1, &models, err));
         lo_json_int(json, "models", models);
     }
+    (void)snprintf(path, sizeof(path), "/%s/reference", name);
+    if (lo_h5_has(reader, path)) {
+        char text[TEXT] = "";
+        LO_TRY(lo_h5_read(reader, path, LO_H5_CHARS, row, 1, text, err));
+        lo_json_text(json, "reference", text);
+    }
     lo_json_end(json);
     return LO_OK;
 }

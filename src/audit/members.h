@@ -33,10 +33,8 @@ lo_status lo_members_by_example(const lo_references *references, const float *sc
 lo_status lo_members_curve(const lo_references *references, const float *score, const double *fpr,
                            int64_t count, double *tpr, lo_error *err);
 
-/* U-LiRA (Hayes et al., 2024; Kurmanji et al., NeurIPS 2023): LiRA with models that were trained on the
- * examples and made to forget them as the in side, and models that never saw them, treated alike, as the out
- * side: matched, as many of each. unlearned [models, n], never [models, n]; score [n, 2 models], first the
- * unlearned. Its mask is made by lo_u_lira_mask. Errors: LO_DATA for fewer than 3 models a side. */
+/* The mask of U-LiRA (u_lira.h): models 0 .. models - 1 are in, as many others out, of all n examples. Errors:
+ * LO_DATA for fewer than 3 models a side; LO_INTERNAL without memory. */
 lo_status lo_u_lira_mask(int64_t models, int64_t n, lo_columns *mask, lo_error *err);
 
 #endif

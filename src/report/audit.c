@@ -176,12 +176,14 @@ static void draw_trade_off(FILE *out, const lo_report_audited *rows, int64_t cou
 /* Numbers by what they ask: each kind a table of its own, which fits the page. */
 static const struct {
     const char *title, *numbers; /* every name between blanks */
-} kinds[] = {{"Do they behave like the oracles?",
-              " tow_mia avg_gap aus disagreement activation_distance js weight_distance "},
-             {"Can an attacker who has one model tell what it forgot?",
-              " mia_svc mia_loss mia_entropy mia_population lira lira_tpr_at_0.01 rmia rmia_tpr_at_0.01 "},
-             {"What is left inside, and what do all seeds together give away?",
-              " zrf relearn anamnesis entanglement u_lira klom forgetting_quality "}};
+} kinds[] = {
+    {"Do they behave like the oracles?",
+     " tow_mia avg_gap aus disagreement activation_distance js weight_distance "},
+    {"Can an attacker who has one model tell what it forgot?",
+     " mia_svc mia_loss mia_entropy mia_population lira lira_tpr_at_0.01 rmia rmia_tpr_at_0.01 "},
+    {"What is left inside, and what do all seeds together give away?",
+     " zrf relearn anamnesis entanglement u_lira u_lira_pooled u_lira_tpr_at_0.01 "
+     "u_lira_tpr_at_0.001 u_lira_example_tpr_at_0.01 u_lira_example_tpr_at_0.001 klom forgetting_quality "}};
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
 static bool is_of_kind(const lo_report_number *number, int kind)
@@ -204,6 +206,28 @@ static void write_breakable(FILE *out, const char *name)
         lo_html_text(out, one);
         (void)fputs(*c == '_' ? "<wbr/>" : "", out);
     }
+}
+
+/* What u_lira compares the models of each method with, and how many it rests on. */
+static void write_references(FILE *out, const lo_report_audited *rows, int64_t count)
+{
+    bool any = false;
+    for (int64_t r = 0; r < count; r++) {
+        if (rows[r].against[0] == '\0') {
+            continue;
+        }
+        const bool matched = strcmp(rows[r].against, "matched") == 0;
+        (void)fputs(any ? "; <code>" : "<p class=\"soft\"><code>u_lira</code> of <code>", out);
+        lo_html_text(out, rows[r].method);
+        (void)fputs("</code> ", out);
+        lo_html_settings(out, rows[r].setting);
+        (void)fprintf(out, " against %s, %s models in all",
+                      matched ? "<b>matched</b> models (oracles that forgot another set by the same method)"
+                              : "oracles as they are, without the method's mark",
+                      lo_number_count(rows[r].rests).text);
+        any = true;
+    }
+    (void)fputs(any ? ".</p>\n" : "", out);
 }
 
 static void write_table(FILE *out, const lo_report_audit *a, const lo_report_audited *rows, int64_t count,
@@ -251,6 +275,7 @@ static void write_set(FILE *out, const lo_report_audit *a, const lo_report_audit
             write_table(out, a, rows, count, kind);
         }
     }
+    write_references(out, rows, count);
     (void)fputs("<div class=\"figures\">\n", out);
     draw_trade_off(out, rows, count);
     (void)fputs("</div>\n", out);

@@ -14,7 +14,7 @@ enum {
     LO_REPORT_RATES = 2,
     LO_REPORT_ATTACKS = 3,
     LO_REPORT_ROC = 101,
-    LO_REPORT_NUMBERS = 28,
+    LO_REPORT_NUMBERS = 32,
     LO_REPORT_GROUPS = 3, /* of a forget set: low, middle, high */
     LO_REPORT_BY = 4
 };
@@ -48,6 +48,8 @@ typedef struct lo_report_audited {
     char label[160]; /* in figures, where methods of one name are to be told apart */
     bool oracle;
     int64_t seeds;
+    char against[16]; /* what u_lira compares them with: "matched", "oracles"; "": nothing */
+    int64_t rests;    /* on how many models, of both sides, it rests */
     lo_bounded value[LO_REPORT_NUMBERS]; /* means over seeds, Student's intervals */
     bool noise[LO_REPORT_NUMBERS];  /* the difference from oracles, seeds paired, has 0 in its interval */
     lo_bounded forgetting, utility; /* UA and test accuracy */

@@ -19,6 +19,7 @@ unlearning:
   methods: [retrain, finetune, neggrad]
   seeds: 3
   oracles: 6
+  matched: true
 audit: {}
 EOF
 expect_code 0 "$LEAVEOUT" plan "$job" --ranks 2
@@ -224,6 +225,25 @@ for part in page.split("<h4>Forget set <code>")[1:]:
             says = "inside the noise" if abs(off.mean()) <= half else "better" if off.mean() > 0 else "worse"
             assert " ".join(cell[4]) == says, (s, cell, off)
 assert seen == set(rows), seen
+EOF
+
+# U-LiRA says what it rests on, everywhere; without matched models it is made again, against oracles.
+expect_text "$work/one/report.html" '<code>u_lira</code> of <code>.* against <b>matched</b> models'
+expect_text "$work/one/receipts/finetune-random10-2.json" '"reference": "matched"'
+expect_code 0 study 2 "$work/three" --set audit.rmia_a=0.9 --set unlearning.matched=false
+"$python" - "$work" <<'EOF' || fail "what u_lira rests on"
+import csv, sys, h5py
+text = lambda d: [bytes(x).split(b"\0")[0].decode() for x in d[:]]
+with h5py.File(sys.argv[1] + "/one/audit.h5") as a, h5py.File(sys.argv[1] + "/three/audit.h5") as b:
+    kind = text(a["run/kind"])
+    reference = text(a["u_lira/reference"])
+    assert reference == [{"unlearned": "matched", "oracle": "oracles", "original": ""}[k] for k in kind]
+    assert [r["u_lira_reference"] for r in csv.DictReader(open(sys.argv[1] + "/audit.csv"))] == reference
+    assert text(b["u_lira/reference"]) == ["oracles" if k != "original" else "" for k in kind]
+    run = [i for i, k in enumerate(kind) if k == "unlearned"]
+    assert (a["u_lira/value"][:][run] != b["u_lira/value"][:][run]).any()
+    assert (a["klom/value"][:][run] == b["klom/value"][:][run]).all()
+    assert "need 100 models" in a["u_lira_example_tpr_at_0.01"].attrs["refused"].decode()
 EOF
 
 # Without an ensemble the oracles are the references; with few of them what is refused says so.
