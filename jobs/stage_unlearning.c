@@ -187,6 +187,8 @@ static lo_status run_method(worker *w, const lo_unlearning_task *t, const lo_req
 static lo_status make_forget(worker *w, const lo_unlearning_task *t, const lo_tick *tick, lo_error *err)
 {
     const lo_forgotten *f = &w->u.forgotten[t->forgotten];
+    const lo_unlearner *l = &w->u.unlearner[t->unlearner];
+    const lo_listed_score *rescore = f->depth > 0 ? l->rescore : NULL;
     const int64_t n = w->study->data.train.count;
     char start[PATH_MAX];
     LO_TRY(find_start(w, t, tick, start, sizeof(start), err));
@@ -206,7 +208,9 @@ static lo_status make_forget(worker *w, const lo_unlearning_task *t, const lo_ti
                                 .whole_class = f->step.whole_class,
                                 .seed = (uint64_t)lo_job_int(w->study->job, "seed"),
                                 .run = (uint64_t)t->seed + ((uint64_t)f->depth << 32),
-                                .score = w->u.unlearner[t->unlearner].score};
+                                .score = l->score,
+                                .rescore = rescore != NULL ? rescore->score : NULL,
+                                .rescore_settings = rescore != NULL ? rescore->item : NULL};
     lo_status status = lo_pupil_load(w->pupil, start, err);
     if (status == LO_OK) {
         status = run_method(w, t, &request, tick, err);
@@ -382,6 +386,20 @@ static void say_settings(lo_study *study, const lo_unlearning *u)
     }
 }
 
+/* What the steps of a sequence are split by is not what everybody expects. */
+static void say_scores(lo_study *study, const lo_unlearning *u)
+{
+    for (int i = 0; i < u->unlearner_count && lo_job_length(study->job, "unlearning.sequence") > 1; i++) {
+        const lo_unlearner *l = &u->unlearner[i];
+        if (l->score != NULL && l->rescore == NULL) {
+            lo_run_say(&study->run,
+                       "event=note text=\"%s%s splits every request of the sequence by the originals' scores; "
+                       "rescore: NAME has them computed anew\"",
+                       l->method->name, l->suffix);
+        }
+    }
+}
+
 lo_status lo_stage_unlearning(lo_study *study, lo_error *err)
 {
     if (!lo_job_has(study->job, "unlearning")) {
@@ -395,6 +413,7 @@ lo_status lo_stage_unlearning(lo_study *study, lo_error *err)
     if (status == LO_OK) {
         say_settings(study, &w.u);
         say_unmatched(study, &w.u);
+        say_scores(study, &w.u);
         const lo_farmed stage = {.stage = LO_STAGE_UNLEARNING,
                                  .names = w.u.digest,
                                  .tasks = w.u.tasks,

@@ -43,6 +43,7 @@ lo_status lo_preview_open(const lo_command_line *line, lo_preview *out, lo_error
                                       .override_count = lo_option_values(line, "set", overrides)};
     *out = (lo_preview){0};
     LO_TRY(lo_study_resolve_job(&options, lo_bf16_pays() ? LO_BF16 : LO_F32, &out->job, err));
+    LO_TRY(lo_study_check_settings(out->job, err));
     LO_TRY(open_data(out, err));
     LO_TRY(lo_study_check_names(out->job, out->data.classes, err));
     LO_TRY(lo_score_list_check(out->job, &out->data, err));

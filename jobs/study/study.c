@@ -4,10 +4,11 @@
 #include "base/fields.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "jobs/study/formats.h"
+#include "jobs/ensemble/until.h"
 #include "jobs/scaling/scaling.h"
 #include "jobs/scores/score_list.h"
-#include "jobs/ensemble/until.h"
+#include "jobs/study/formats.h"
+#include "jobs/unlearning/unlearning.h"
 #include "mpi/agree.h"
 #include "mpi/prepare.h"
 #include "nn/kernels/kernels.h"
@@ -99,6 +100,11 @@ lo_status lo_study_resolve_job(const lo_study_options *options, lo_precision bes
     const lo_status status = lo_job_read(options->job_file, overrides, count + 1, out, err);
     free(overrides);
     return status;
+}
+
+lo_status lo_study_check_settings(const lo_job *job, lo_error *err)
+{
+    return lo_job_has(job, "unlearning") ? lo_unlearning_check_settings(job, err) : LO_OK;
 }
 
 /* What only some formats ask; keys that do not apply have their first choice or nothing. */
@@ -751,6 +757,9 @@ lo_status lo_study_open(const lo_study_options *options, lo_study *out, lo_error
     LO_TRY(pin_kernels(run, options, &best, err));
     if (run->rank == 0) {
         status = lo_study_resolve_job(options, best, &out->job, err);
+        if (status == LO_OK && !options->reading) {
+            status = lo_study_check_settings(out->job, err);
+        }
         if (status == LO_OK) {
             status = make_directories(options->directory, err);
         }

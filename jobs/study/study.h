@@ -41,7 +41,7 @@ typedef struct lo_study_options {
     int override_count;
     bool join;
     int64_t part_first, part_end; /* only these models of the ensemble; part_end 0: all */
-    bool reading; /* for a command that trains nothing: any processor will do */
+    bool reading;                 /* for a command that trains nothing: any processor will do */
 } lo_study_options;
 
 /* Collective over MPI_COMM_WORLD. Reads the job, makes the study or finds it, announces the attempt, prepares
@@ -88,6 +88,10 @@ lo_status lo_study_check_names(const lo_job *job, int32_t classes, lo_error *err
 
 /* DIR/cache/DIGEST.dat */
 void lo_study_cache_path(const char *directory, const lo_job *job, char *path, size_t size);
+
+/* What can be said of a job before its data are read, beside what reading it says: the stages' own lists.
+ * Errors: LO_USAGE, LO_IO. */
+lo_status lo_study_check_settings(const lo_job *job, lo_error *err);
 
 /* A job file with precision auto resolved: to the study's precision if there is one, else to `best`. */
 lo_status lo_study_resolve_job(const lo_study_options *options, lo_precision best, lo_job **out,

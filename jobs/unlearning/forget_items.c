@@ -211,6 +211,42 @@ static lo_status take_spec(const lo_item *item, const lo_job *job, int64_t n, co
     return status == LO_OK ? status : lo_fail_prefix(err, status, "forget set %s: by", a->spec.name);
 }
 
+static int ascending(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static lo_status check_numbers(const lo_item *item, lo_select select, lo_error *err)
+{
+    lo_forget_spec spec = {0};
+    int64_t *number = NULL;
+    lo_status status = take_numbers(item, select, &spec, &number, err);
+    if (status == LO_OK) {
+        qsort(number, (size_t)spec.numbers, sizeof(*number), ascending);
+    }
+    for (int64_t i = 1; i < spec.numbers && status == LO_OK; i++) {
+        if (number[i] == number[i - 1]) {
+            status = lo_fail(err, LO_USAGE, "forget set %s: %s %lld is given twice", lo_item_name(item),
+                             select == LO_SELECT_FILE ? "example" : "class", (long long)number[i]);
+        }
+    }
+    free(number);
+    return status;
+}
+
+lo_status lo_forget_item_check(lo_item *item, const lo_job *job, lo_error *err)
+{
+    LO_TRY(lo_item_accept(item, lo_forget_settings, lo_forget_setting_count, err));
+    const lo_select select = lo_select_named(lo_item_text(item, "select"));
+    LO_TRY(check_settings(item, select, err));
+    if (!lo_select_by_score(select)) {
+        return check_numbers(item, select, err);
+    }
+    const lo_status status = lo_score_named_check(job, lo_item_text(item, "by"), err);
+    return status == LO_OK ? LO_OK : lo_fail_prefix(err, status, "forget set %s: by", lo_item_name(item));
+}
+
 lo_status lo_forget_item_select(lo_item *item, const lo_job *job, const lo_dataset *data, const char *study,
                                 lo_forget_set *out, int64_t *size, lo_error *err)
 {

@@ -10,6 +10,11 @@
 extern const lo_setting lo_forget_settings[];
 extern const int lo_forget_setting_count;
 
+/* Takes the settings and says what is wrong with them, as far as that can be said without the data: settings,
+ * sizes, lists and files of numbers, scores. Errors: LO_USAGE with the item's place; those of
+ * lo_score_named_check; LO_IO. */
+lo_status lo_forget_item_check(lo_item *item, const lo_job *job, lo_error *err);
+
 /* Takes the settings and chooses. study NULL: nothing was computed yet; a set that goes by a score of the
  * study is then checked as far as it can be, and comes out empty. *size: of the set, in that case what it
  * will be. Errors: LO_USAGE with the item's place; those of lo_forget_select and lo_score_named_read. The

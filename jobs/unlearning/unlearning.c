@@ -5,6 +5,7 @@
 #include "jobs/unlearning/forget_items.h"
 #include "jobs/unlearning/unlearning_matched.h"
 #include "mpi/agree.h"
+#include "unlearn/rescore.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -76,6 +77,10 @@ static lo_status read_listed(lo_unlearning *u, const char *study, lo_error *err)
         LO_TRY(check_name(u, f->item, err));
         (void)snprintf(f->name, sizeof(f->name), "%s", lo_item_name(f->item));
         u->listed_count++;
+        if (u->data == NULL) {
+            LO_TRY(lo_forget_item_check(f->item, u->job, err));
+            continue;
+        }
         LO_TRY(lo_forget_item_select(f->item, u->job, u->data, study, &f->set, &f->size, err));
         f->digest = lo_unlearning_digest_set(lo_digest(LO_DIGEST_START, f->name), u->data, &f->set);
     }
@@ -144,7 +149,24 @@ static lo_status add_step(lo_unlearning *u, int listed, lo_error *err)
     return LO_OK;
 }
 
-/* The sets in the order in which tasks have them: those of the sequence, then the others. */
+/* The set that is step s of the sequence, which none before is. */
+static lo_status find_step(const lo_unlearning *u, int64_t s, int *listed, lo_error *err)
+{
+    const char *name = lo_job_text_at(u->job, "unlearning.sequence", s);
+    bool twice = false;
+    for (int64_t before = 0; before < s; before++) {
+        twice = twice || strcmp(lo_job_text_at(u->job, "unlearning.sequence", before), name) == 0;
+    }
+    *listed = find_listed(u, name);
+    return *listed >= 0 && !twice
+               ? LO_OK
+               : lo_fail(err, LO_USAGE,
+                         "unlearning.sequence: '%s' %s; allowed: names of unlearning.forget, each once", name,
+                         *listed < 0 ? "is no forget set" : "is there twice");
+}
+
+/* The sets in the order in which tasks have them: those of the sequence, then the others. Without data, only
+ * whether there are such sets. */
 static lo_status read_sequence(lo_unlearning *u, lo_error *err)
 {
     const int64_t steps = lo_job_length(u->job, "unlearning.sequence");
@@ -153,18 +175,14 @@ static lo_status read_sequence(lo_unlearning *u, lo_error *err)
     lo_status status =
         used != NULL && u->forgotten != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory for forget sets");
     for (int64_t s = 0; s < steps && status == LO_OK; s++) {
-        const char *name = lo_job_text_at(u->job, "unlearning.sequence", s);
-        const int listed = find_listed(u, name);
-        if (listed < 0 || used[listed]) {
-            status = lo_fail(err, LO_USAGE,
-                             "unlearning.sequence: '%s' %s; allowed: names of unlearning.forget, each once",
-                             name, listed < 0 ? "is no forget set" : "is there twice");
-        } else {
+        int listed;
+        status = find_step(u, s, &listed, err);
+        if (status == LO_OK && u->data != NULL) {
             used[listed] = true;
             status = s == 0 ? add_alone(u, listed, err) : add_step(u, listed, err);
         }
     }
-    for (int i = 0; i < u->listed_count && status == LO_OK; i++) {
+    for (int i = 0; i < u->listed_count && status == LO_OK && u->data != NULL; i++) {
         status = used[i] ? LO_OK : add_alone(u, i, err);
     }
     free(used);
@@ -173,13 +191,13 @@ static lo_status read_sequence(lo_unlearning *u, lo_error *err)
 
 /* ---- methods ---- */
 
-/* The score that a method splits by, where it does and has a setting for it. */
-static const char *score_name(const lo_unlearner *l)
+/* The score that a method splits by, where it does and has a setting for it (by, rescore). */
+static const char *score_name(const lo_unlearner *l, const char *setting)
 {
     for (int i = 0; i < l->method->setting_count; i++) {
-        if (strcmp(l->method->settings[i].name, "by") == 0 &&
+        if (strcmp(l->method->settings[i].name, setting) == 0 &&
             l->method->settings[i].type == LO_SETTING_TEXT) {
-            return lo_item_text(l->item, "by");
+            return lo_item_text(l->item, setting);
         }
     }
     return "";
@@ -200,9 +218,34 @@ static lo_status unknown_method(const lo_item *item, lo_error *err)
                : lo_item_fail(item, err, "no such method; allowed: %s", names);
 }
 
+/* The score that steps of a sequence are split by, computed anew: one of the job's, that a model alone gives.
+ */
+static lo_status read_rescore(lo_unlearning *u, lo_unlearner *l, lo_error *err)
+{
+    const char *name = score_name(l, "rescore");
+    int i = 0;
+    if (name[0] == '\0') {
+        return LO_OK;
+    }
+    while (i < u->scores.count && strcmp(u->scores.listed[i].name, name) != 0) {
+        i++;
+    }
+    if (i == u->scores.count) {
+        return lo_item_fail(
+            l->item, err,
+            "rescore: found '%s', which the job does not compute; allowed: a name of its list "
+            "`scores`",
+            name);
+    }
+    l->rescore = &u->scores.listed[i];
+    const lo_status status = lo_rescore_check(l->rescore->score, l->rescore->item, err);
+    return status == LO_OK ? LO_OK
+                           : lo_fail_prefix(err, status, "unlearning.methods: %s: rescore", l->method->name);
+}
+
 static lo_status read_score(lo_unlearning *u, lo_unlearner *l, const char *study, lo_error *err)
 {
-    const char *name = score_name(l);
+    const char *name = score_name(l, "by");
     if (name[0] == '\0') {
         return l->method->needs_score
                    ? lo_item_fail(l->item, err, "splits the forget set by a score; `by: NAME` says which")
@@ -211,6 +254,9 @@ static lo_status read_score(lo_unlearning *u, lo_unlearner *l, const char *study
     const lo_status planned = lo_score_named_check(u->job, name, err);
     if (planned != LO_OK) {
         return lo_fail_prefix(err, planned, "unlearning.methods: %s: by", l->method->name);
+    }
+    if (u->data == NULL) {
+        return LO_OK;
     }
     LO_TRY(lo_score_named_read(study, name, u->data->train.count, &l->score, err));
     l->score_digest = LO_DIGEST_START;
@@ -256,6 +302,7 @@ static lo_status read_unlearner(lo_unlearning *u, lo_unlearner *l, bool accepted
             return lo_item_fail(l->item, err, "is there twice with the same settings");
         }
     }
+    LO_TRY(read_rescore(u, l, err));
     return read_score(u, l, study, err);
 }
 
@@ -315,7 +362,7 @@ static lo_status read_search(lo_unlearning *u, const char *study, lo_error *err)
 {
     const int64_t count = lo_items_count(u->search_items);
     const bool by_loss = strcmp(lo_job_text(u->job, "unlearning.criterion"), "validation_loss") == 0;
-    if (by_loss && u->data->validation.count == 0) {
+    if (by_loss && u->data != NULL && u->data->validation.count == 0) {
         return lo_fail(err, LO_USAGE,
                        "unlearning.criterion: validation_loss needs a validation set (data.validation)");
     }
@@ -452,6 +499,9 @@ static uint64_t task_digest(const lo_unlearning *u, const lo_unlearning_task *t)
         const lo_unlearner *l = &u->unlearner[t->unlearner];
         (void)snprintf(text, sizeof(text), " score %016" PRIx64 "\n", l->score_digest);
         digest = lo_digest(lo_digest(digest, l->canonical), text);
+        if (l->rescore != NULL && u->forgotten[t->forgotten].depth > 0) {
+            digest = lo_digest(lo_digest(digest, " anew "), l->rescore->settings);
+        }
     }
     if (t->kind == LO_MODEL_MATCHED) {
         digest = lo_unlearning_digest_set(digest, u->data, &u->forgotten[t->forgotten].other[t->seed]);
@@ -620,7 +670,7 @@ void lo_unlearning_path(const lo_unlearning *u, const char *study, const lo_unle
 
 /* ---- all of it ---- */
 
-/* study NULL: nothing was computed yet. */
+/* study NULL: nothing was computed yet; data NULL: nor read. */
 static lo_status read_all(lo_unlearning *u, const char *study, lo_error *err)
 {
     if (!lo_job_has(u->job, "originals")) {
@@ -639,12 +689,21 @@ static lo_status read_all(lo_unlearning *u, const char *study, lo_error *err)
     LO_TRY(lo_items_read(u->job, "unlearning.forget", &u->forget_items, err));
     LO_TRY(lo_items_read(u->job, "unlearning.methods", &u->method_items, err));
     LO_TRY(lo_items_read(u->job, "unlearning.search", &u->search_items, err));
+    LO_TRY(lo_score_list_read(u->job, &u->scores, err));
     LO_TRY(read_unlearners(u, study, err));
     LO_TRY(read_search(u, study, err));
     LO_TRY(read_listed(u, study, err));
     LO_TRY(read_sequence(u, err));
+    if (u->data == NULL) {
+        return LO_OK;
+    }
     LO_TRY(check_requests(u, err));
     return lo_unlearning_match(u, study, err);
+}
+
+lo_status lo_unlearning_check_settings(const lo_job *job, lo_error *err)
+{
+    return lo_unlearning_check(job, NULL, err);
 }
 
 lo_status lo_unlearning_check(const lo_job *job, const lo_dataset *data, lo_error *err)
@@ -722,5 +781,6 @@ void lo_unlearning_close(lo_unlearning *u)
     lo_items_destroy(&u->search_items);
     lo_items_destroy(&u->forget_items);
     lo_items_destroy(&u->method_items);
+    lo_score_list_destroy(&u->scores);
     *u = (lo_unlearning){0};
 }

@@ -5,6 +5,7 @@
 
 #include "base/items.h"
 #include "base/status.h"
+#include "jobs/scores/score_list.h"
 #include "jobs/study/study.h"
 #include "jobs/unlearning/unlearning_search.h"
 #include "unlearn/forget.h"
@@ -44,6 +45,7 @@ typedef struct lo_unlearner {
         suffix[LO_SUFFIX]; /* "" with no setting that is not at its default; else "-" and the text's digest */
     double *score;         /* [train.count] what it splits by; NULL: nothing; owned */
     uint64_t score_digest;
+    const lo_listed_score *rescore; /* what it splits steps of a sequence by, computed anew; NULL: nothing */
     int rivals; /* the first of those of its method among which a search chooses; -1: it has none */
 } lo_unlearner;
 
@@ -70,7 +72,8 @@ typedef struct lo_unlearning {
     const lo_job *job;
     const lo_dataset *data;
     lo_items *forget_items, *method_items, *search_items;
-    lo_variants *search; /* [searches] */
+    lo_score_list scores; /* the job's, for those that are computed anew */
+    lo_variants *search;  /* [searches] */
     int searches;
     lo_forgotten *listed; /* [listed_count]: the sets of the job */
     int listed_count;
@@ -90,6 +93,10 @@ typedef struct lo_unlearning {
  * for settings that are not, forget sets that cannot be (see lo_forget_select), scores that no stage
  * computes, methods that need what the job does not have, requests that a method refuses. */
 lo_status lo_unlearning_check(const lo_job *job, const lo_dataset *data, lo_error *err);
+
+/* Local. What can be said before the data are read: names, settings, scores, sequence, search. Errors: as
+ * above. */
+lo_status lo_unlearning_check_settings(const lo_job *job, lo_error *err);
 
 /* Collective. The same with scores read from the study's files, and tasks. Close it in any case. */
 lo_status lo_unlearning_open(const lo_study *study, lo_unlearning *out, lo_error *err);

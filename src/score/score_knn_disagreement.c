@@ -58,6 +58,7 @@ const lo_score lo_score_knn_disagreement = {
     .source =
         "Papernot and McDaniel 2018, arXiv 1803.04765, have the neighbours; here of the example's own label",
     .needs = LO_FROM_WEIGHTS,
+    .among = true,
     .setting = settings,
     .settings = 2,
     .compute = compute,

@@ -107,6 +107,7 @@ const lo_score lo_score_prediction_depth = {
     .orientation = 1,
     .source = "Baldock, Maennel and Neyshabur 2021, arXiv 2106.09647",
     .needs = LO_FROM_WEIGHTS,
+    .among = true,
     .setting = settings,
     .settings = 2,
     .compute = compute,

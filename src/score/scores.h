@@ -134,6 +134,7 @@ typedef struct lo_score {
     int orientation;         /* +1: large means more memorized; -1: small does */
     const char *source;      /* publication */
     unsigned needs, gives;
+    bool among; /* LO_FROM_WEIGHTS: an example's value depends on the other training examples too */
     const lo_setting *setting; /* [settings]; may be NULL */
     int settings;
 

@@ -20,6 +20,9 @@ typedef struct lo_request {
     uint64_t run;        /* what this run's random numbers are keyed by: original, seed of the run, ... */
     const double *score; /* [dataset->train.count], larger: more memorized (orientation applied): what rum and
                           * others split by; NULL: none */
+    const struct lo_score *rescore; /* what is to be split by instead, computed anew of the network that the
+                                     * method begins with (unlearn/rescore.h); NULL: score */
+    const struct lo_item *rescore_settings; /* of that */
     const struct lo_request *whole; /* the request that this one is a part of, where a method (rum) hands
                                      * parts to others; NULL for those that a job makes */
 } lo_request;

@@ -3,6 +3,7 @@
 #include "base/random.h"
 #include "unlearn/common.h"
 #include "unlearn/groups.h"
+#include "unlearn/rescore.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,11 @@ static const lo_setting settings_of[] = {
      .help =
          "vanilla: the last method on all at once; shuffled: groups by chance; reversed: from the highest "
          "scores down"},
+    {.name = "rescore",
+     .type = LO_SETTING_TEXT,
+     .fallback = "",
+     .help = "in a sequence, from the second request on: a score of the job's that is computed anew of the "
+             "model as it is then, in place of `by`"},
 };
 
 static bool control_is(const lo_item *settings, const char *name)
@@ -152,17 +158,39 @@ static lo_status shuffle(course *c, lo_error *err)
     return LO_OK;
 }
 
-static lo_status find_groups(course *c, lo_error *err)
+static lo_status group_by(course *c, const double *score, lo_error *err)
 {
     const lo_request *request = c->request;
-    if (control_is(c->settings, "vanilla")) {
-        return LO_OK; /* all in group 0 */
-    }
-    LO_TRY(lo_group_scores(request->score, request->forget, request->forget_count,
+    LO_TRY(lo_group_scores(score, request->forget, request->forget_count,
                            (int)lo_item_int(c->settings, "groups"),
                            strcmp(lo_item_text(c->settings, "split"), "median") == 0,
                            lo_item_real(c->settings, "at"), c->group, err));
     return control_is(c->settings, "shuffled") ? shuffle(c, err) : LO_OK;
+}
+
+static lo_status group_anew(course *c, const lo_tick *tick, lo_error *err)
+{
+    double *score = calloc((size_t)c->request->dataset->train.count + 1, sizeof(*score));
+    if (score == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for a score");
+    }
+    lo_status status = lo_rescore(c->pupil, c->request, tick, score, err);
+    if (status == LO_OK) {
+        status = lo_pupil_begin(c->pupil, c->request, 0, tick, err);
+    }
+    if (status == LO_OK) {
+        status = group_by(c, score, err);
+    }
+    free(score);
+    return status;
+}
+
+static lo_status find_groups(course *c, const lo_tick *tick, lo_error *err)
+{
+    if (control_is(c->settings, "vanilla")) {
+        return LO_OK; /* all in group 0 */
+    }
+    return c->request->rescore != NULL ? group_anew(c, tick, err) : group_by(c, c->request->score, err);
 }
 
 /* Of a request for whole classes: does the part leave nothing of its classes? */
@@ -259,7 +287,7 @@ static lo_status run(lo_pupil *pupil, const lo_request *request, const lo_item *
         goto done;
     }
     c.retain = c.forget + forget;
-    LO_TRY_GOTO(status, find_groups(&c, err), done);
+    LO_TRY_GOTO(status, find_groups(&c, tick, err), done);
     status = forget_all(&c, tick, err);
 
 done:
@@ -269,10 +297,12 @@ done:
     return status;
 }
 
-/* What its methods read; the forget set is there to be split. */
+/* What its methods read; the forget set is there to be split, and the retain set where neighbours are looked
+ * for in it. */
 static unsigned reads_with(const lo_item *settings)
 {
-    unsigned reads = LO_READS_FORGET;
+    const lo_score *rescore = lo_score_find(lo_item_text(settings, "rescore"));
+    unsigned reads = LO_READS_FORGET | (rescore != NULL && rescore->among ? LO_READS_RETAIN : 0);
     for (int64_t g = 0; g < lo_item_length(settings, "inner"); g++) {
         const lo_unlearn_method *method;
         lo_item *item;

@@ -74,6 +74,12 @@ methods '{name: finetune, epochs: 0}' 'epochs: found .0.'
 methods 'finetune, {name: finetune, epochs: 10}' 'is there twice with the same settings'
 methods 'rum' 'score'
 methods '{name: rum, by: memorization}' 'rum: by: found .memorization., which the job does not compute'
+more=(--set 'scores=[final_loss, confidence, loss_curvature]')
+methods '{name: rum, by: final_loss, rescore: grand}' 'rum: rescore: found .grand., which the job does not compute'
+methods '{name: rum, by: final_loss, rescore: confidence}' \
+    "rum: rescore: score confidence cannot be computed anew of a model that has forgotten: it is made of a training's history; allowed: .*final_loss"
+methods '{name: rum, by: final_loss, rescore: loss_curvature}' 'list it with over: end'
+more=()
 refused '{forget: [{name: a, select: random, size: 30}], methods: [finetune], seeds: 1, retain: false}' \
     'finetune: reads the retain set, and the job declares that there is none \(unlearning.retain: false\)'
 more=(--set 'unlearning.retain=false')
@@ -99,4 +105,19 @@ more=()
 expect_code 2 "$LEAVEOUT" run "$job" --study "$work/study" --set 'unlearning={forget: [{name: a, select: class, classes: 77}], seeds: 1}'
 expect_text "$work/err" 'class 77 does not occur'
 [ ! -e "$work/study/originals" ] || fail "originals were trained before the job was refused"
+
+# ---- before the data are read, where they are not needed
+rm -r "$work/data"
+early() { refused "$@"; expect_no_text "$work/err" "$work/data"; }
+early '{forget: [{name: a, select: file, numbers: [5, 6, 5]}], seeds: 1}' 'forget set a: example 5 is given twice'
+early '{forget: [{name: a, select: class, classes: [1, 1]}], seeds: 1}' 'forget set a: class 1 is given twice'
+early '{forget: [{name: a, select: random}], seeds: 1}' 'a: would be empty: share or size'
+early '{forget: [{name: a, select: top, size: 3, by: memorization}], seeds: 1}' 'a: by: found .memorization., which the job does not compute'
+early '{forget: [{name: a, select: random, size: 5}], methods: [finetuned], seeds: 1}' 'the nearest is .finetune.'
+early '{forget: [{name: a, select: random, size: 5}], sequence: [a, b], seeds: 1}' "'b' is no forget set"
+early '{forget: [{name: a, select: random, size: 5}], methods: [finetune], search: [{name: finetune, rl: [0.1, 0.2]}], seeds: 1}' 'rl' 'lr'
+code=0
+"$LEAVEOUT" check "$job" --set "unlearning=$good" >"$work/out" 2>"$work/err" || code=$?
+[ $code -ne 0 ] || fail "data that are gone were not missed"
+expect_text "$work/err" "$work/data"
 say "$n bad requests"
