@@ -175,8 +175,7 @@ static lo_status run_method(worker *w, const lo_unlearning_task *t, const lo_req
     /* What a sequence has to make again before its own task is not saved: the file is that of the task. */
     lo_pupil_checkpoint(w->pupil, w->checkpoint.digest == t->digest ? &w->checkpoint : NULL);
     LO_TRY(l->method->run(w->pupil, request, l->item, tick, err));
-    w->model.seconds =
-        (lo_clock_monotonic() - start + w->checkpoint.seconds) * (w->team != NULL ? w->team->members : 1);
+    w->model.seconds = (lo_clock_monotonic() - start + w->checkpoint.seconds) * w->study->run.task_cores;
     w->model.diverged = lo_pupil_diverged(w->pupil);
     for (int set = 0; set < LO_SETS; set++) {
         w->model.shown[set] = lo_pupil_shown(w->pupil, (lo_set)set);
@@ -392,10 +391,11 @@ static void say_scores(lo_study *study, const lo_unlearning *u)
     for (int i = 0; i < u->unlearner_count && lo_job_length(study->job, "unlearning.sequence") > 1; i++) {
         const lo_unlearner *l = &u->unlearner[i];
         if (l->score != NULL && l->rescore == NULL) {
-            lo_run_say(&study->run,
-                       "event=note text=\"%s%s splits every request of the sequence by the originals' scores; "
-                       "rescore: NAME has them computed anew\"",
-                       l->method->name, l->suffix);
+            lo_run_say(
+                &study->run,
+                "event=note text=\"%s%s splits every request of the sequence by the originals' scores; "
+                "rescore: NAME has them computed anew\"",
+                l->method->name, l->suffix);
         }
     }
 }

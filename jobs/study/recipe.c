@@ -75,7 +75,8 @@ lo_status lo_job_pupil(const lo_job *job, const lo_dataset *data, const lo_team 
     const lo_recipe recipe = lo_study_recipe(job);
     const lo_model_spec model = lo_study_model_spec(job);
     const char *start = start_of(job);
-    LO_TRY(lo_pupil_create_team(&model, &recipe, data, ranks, out, err));
+    const int threads = (int)lo_job_int(job, "train.threads");
+    LO_TRY(lo_pupil_create_team(&model, &recipe, data, ranks, threads, out, err));
     if (start == NULL) {
         return LO_OK;
     }

@@ -20,7 +20,8 @@ lo_status lo_job_trainer_team(const lo_job *job, const lo_dataset *data, const l
 lo_status lo_job_trainer_of(const lo_job *job, const lo_recipe *recipe, const lo_dataset *data,
                             lo_trainer **out, lo_error *err);
 
-/* A pupil of the same model, recipe and start, of a team of ranks (NULL: alone): it retrains as the trainer.
+/* A pupil of the same model, recipe and start, of a team of ranks (NULL: alone) with the job's threads: it
+ * retrains as the trainer.
  * Errors as lo_pupil_create and lo_job_trainer; the caller destroys it. */
 lo_status lo_job_pupil(const lo_job *job, const lo_dataset *data, const lo_team *ranks, lo_pupil **out,
                        lo_error *err);

@@ -499,7 +499,7 @@ static uint64_t task_digest(const lo_unlearning *u, const lo_unlearning_task *t)
         const lo_unlearner *l = &u->unlearner[t->unlearner];
         (void)snprintf(text, sizeof(text), " score %016" PRIx64 "\n", l->score_digest);
         digest = lo_digest(lo_digest(digest, l->canonical), text);
-        if (l->rescore != NULL && u->forgotten[t->forgotten].depth > 0) {
+        if (t->kind == LO_MODEL_UNLEARNED && l->rescore != NULL && u->forgotten[t->forgotten].depth > 0) {
             digest = lo_digest(lo_digest(digest, " anew "), l->rescore->settings);
         }
     }

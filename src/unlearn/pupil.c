@@ -35,7 +35,7 @@ static void reserve(lo_pupil *pupil, lo_memory *memory)
         pupil->slope = lo_memory_floats(memory, pupil->capacity * lo_network_logit_step(network));
     }
     pupil->labels = lo_memory_bytes(memory, pupil->capacity, sizeof(int32_t));
-    pupil->image = lo_memory_floats(memory, lo_network_input_size(network));
+    pupil->hand[0].image = lo_memory_floats(memory, lo_network_input_size(network));
 }
 
 /* Room for batches of `batch` examples, and no more: what is computed in batches of the network's capacity
@@ -68,7 +68,7 @@ static lo_status make_room(lo_pupil *pupil, int64_t batch, lo_precision precisio
         memcpy(network->statistics, statistics, network->statistic_size * sizeof(float));
         lo_arena_destroy(&former);
     }
-    return LO_OK;
+    return lo_hands_make_room(pupil, err);
 }
 
 static lo_status reserve_weights(lo_pupil *pupil, lo_error *err)
@@ -95,17 +95,19 @@ static lo_status reserve_weights(lo_pupil *pupil, lo_error *err)
 lo_status lo_pupil_create(const lo_model_spec *model, const lo_recipe *recipe, const lo_dataset *dataset,
                           lo_pupil **out, lo_error *err)
 {
-    return lo_pupil_create_team(model, recipe, dataset, NULL, out, err);
+    return lo_pupil_create_team(model, recipe, dataset, NULL, 1, out, err);
 }
 
-static lo_status check_slices(int slices, const lo_team *ranks, lo_error *err)
+static lo_status check_slices(int slices, const lo_team *ranks, int threads, lo_error *err)
 {
     const int members = ranks != NULL ? ranks->members : 1, cut = slices > 1 ? slices : 1;
-    if (cut > LO_MAX_SLICES || (cut & (cut - 1)) != 0 || cut % members != 0) {
-        return lo_fail(err, LO_USAGE,
-                       "unlearning with batches of %d slices by %d ranks; a power of two, 1 to %d, that they "
-                       "divide is allowed",
-                       slices, members, LO_MAX_SLICES);
+    if (cut > LO_MAX_SLICES || (cut & (cut - 1)) != 0 || threads < 1 || cut % members != 0 ||
+        cut / members % threads != 0) {
+        return lo_fail(
+            err, LO_USAGE,
+            "unlearning with batches of %d slices by %d ranks with %d threads each; a power of two, 1 "
+            "to %d, that their product divides is allowed",
+            slices, members, threads, LO_MAX_SLICES);
     }
     return LO_OK;
 }
@@ -121,22 +123,22 @@ static lo_status remember(void *self)
 
 lo_status lo_pupil_agree(lo_pupil *pupil, lo_status status)
 {
-    if (pupil->team != NULL) {
+    if (pupil->tick == &pupil->quiet) {
         int number = (int)(status != LO_OK ? status : pupil->pending);
         pupil->pending = LO_OK; /* what the tick returns while the others are waited for is told next time */
-        pupil->team->share(pupil->team, &number, sizeof(number), &pupil->quiet);
+        lo_pupil_share(pupil, &number, sizeof(number));
         status = (lo_status)number;
     }
     return status;
 }
 
 lo_status lo_pupil_create_team(const lo_model_spec *model, const lo_recipe *recipe, const lo_dataset *dataset,
-                               const lo_team *ranks, lo_pupil **out, lo_error *err)
+                               const lo_team *ranks, int threads, lo_pupil **out, lo_error *err)
 {
     lo_status status = LO_OK;
     *out = NULL;
     LO_TRY(lo_recipe_check(recipe, err));
-    LO_TRY(check_slices(recipe->slices, ranks, err));
+    LO_TRY(check_slices(recipe->slices, ranks, threads, err));
     LO_TRY(lo_augment_check(&recipe->augment, dataset->shape, err));
     LO_TRY(lo_kernels_check(err));
     lo_pupil *pupil = calloc(1, sizeof(*pupil));
@@ -151,12 +153,14 @@ lo_status lo_pupil_create_team(const lo_model_spec *model, const lo_recipe *reci
     LO_TRY_GOTO(status, lo_network_build(model, dataset->shape, dataset->classes, &pupil->network, err),
                 done);
     if (recipe->slices > 1) {
-        const size_t members = ranks != NULL ? (size_t)ranks->members : 1;
+        const size_t members = (size_t)threads * (ranks != NULL ? (size_t)ranks->members : 1);
         pupil->network->slices = (lo_slices){
             .total = (size_t)recipe->slices, .count = (size_t)recipe->slices / members, .team = ranks};
     }
     pupil->team = ranks;
     pupil->quiet = (lo_tick){remember, pupil};
+    pupil->tick = ranks != NULL || threads > 1 ? &pupil->quiet : NULL;
+    LO_TRY_GOTO(status, lo_hands_create(pupil, model, threads, err), done);
     LO_TRY_GOTO(status, make_room(pupil, recipe->batch, recipe->precision, err), done);
     LO_TRY_GOTO(status, reserve_weights(pupil, err), done);
     pupil->part = calloc(2 * examples + 1, 1);
@@ -177,11 +181,13 @@ done:
 void lo_pupil_destroy(lo_pupil **pupil)
 {
     if (*pupil != NULL) {
+        lo_hands_destroy(*pupil);
         lo_network_destroy(&(*pupil)->network);
         lo_arena_destroy(&(*pupil)->arena);
         lo_arena_destroy(&(*pupil)->weights_arena);
         free((*pupil)->part);
         free((*pupil)->start);
+        free((*pupil)->part_start);
         free(*pupil);
         *pupil = NULL;
     }
@@ -335,11 +341,14 @@ static lo_status begin(lo_pupil *pupil, const lo_request *request, int64_t batch
     if (request->whole == NULL) {
         memcpy(pupil->whole, pupil->part, (size_t)examples);
         pupil->diverged = false;
+        pupil->part_number = 0;
+        pupil->part_count = 1;
     }
     pupil->request = request;
+    pupil->pace = pupil->recipe;
+    pupil->kept_count = 0;
     pupil->callers = tick;
-    pupil->tick = pupil->team != NULL ? &pupil->quiet : tick;
-    pupil->pending = LO_OK;
+    pupil->tick = pupil->team != NULL || pupil->threads != NULL ? &pupil->quiet : tick;
     pupil->training = pupil->views = true;
     pupil->gathered = 0;
     pupil->network->draw = (lo_draw){.seed = pupil->recipe.seed, .model_seed = request->run};
@@ -581,15 +590,16 @@ void lo_pupil_dismiss(lo_pupil *pupil)
 
 /* ---- views ---- */
 
-void lo_pupil_show(lo_pupil *pupil, const lo_look *look, uint32_t row, size_t at)
+void lo_pupil_show(const lo_pupil *pupil, const lo_hand *hand, const lo_look *look, uint32_t row, size_t at)
 {
     const lo_dataset *dataset = pupil->dataset;
+    const lo_network *network = hand->network;
     const lo_augment *augment = &pupil->recipe.augment;
     const bool viewed = look->views && lo_augments(augment);
-    float *x = lo_network_input(pupil->network) + at * lo_network_input_size(pupil->network);
-    float *image = viewed ? pupil->image : x;
-    lo_batch_example(pupil->network->kernels, dataset,
-                     look->validation ? &dataset->validation : &dataset->train, row, image);
+    float *x = lo_network_input(hand->network) + at * lo_network_input_size(network);
+    float *image = viewed ? hand->image : x;
+    lo_batch_example(network->kernels, dataset, look->validation ? &dataset->validation : &dataset->train,
+                     row, image);
     if (viewed) {
         /* Validation examples are numbered after those of training: none shares its views with another. */
         const uint32_t number = row + (look->validation ? (uint32_t)dataset->train.count : 0);

@@ -37,14 +37,14 @@ typedef struct lo_pupil lo_pupil;
  * outlive it. */
 lo_status lo_pupil_create(const lo_model_spec *model, const lo_recipe *recipe, const lo_dataset *dataset,
                           lo_pupil **out, lo_error *err);
-/* The same for a member of a team of ranks (NULL: this rank alone), which share recipe->slices slices of each
- * batch (nn/slices.h); their number divides that of the slices. All members make the same calls in the same
- * order with equal arguments, and get the same bits, those of one rank alone. Batches of steps are shared;
- * what is taken over all of some examples in evaluation mode each member computes itself. Member 0 leads: its
- * tick counts, and what it returns comes out on all, between two batches. Errors: also LO_USAGE for slices
- * that do not fit. */
+/* The same for a member of a team of ranks (NULL: this rank alone), with `threads` threads each, which share
+ * recipe->slices slices of each batch (nn/slices.h); ranks times threads divide these. All members make the
+ * same calls in the same order with equal arguments, and get the same bits, those of one thread alone.
+ * Batches of steps are shared; what is taken over all of some examples in evaluation mode each rank computes
+ * itself, on one thread, and losses (lo_batch_loss) are called on one. Member 0 leads: its tick counts, and
+ * what it returns comes out on all, between two batches. Errors: also LO_USAGE for slices that do not fit. */
 lo_status lo_pupil_create_team(const lo_model_spec *model, const lo_recipe *recipe, const lo_dataset *dataset,
-                               const lo_team *ranks, lo_pupil **out, lo_error *err);
+                               const lo_team *ranks, int threads, lo_pupil **out, lo_error *err);
 void lo_pupil_destroy(lo_pupil **pupil);
 
 /* Weights and statistics of a file (the original's), which are also what lo_pupil_original gives. Ends what
@@ -241,13 +241,39 @@ lo_status lo_pupil_epoch(lo_pupil *pupil, lo_feed *feed, lo_batch_loss *loss, vo
  *         ... an epoch, which depends on e, and on nothing else that epochs before it have left
  *     }
  *
- * Saved is what the pupil has: weights, statistics, the optimizer's state, the account. A file that cannot be
- * read or written is complained of, and costs time. Parts of a request (request->whole) are not saved.
- * Errors: LO_STOPPED when it was saved in order to stop; what tick returned; LO_INTERNAL without memory. */
+ * Saved is what the pupil has: weights, statistics, the optimizer's state, the account; and what the method
+ * says that it keeps beside. A file that cannot be read or written is complained of, and costs time. Errors:
+ * LO_STOPPED when it was saved in order to stop; what tick returned; LO_INTERNAL without memory. */
 lo_status lo_pupil_resume(lo_pupil *pupil, int64_t *done);
 lo_status lo_pupil_save(lo_pupil *pupil, int64_t done, int64_t epochs);
-/* The feed, of which nothing was taken, as it is after so many epochs. */
+/* The feed, of which nothing was taken, as it is after so many epochs; after so many batches, over the ends
+ * of epochs, as lo_feed_cycle takes them. */
 void lo_feed_skip(lo_feed *feed, int64_t epochs);
+void lo_feed_skip_batches(lo_feed *feed, int64_t batches);
+
+/* State of the method itself: `size` bytes at `data`, or where `each` so many for every epoch that is done.
+ */
+typedef struct lo_kept {
+    void *data;
+    size_t size;
+    bool each;
+} lo_kept;
+/* list[count], 4 at most, is saved with the pupil from now on, until the next begin, and filled again by
+ * lo_pupil_resume. The data must outlive that. */
+void lo_pupil_keep(lo_pupil *pupil, const lo_kept *list, int count);
+
+/* A method that goes through parts of its request (request->whole), each with a method of its own that may be
+ * of epochs, is interrupted between two of them, and within them where those methods are:
+ *
+ *     LO_TRY(lo_pupil_resume_part(pupil, &p));      the network is as it was when part p began
+ *     for (; p < parts; p++) {
+ *         LO_TRY(lo_pupil_save_part(pupil, p, parts, err));
+ *         ... begin and go through the part
+ *     }
+ *
+ * Saved is also what the part began with, from which masks and teachers are made again. Errors as above. */
+lo_status lo_pupil_resume_part(lo_pupil *pupil, int64_t *part);
+lo_status lo_pupil_save_part(lo_pupil *pupil, int64_t part, int64_t parts, lo_error *err);
 
 /* ---- over all of some examples */
 

@@ -46,6 +46,12 @@ int64_t lo_feed_batches(const lo_feed *feed)
     return (feed->spec.count + feed->spec.batch - 1) / feed->spec.batch;
 }
 
+static void put_in_order(lo_feed *feed)
+{
+    const lo_feed_spec *spec = &feed->spec;
+    lo_epoch_order(feed->seed, spec->key, feed->epoch, spec->rows, spec->count, feed->work, feed->order);
+}
+
 bool lo_feed_next(lo_feed *feed, lo_batch *batch)
 {
     const lo_feed_spec *spec = &feed->spec;
@@ -55,7 +61,7 @@ bool lo_feed_next(lo_feed *feed, lo_batch *batch)
         return false;
     }
     if (feed->at == 0) {
-        lo_epoch_order(feed->seed, spec->key, feed->epoch, spec->rows, spec->count, feed->work, feed->order);
+        put_in_order(feed);
     }
     const int64_t left = spec->count - feed->at;
     *batch = (lo_batch){.row = feed->order + feed->at,
@@ -70,6 +76,16 @@ bool lo_feed_next(lo_feed *feed, lo_batch *batch)
 void lo_feed_skip(lo_feed *feed, int64_t epochs)
 {
     feed->epoch += epochs;
+}
+
+void lo_feed_skip_batches(lo_feed *feed, int64_t batches)
+{
+    const int64_t each = lo_feed_batches(feed);
+    feed->epoch += batches / each;
+    feed->at = batches % each * feed->spec.batch;
+    if (feed->at > 0) {
+        put_in_order(feed);
+    }
 }
 
 void lo_feed_cycle(lo_feed *feed, lo_batch *batch)

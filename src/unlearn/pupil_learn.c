@@ -32,84 +32,106 @@ typedef struct part {
     size_t first, count;
 } part;
 
-static part part_of(const lo_pupil *pupil, const lo_batch *batch)
+static part part_of(const lo_network *network, const lo_batch *batch)
 {
-    const lo_slices *slices = &pupil->network->slices;
-    return is_cut(pupil) ? (part){slices->first, slices->start[slices->count]} : (part){0, batch->count};
+    const lo_slices *slices = &network->slices;
+    return slices->total > 1 ? (part){slices->first, slices->start[slices->count]} : (part){0, batch->count};
 }
 
-static lo_status show_batch(lo_pupil *pupil, const lo_batch *batch, lo_error *err)
+static lo_status show_batch(lo_pupil *pupil, const lo_hand *hand, const lo_batch *batch)
 {
-    const int32_t *label = batch->stand_in != NULL ? batch->stand_in : pupil->dataset->train.label;
     const lo_look look = {.views = pupil->views, .key = batch->key, .epoch = batch->epoch};
-    const part own = part_of(pupil, batch);
-    for (size_t i = 0; i < batch->count; i++) {
-        LO_TRY(lo_pupil_read_row(pupil, batch->row[i], err));
-        pupil->labels[i] = label[batch->row[i]];
-    }
+    const part own = part_of(hand->network, batch);
     for (size_t i = 0; i < own.count; i++) {
-        lo_pupil_show(pupil, &look, batch->row[own.first + i], i);
-        LO_TRY(i % LO_EXAMPLES_A_TICK == 0 ? lo_tick_call(pupil->tick) : LO_OK);
+        lo_pupil_show(pupil, hand, &look, batch->row[own.first + i], i);
+        LO_TRY(i % LO_EXAMPLES_A_TICK == 0 ? lo_tick_call(lo_hand_tick(pupil, hand)) : LO_OK);
     }
     return LO_OK;
 }
 
-/* Puts together the logits of a whole batch, `own` being this member's. */
-static void gather(const lo_pupil *pupil, const lo_batch *batch, const float *own, float *whole)
+/* Puts together the logits of a whole batch, those of the network being this member's. */
+static void gather(const lo_network *network, const lo_batch *batch, float *whole, const lo_tick *tick)
 {
-    const lo_slices *slices = &pupil->network->slices;
-    const size_t row = lo_network_logit_step(pupil->network) * sizeof(float);
-    const part mine = part_of(pupil, batch);
-    memcpy(whole + mine.first * row / sizeof(float), own, mine.count * row);
-    if (pupil->team != NULL) {
+    const lo_slices *slices = &network->slices;
+    const size_t step = lo_network_logit_step(network), row = step * sizeof(float);
+    const part mine = part_of(network, batch);
+    memcpy(whole + mine.first * step, lo_network_logits(network), mine.count * row);
+    if (slices->team != NULL) {
         size_t from[LO_MAX_SLICES + 1];
-        for (int m = 0; m <= pupil->team->members; m++) {
+        for (int m = 0; m <= slices->team->members; m++) {
             from[m] = lo_slice_start(slices->total, (size_t)m * slices->count, batch->count) * row;
         }
-        pupil->team->gather(pupil->team, whole, from, pupil->tick);
+        slices->team->gather(slices->team, whole, from, tick);
     }
 }
 
 /* The logits that a teacher gives to the batch that is shown. It looks through the same network with weights
  * of its own. */
-static lo_status ask_teacher(lo_pupil *pupil, lo_teacher teacher, lo_batch *batch, lo_error *err)
+static lo_status ask_teacher(lo_pupil *pupil, const lo_hand *hand, lo_teacher teacher, const lo_batch *batch)
 {
-    lo_network *network = pupil->network;
+    lo_network *network = hand->network;
     float *weights = network->weights, *statistics = network->statistics;
-    for (size_t i = 0; i < batch->count; i++) {
-        LO_TRY(lo_pupil_read_row(pupil, batch->row[i], err));
-    }
+    const lo_tick *tick = lo_hand_tick(pupil, hand);
     network->weights = pupil->teacher[teacher];
     network->statistics = pupil->teacher[teacher] + network->weight_size;
-    const lo_status status = lo_network_forward(network, part_of(pupil, batch).count, false, pupil->tick);
+    const lo_status status = lo_network_forward(network, part_of(network, batch).count, false, tick);
     network->weights = weights;
     network->statistics = statistics;
-    gather(pupil, batch, lo_network_logits(network), pupil->teacher_logits[teacher]);
-    batch->teacher[teacher] = pupil->teacher_logits[teacher];
+    gather(network, batch, pupil->teacher_logits[teacher], tick);
     return status;
+}
+
+/* This thread's share: teachers', and then the pupil's own. */
+static lo_status forward_share(lo_pupil *pupil, lo_hand *hand, void *self)
+{
+    const lo_batch *batch = self;
+    lo_network *network = hand->network;
+    if (is_cut(pupil)) {
+        lo_slices_cut(&network->slices, batch->count);
+        network->slices.batch = pupil->training ? batch->count : 0; /* evaluation has no slices of its own */
+    }
+    const part own = part_of(network, batch);
+    LO_TRY(show_batch(pupil, hand, batch));
+    for (int t = 0; t < LO_TEACHERS; t++) {
+        LO_TRY(pupil->teaches[t] ? ask_teacher(pupil, hand, (lo_teacher)t, batch) : LO_OK);
+    }
+    network->draw.model_seed = batch->key;
+    network->draw.example = batch->row + own.first;
+    LO_TRY(lo_network_forward(network, own.count, pupil->training, lo_hand_tick(pupil, hand)));
+    if (is_cut(pupil)) {
+        gather(network, batch, pupil->logits, lo_hand_tick(pupil, hand));
+    }
+    return LO_OK;
+}
+
+/* Once by the pupil, and once by each teacher. */
+static lo_status read_batch(lo_pupil *pupil, lo_batch *batch, lo_error *err)
+{
+    const int32_t *label = batch->stand_in != NULL ? batch->stand_in : pupil->dataset->train.label;
+    for (int t = -1; t < LO_TEACHERS; t++) {
+        for (size_t i = 0; i < batch->count && (t < 0 || pupil->teaches[t]); i++) {
+            LO_TRY(lo_pupil_read_row(pupil, batch->row[i], err));
+        }
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        pupil->labels[i] = label[batch->row[i]];
+    }
+    return LO_OK;
 }
 
 static lo_status forward(lo_pupil *pupil, lo_batch *batch, lo_error *err)
 {
     lo_network *network = pupil->network;
-    if (is_cut(pupil)) {
-        lo_slices_cut(&network->slices, batch->count);
-        network->slices.batch = pupil->training ? batch->count : 0; /* evaluation has no slices of its own */
-    }
-    const part own = part_of(pupil, batch);
-    LO_TRY(show_batch(pupil, batch, err));
-    for (int t = 0; t < LO_TEACHERS; t++) {
-        LO_TRY(pupil->teaches[t] ? ask_teacher(pupil, (lo_teacher)t, batch, err) : LO_OK);
-    }
-    network->draw.model_seed = batch->key;
-    network->draw.example = batch->row + own.first;
-    LO_TRY(lo_network_forward(network, own.count, pupil->training, pupil->tick));
+    LO_TRY(read_batch(pupil, batch, err));
+    LO_TRY(lo_pupil_on_hands(pupil, forward_share, batch, err));
     network->draw.step++;
+    for (int t = 0; t < LO_TEACHERS; t++) {
+        batch->teacher[t] = pupil->teaches[t] ? pupil->teacher_logits[t] : batch->teacher[t];
+    }
     batch->label = pupil->labels;
     batch->logits = lo_network_logits(network);
     batch->slope = lo_network_logit_slope(network);
     if (is_cut(pupil)) {
-        gather(pupil, batch, batch->logits, pupil->logits);
         batch->logits = pupil->logits;
         batch->slope = pupil->slope;
     }
@@ -121,9 +143,10 @@ static lo_status forward(lo_pupil *pupil, lo_batch *batch, lo_error *err)
 
 /* Backward in evaluation mode, slice by slice, so that bits do not depend on who has which. One pass destroys
  * what forward left: where this member has several slices each goes forward again. */
-static lo_status backward_slices(lo_pupil *pupil, const lo_batch *batch)
+static lo_status backward_slices(lo_pupil *pupil, const lo_hand *hand, const lo_batch *batch)
 {
-    lo_network *network = pupil->network;
+    lo_network *network = hand->network;
+    const lo_tick *tick = lo_hand_tick(pupil, hand);
     const lo_slices *slices = &network->slices;
     const size_t size = lo_network_input_size(network);
     for (size_t s = 0; s < slices->count; s++) {
@@ -131,35 +154,48 @@ static lo_status backward_slices(lo_pupil *pupil, const lo_batch *batch)
         if (slices->count > 1 && count > 0) {
             memmove(lo_network_input(network), lo_network_input(network) + from * size,
                     count * size * sizeof(float));
-            LO_TRY(lo_network_forward(network, count, false, pupil->tick));
+            LO_TRY(lo_network_forward(network, count, false, tick));
         }
         if (count > 0) {
             memcpy(lo_network_logit_slope(network), pupil->slope + (slices->first + from) * batch->step,
                    count * batch->step * sizeof(float));
-            LO_TRY(lo_network_backward_fixed(network, count, NULL, pupil->tick));
+            LO_TRY(lo_network_backward_fixed(network, count, NULL, tick));
         }
         lo_slices_add_gradient(slices, s, network->gradient, 0, network->weight_size);
     }
     return LO_OK;
 }
 
-static lo_status backward_alone(lo_pupil *pupil, const lo_batch *batch)
+static lo_status backward_alone(lo_pupil *pupil, const lo_hand *hand, const lo_batch *batch)
 {
-    lo_network *network = pupil->network;
-    const part own = part_of(pupil, batch);
+    lo_network *network = hand->network;
+    const lo_tick *tick = lo_hand_tick(pupil, hand);
+    const part own = part_of(network, batch);
     if (is_cut(pupil) && !pupil->training) {
-        return backward_slices(pupil, batch);
+        return backward_slices(pupil, hand, batch);
     }
     if (is_cut(pupil)) {
         memcpy(lo_network_logit_slope(network), pupil->slope + own.first * batch->step,
                own.count * batch->step * sizeof(float));
     }
-    return pupil->training ? lo_network_backward(network, own.count, pupil->tick)
-                           : lo_network_backward_fixed(network, own.count, NULL, pupil->tick);
+    return pupil->training ? lo_network_backward(network, own.count, tick)
+                           : lo_network_backward_fixed(network, own.count, NULL, tick);
+}
+
+/* This thread's share, and the sum over all members, which the first thread has. */
+static lo_status backward_share(lo_pupil *pupil, lo_hand *hand, void *self)
+{
+    const lo_network *network = hand->network;
+    const lo_team *team = network->slices.team;
+    LO_TRY(backward_alone(pupil, hand, self));
+    if (team != NULL) {
+        team->sum_gradient(team, network->gradient, network->weight_size, lo_hand_tick(pupil, hand));
+    }
+    return LO_OK;
 }
 
 /* The gradient that a backward pass leaves is the sum with those before it. */
-static lo_status backward(lo_pupil *pupil, const lo_batch *batch)
+static lo_status backward(lo_pupil *pupil, lo_batch *batch, lo_error *err)
 {
     lo_network *network = pupil->network;
     if (pupil->gathered > 0) {
@@ -167,10 +203,7 @@ static lo_status backward(lo_pupil *pupil, const lo_batch *batch)
         network->gradient = pupil->sum;
         pupil->sum = gradient;
     }
-    LO_TRY(backward_alone(pupil, batch));
-    if (pupil->team != NULL) {
-        pupil->team->sum_gradient(pupil->team, network->gradient, network->weight_size, pupil->tick);
-    }
+    LO_TRY(lo_pupil_on_hands(pupil, backward_share, batch, err));
     if (pupil->gathered > 0) {
         lo_add_values(network->gradient, pupil->sum, network->weight_size);
     }
@@ -195,7 +228,7 @@ static lo_status learn(lo_pupil *pupil, lo_batch *batch, lo_batch_loss *loss, vo
         diverge(pupil);
         return LO_OK;
     }
-    LO_TRY(batch->flat ? LO_OK : backward(pupil, batch));
+    LO_TRY(batch->flat ? LO_OK : backward(pupil, batch, err));
     return lo_pupil_agree(pupil, lo_tick_call(pupil->tick));
 }
 

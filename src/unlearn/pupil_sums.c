@@ -26,7 +26,7 @@ static lo_status each_batch(lo_pupil *pupil, const lo_members *members, const lo
         const size_t count = (size_t)(left < room ? left : room);
         for (size_t i = 0; i < count; i++) {
             const uint32_t row = row_at(members, first + (int64_t)i);
-            lo_pupil_show(pupil, look, row, i);
+            lo_pupil_show(pupil, pupil->hand, look, row, i);
             pupil->labels[i] = examples->label[row];
             LO_TRY(i % LO_EXAMPLES_A_TICK == 0 ? lo_tick_call(pupil->tick) : LO_OK);
         }

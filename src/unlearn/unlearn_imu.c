@@ -166,8 +166,17 @@ static lo_status train(course *c, lo_error *err)
     const lo_request *request = c->request;
     const char *when = lo_item_text(c->settings, "refresh");
     const bool each = strcmp(when, "batch") == 0, again = strcmp(when, "epoch") == 0;
-    for (int64_t e = 0; e < lo_item_int(c->settings, "epochs") && !lo_pupil_diverged(c->pupil); e++) {
+    const int64_t epochs = lo_item_int(c->settings, "epochs");
+    const lo_kept weights[] = {
+        {.data = c->weight, .size = (size_t)request->dataset->train.count * sizeof(*c->weight)},
+        {.data = c->kept, .size = (size_t)request->forget_count * sizeof(*c->kept)},
+        {.data = &c->kept_count, .size = sizeof(c->kept_count)}};
+    int64_t e = 0;
+    lo_pupil_keep(c->pupil, weights, LO_COUNT(weights));
+    LO_TRY(lo_pupil_resume(c->pupil, &e));
+    for (; e < epochs && !lo_pupil_diverged(c->pupil); e++) {
         lo_feed *feed = NULL;
+        LO_TRY(lo_pupil_save(c->pupil, e, epochs));
         if (!each && (e == 0 || again)) {
             LO_TRY(refresh(c, request->forget, request->forget_count, err));
         }

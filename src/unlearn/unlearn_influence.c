@@ -50,7 +50,9 @@ typedef struct solver {
     lo_product_set set;
     double damping;
     size_t size;
-    double *x, *residual, *direction, *image; /* [size] */
+    double *x, *residual, *direction, *image; /* [size], one after the other */
+    double square;                            /* of the residual's norm */
+    double enough;                            /* of that at which it ends */
 } solver;
 
 static double dot(const double *a, const double *b, size_t size)
@@ -77,24 +79,30 @@ static lo_status multiply(solver *s, lo_error *err)
         s->pupil, lo_product_apply(s->product, &s->set, &vectors, lo_pupil_tick(s->pupil), s->image, err));
 }
 
-/* Conjugate gradients (Hestenes and Stiefel, 1952) from x = 0; residual is the right-hand side at first. */
-static lo_status solve(solver *s, int64_t iterations, double tolerance, lo_error *err)
+/* The start of conjugate gradients: x = 0, and residual is the right-hand side. */
+static void start(solver *s, double tolerance)
 {
-    double square = dot(s->residual, s->residual, s->size);
-    const double enough = tolerance * tolerance * square;
+    s->square = dot(s->residual, s->residual, s->size);
+    s->enough = tolerance * tolerance * s->square;
     memcpy(s->direction, s->residual, s->size * sizeof(*s->direction));
-    for (int64_t i = 0; i < iterations && square > enough; i++) {
+}
+
+/* Conjugate gradients (Hestenes and Stiefel, 1952), of which `done` iterations are done. */
+static lo_status solve(solver *s, int64_t done, int64_t iterations, lo_error *err)
+{
+    for (int64_t i = done; i < iterations && s->square > s->enough; i++) {
+        LO_TRY(lo_pupil_save(s->pupil, i, iterations));
         LO_TRY(multiply(s, err));
-        const double step = square / dot(s->direction, s->image, s->size);
+        const double step = s->square / dot(s->direction, s->image, s->size);
         for (size_t k = 0; k < s->size; k++) {
             s->x[k] += step * s->direction[k];
             s->residual[k] -= step * s->image[k];
         }
         const double next = dot(s->residual, s->residual, s->size);
         for (size_t k = 0; k < s->size; k++) {
-            s->direction[k] = s->residual[k] + next / square * s->direction[k];
+            s->direction[k] = s->residual[k] + next / s->square * s->direction[k];
         }
-        square = next;
+        s->square = next;
     }
     return LO_OK;
 }
@@ -140,10 +148,27 @@ static int64_t choose(const lo_pupil *pupil, const lo_request *request, int64_t 
     return count;
 }
 
+/* The right-hand side, or what was saved after *done iterations. */
+static lo_status begin_solver(solver *s, const lo_request *request, double tolerance, int64_t *done,
+                              lo_error *err)
+{
+    const lo_kept state[] = {{.data = s->x, .size = 3 * s->size * sizeof(*s->x)},
+                             {.data = &s->square, .size = sizeof(s->square)},
+                             {.data = &s->enough, .size = sizeof(s->enough)}};
+    lo_pupil_keep(s->pupil, state, LO_COUNT(state));
+    LO_TRY(lo_pupil_resume(s->pupil, done));
+    if (*done == 0) {
+        LO_TRY(right_hand_side(s, request, err));
+        start(s, tolerance);
+    }
+    return LO_OK;
+}
+
 static lo_status run(lo_pupil *pupil, const lo_request *request, const lo_item *settings, const lo_tick *tick,
                      lo_error *err)
 {
     lo_status status = LO_OK;
+    int64_t before = 0;
     LO_TRY(lo_pupil_begin_f32(pupil, request, lo_item_int(settings, "batch"), tick, err));
     if (lo_pupil_diverged(pupil)) {
         return LO_OK;
@@ -163,11 +188,9 @@ static lo_status run(lo_pupil *pupil, const lo_request *request, const lo_item *
                              .rows = rows,
                              .count = choose(pupil, request, lo_item_int(settings, "examples"), rows),
                              .smoothing = lo_pupil_recipe(pupil)->label_smoothing};
-    LO_TRY_GOTO(status, right_hand_side(&s, request, err), done);
+    LO_TRY_GOTO(status, begin_solver(&s, request, lo_item_real(settings, "tolerance"), &before, err), done);
     LO_TRY_GOTO(status, lo_product_create(lo_pupil_network(pupil), &s.product, err), done);
-    LO_TRY_GOTO(status,
-                solve(&s, lo_item_int(settings, "iterations"), lo_item_real(settings, "tolerance"), err),
-                done);
+    LO_TRY_GOTO(status, solve(&s, before, lo_item_int(settings, "iterations"), err), done);
     status = add_step(&s, lo_item_real(settings, "scale"), err);
 
 done:

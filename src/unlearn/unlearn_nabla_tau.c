@@ -162,7 +162,14 @@ static lo_status train(course *c, lo_error *err)
     const double share =
         (double)request->forget_count / (double)(request->forget_count + request->retain_count);
     const double start = lo_unlearn_number(c->settings, "alpha", fmin(1, 5.0 / 3.0 * share));
-    for (int64_t e = 0; e < c->epochs && !lo_pupil_diverged(c->pupil); e++) {
+    const lo_kept tau = {.data = &c->tau, .size = sizeof(c->tau)};
+    int64_t e = 0;
+    lo_pupil_keep(c->pupil, &tau, 1);
+    LO_TRY(lo_pupil_resume(c->pupil, &e));
+    lo_feed_skip(c->forget, e);
+    lo_feed_skip_batches(c->retain, e * lo_feed_batches(c->forget));
+    for (; e < c->epochs && !lo_pupil_diverged(c->pupil); e++) {
+        LO_TRY(lo_pupil_save(c->pupil, e, c->epochs));
         if (e % lo_item_int(c->settings, "tau_refresh") == 0) {
             LO_TRY(measure_tau(c, e, err));
         }

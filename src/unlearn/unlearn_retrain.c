@@ -15,12 +15,18 @@ static const lo_setting settings_of[] = {
 
 static lo_status train(lo_pupil *pupil, const lo_recipe *recipe, lo_feed *feed, lo_error *err)
 {
-    const int64_t batches = lo_feed_batches(feed);
-    lo_batch batch;
-    for (int64_t step = 0; step < recipe->epochs * batches; step++) {
-        lo_feed_cycle(feed, &batch);
-        LO_TRY(lo_pupil_learn(pupil, &batch, lo_loss_mean, NULL, err));
-        LO_TRY(lo_pupil_step(pupil, lo_learning_rate(recipe, step, recipe->epochs * batches, batches)));
+    const int64_t batches = lo_feed_batches(feed), steps = recipe->epochs * batches;
+    int64_t e = 0;
+    LO_TRY(lo_pupil_resume(pupil, &e));
+    lo_feed_skip(feed, e);
+    for (; e < recipe->epochs; e++) {
+        int64_t step = e * batches;
+        lo_batch batch;
+        LO_TRY(lo_pupil_save(pupil, e, recipe->epochs));
+        while (lo_feed_next(feed, &batch)) {
+            LO_TRY(lo_pupil_learn(pupil, &batch, lo_loss_mean, NULL, err));
+            LO_TRY(lo_pupil_step(pupil, lo_learning_rate(recipe, step++, steps, batches)));
+        }
     }
     return LO_OK;
 }

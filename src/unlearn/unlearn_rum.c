@@ -254,20 +254,31 @@ static lo_status forget_group(course *c, int group, int64_t inner, int step, con
         lo_pupil_permit(c->pupil, permit);
         LO_TRY(status);
     }
+    return LO_OK;
+}
+
+/* The group is done: neither forgotten nor retained from now on. */
+static void leave_out(course *c, int group)
+{
     for (int64_t i = 0; i < c->request->forget_count; i++) {
         c->group[i] = c->group[i] == group ? -1 : c->group[i];
     }
-    return LO_OK;
 }
 
 static lo_status forget_all(course *c, const lo_tick *tick, lo_error *err)
 {
     const int groups = control_is(c->settings, "vanilla") ? 1 : (int)lo_item_int(c->settings, "groups");
     const int64_t last = lo_item_length(c->settings, "inner") - 1;
+    int64_t done = 0;
+    LO_TRY(lo_pupil_resume_part(c->pupil, &done));
     for (int step = 0; step < groups; step++) {
         const int group = control_is(c->settings, "reversed") ? groups - 1 - step : step;
         const int64_t inner = control_is(c->settings, "vanilla") ? last : group;
-        LO_TRY(forget_group(c, group, inner, step, tick, err));
+        if (step >= done) {
+            LO_TRY(lo_pupil_save_part(c->pupil, step, groups, err));
+            LO_TRY(forget_group(c, group, inner, step, tick, err));
+        }
+        leave_out(c, group);
     }
     return LO_OK;
 }

@@ -179,15 +179,16 @@ static lo_status rewind_to(course *c, lo_error *err)
 static lo_status train(course *c, lo_error *err)
 {
     const int64_t epochs = lo_item_int(c->settings, "epochs"), most = lo_item_int(c->settings, "max_epochs");
+    const lo_kept rewind[] = {{c->kept, kept_size(c) * sizeof(*c->kept), true},
+                              {c->error, sizeof(*c->error), true}};
     int64_t e = 0;
-    if (c->kept == NULL) { /* else the weights of all epochs would have to be saved */
-        LO_TRY(lo_pupil_resume(c->pupil, &e));
-    }
+    lo_pupil_keep(c->pupil, rewind, c->kept != NULL ? LO_COUNT(rewind) : 0);
+    LO_TRY(lo_pupil_resume(c->pupil, &e));
     lo_feed_skip(c->retain, e);
     lo_feed_skip(c->forget, e < most ? e : most);
     for (; e < epochs; e++) {
         const double lr = rate(c->settings, e);
-        LO_TRY(c->kept == NULL ? lo_pupil_save(c->pupil, e, epochs) : LO_OK);
+        LO_TRY(lo_pupil_save(c->pupil, e, epochs));
         if (e < most) {
             LO_TRY(lo_pupil_epoch(c->pupil, c->forget, disobey, c, lr, NULL, err));
         }

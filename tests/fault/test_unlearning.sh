@@ -9,19 +9,21 @@ make_job "$job"
 sed -i -e '/^ensemble:/d' -e '/^scores:/d' -e '/^influence:/d' -e 's/label_noise: 0.05/validation: 0.1/' "$job"
 cat >>"$job" <<'END'
 originals: {seeds: 2}
+scores: [final_loss]
 unlearning:
   forget:
     - {name: random10, select: random, share: 0.1}
     - {name: three, select: class, classes: 3}
   sequence: [three, random10]
-  methods: [{name: finetune, epochs: 60}, {name: neggrad_plus, epochs: 40}, {name: salun, epochs: 30}, {name: nabla_tau, epochs: 30}]
+  methods: [{name: finetune, epochs: 60}, {name: neggrad_plus, epochs: 40}, {name: salun, epochs: 30}, {name: nabla_tau, epochs: 30},
+    {name: rum, by: final_loss, rescore: final_loss, inner: [{name: finetune, epochs: 9}, {name: neggrad, epochs: 9}, {name: scrub, epochs: 9}]}]
   seeds: 2
   oracles: 2
   matched: true
 END
 sed -i 's/random10, select: random, share: 0.1/random10, select: labels, classes: [1, 2, 4, 5], size: 50/' "$job"
 set_keys=(--set train.epochs=60)
-tasks=30
+tasks=36
 
 expect_code 0 study 2 "$work/undisturbed" "${set_keys[@]}"
 doze() { sleep "$(awk -v from="$1" -v to="$2" -v r=$RANDOM 'BEGIN { printf "%.4f", (from + (to - from) * r / 32768) / 1000 }')"; }

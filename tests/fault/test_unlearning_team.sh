@@ -79,17 +79,21 @@ expect_code 0 team 1 1 1 "$directory"
 expect_whole "$directory"
 say "killed in a team, resumed by one rank: equal"
 
-# A team is killed when it has just saved a method between two epochs; a rank alone goes on from there.
-number=$(($(grep -n finetune "$work/alone/unlearning.tasks" | head -n 1 | cut -d : -f 1) - 1))
-[ $number -gt 0 ] || fail "no task of finetune: $(cat "$work/alone/unlearning.tasks")"
-directory=$work/saved
-code=0
-LEAVEOUT_FAULT=kill-saved:$number team 2 2 1 "$directory" --set train.checkpoint_minutes=0.000001 >"$work/out" 2>"$work/err" || code=$?
-[ $code -eq 137 ] || fail "killed when saved: code $code"
-expect_code 0 team 1 1 1 "$directory"
-expect_no_text "$work/err" 'begins again'
-expect_whole "$directory"
-say "killed after a method's checkpoint: equal"
+# A team is killed when it has just saved a method between two epochs; a rank alone goes on from there, or one with threads.
+for which in 'finetune 1' 'nabla_tau 2' 'imu 1'; do
+    read -r method threads <<<"$which"
+    number=$(($(grep -n " $method " "$work/alone/unlearning.tasks" | head -n 1 | cut -d : -f 1) - 2)) # behind a line of heading, from 0
+    [ $number -ge 0 ] || fail "no task of $method: $(cat "$work/alone/unlearning.tasks")"
+    directory=$work/saved-$method
+    code=0
+    LEAVEOUT_FAULT=kill-saved:$number team 2 2 1 "$directory" --set train.checkpoint_minutes=0.000001 >"$work/out" 2>"$work/err" || code=$?
+    [ $code -eq 137 ] || fail "killed when $method was saved: code $code"
+    [ -n "$(ls "$directory/checkpoints")" ] || fail "$method was not saved"
+    expect_code 0 team 1 1 "$threads" "$directory"
+    expect_no_text "$work/err" 'begins again'
+    expect_whole "$directory"
+    say "killed after a checkpoint of $method: equal"
+done
 
 # A rank alone is killed; a team goes on.
 directory=$work/alone-killed

@@ -1,8 +1,9 @@
-/* Methods of unlearning by teams of ranks that share the slices of a batch: the bits of one rank, and of
- * training where a method is that. */
+/* Methods of unlearning by teams of ranks, and of threads of ranks, that share the slices of a batch: the
+ * bits of one thread of one rank, and of training where a method is that. */
 #include "mpi/team.h"
 #include "mpi_test.h"
 #include "nn/trainer.h"
+#include "score/scores.h"
 #include "unit/nn_data.h"
 #include "unlearn/methods.h"
 
@@ -31,7 +32,9 @@ static const char *const texts[] = {
     "{name: imu, epochs: 2, weights: all, top: 0.5, l1: 0.0001}",
     "{name: imu, epochs: 2, refresh: batch, top: 0.7, l1: 0.001}",
     "{name: imu, epochs: 2, weights: all, refresh: batch, top: 0.7, l1: 0.0001, batch: 6}",
-    "{name: rum, inner: [none, {name: finetune, epochs: 1}, {name: del, epochs: 1}]}"};
+    "{name: rum, inner: [none, {name: finetune, epochs: 1}, {name: del, epochs: 1}]}",
+    "{name: rum, inner: [{name: finetune, epochs: 1}, {name: neggrad, epochs: 1}, none], rescore: "
+    "final_loss}"};
 enum { TEXTS = sizeof(texts) / sizeof(texts[0]) };
 
 typedef struct scene {
@@ -90,7 +93,8 @@ static lo_status count_down(void *self)
 }
 
 /* Weights and statistics after a method that begins with weights of its own; NULL where it failed. */
-static float *run(const scene *s, const lo_team *team, const char *text, counter *left, lo_status *status)
+static float *run(const scene *s, const lo_team *team, int threads, const char *text, counter *left,
+                  lo_status *status)
 {
     char list[256];
     lo_items *items = NULL;
@@ -98,17 +102,19 @@ static float *run(const scene *s, const lo_team *team, const char *text, counter
     lo_error err = {""};
     float *values = NULL;
     const lo_tick tick = {count_down, left};
+    lo_request request = s->request;
+    request.rescore = strstr(text, "rescore") != NULL ? lo_score_find("final_loss") : NULL;
     (void)snprintf(list, sizeof(list), "[%s]", text);
-    *status = lo_pupil_create_team(&s->model, &s->recipe, &s->data->dataset, team, &pupil, &err);
+    *status = lo_pupil_create_team(&s->model, &s->recipe, &s->data->dataset, team, threads, &pupil, &err);
     *status = *status == LO_OK ? lo_items_parse(list, NULL, "methods", &items, &err) : *status;
     if (*status == LO_OK) {
         lo_item *item = lo_items_at(items, 0);
         const lo_unlearn_method *method = lo_unlearn_method_find(lo_item_name(item));
         const lo_network *network = lo_pupil_network(pupil);
         *status = lo_item_accept(item, method->settings, method->setting_count, &err);
-        (void)lo_pupil_begin(pupil, &s->request, 0, NULL, &err);
+        (void)lo_pupil_begin(pupil, &request, 0, NULL, &err);
         (void)lo_pupil_renew(pupil, 1);
-        *status = *status == LO_OK ? method->run(pupil, &s->request, item, &tick, &err) : *status;
+        *status = *status == LO_OK ? method->run(pupil, &request, item, &tick, &err) : *status;
         values = calloc(network->weight_size + network->statistic_size, sizeof(*values));
         memcpy(values, network->weights, network->weight_size * sizeof(*values));
         memcpy(values + network->weight_size, network->statistics, network->statistic_size * sizeof(*values));
@@ -138,6 +144,30 @@ static void check_training(const scene *s, const float *retrained)
     lo_pupil_destroy(&pupil);
 }
 
+/* By a team, with so many threads a rank, as by one. */
+static void check_team(const scene *s, const lo_team *team, int threads, const char *text, const float *one,
+                       size_t floats)
+{
+    counter counts = {0};
+    lo_status together;
+    const int members = team != NULL ? team->members : 1;
+    float *all = run(s, team, threads, text, &counts, &together);
+    mpi_test_check(one != NULL && all != NULL && memcmp(one, all, floats * sizeof(float)) == 0, __FILE__,
+                   __LINE__, "%s: other bits by a team of %d with %d threads", text, members, threads);
+    if (strcmp(text, "retrain") == 0) {
+        check_training(s, all);
+    }
+    free(all);
+    /* The leader's tick alone counts, and all leave, early or in the midst of something else, or all come
+     * to the end: how often it is called depends on who waits for whom. */
+    for (int stop = 5; stop <= 35; stop += 15) {
+        counter stops = {0, lo_team_leads(team) ? stop : 3};
+        all = run(s, team, threads, text, &stops, &together);
+        CHECK(together == LO_STOPPED || (stop > 5 && together == LO_OK));
+        free(all);
+    }
+}
+
 int main(int argc, char **argv)
 {
     scene s;
@@ -150,30 +180,21 @@ int main(int argc, char **argv)
     const lo_team *team = lo_rank_team_view(ranks);
     size_t floats = 0;
     for (int i = 0; i < TEXTS; i++) {
-        counter first = {0}, second = {0};
-        lo_status alone, together;
+        counter first = {0};
+        lo_status alone;
         if (floats == 0) {
             lo_pupil *pupil = NULL;
             CHECK_OK(lo_pupil_create(&s.model, &s.recipe, &s.data->dataset, &pupil, &err));
             floats = lo_pupil_network(pupil)->weight_size + lo_pupil_network(pupil)->statistic_size;
             lo_pupil_destroy(&pupil);
         }
-        float *one = run(&s, NULL, texts[i], &first, &alone),
-              *all = run(&s, team, texts[i], &second, &together);
-        mpi_test_check(one != NULL && all != NULL && memcmp(one, all, floats * sizeof(float)) == 0, __FILE__,
-                       __LINE__, "%s: other bits by a team of %d", texts[i], size);
-        if (i == 0) {
-            check_training(&s, all);
+        float *one = run(&s, NULL, 1, texts[i], &first, &alone);
+        check_team(&s, team, 1, texts[i], one, floats);
+        if (size < 4) { /* slices for two threads each */
+            check_team(&s, team, 2, texts[i], one, floats);
         }
-        free(all);
-        /* The leader's tick alone counts, and all leave, early or in the midst of something else, or all come
-         * to the end: how often it is called depends on who waits for whom. */
-        const bool leads = lo_team_leads(team);
-        for (int stop = 5; stop <= 35; stop += 15) {
-            counter stops = {0, leads ? stop : 3};
-            all = run(&s, team, texts[i], &stops, &together);
-            CHECK(together == LO_STOPPED || (stop > 5 && together == LO_OK));
-            free(all);
+        if (size == 1) {
+            check_team(&s, NULL, 4, texts[i], one, floats);
         }
         free(one);
     }
