@@ -88,8 +88,8 @@ void lo_report_write_privacy(FILE *out, const lo_report_privacy *p)
         "scope=\"col\">Attack</th><th scope=\"col\">AUC</th><th scope=\"col\">Members found<br/>at 1&#160;% "
         "false</th><th scope=\"col\">at 0.1&#160;% false</th><th scope=\"col\">Best "
         "balanced<br/>accuracy</th><th "
-        "scope=\"col\">Examples: vulner-<br/>ability above 0.6</th><th scope=\"col\">above 0.9</th><th "
-        "scope=\"col\">Spearman of it with<br/>memorization</th><th "
+        "scope=\"col\">Vulnerable<br/>above 0.6</th><th scope=\"col\">above 0.9</th><th "
+        "scope=\"col\">Spearman with<br/>memorization</th><th "
         "scope=\"col\">Models<br/>attacked</th></tr></thead>\n<tbody>\n",
         out);
     for (int a = 0; a < p->attacks; a++) {

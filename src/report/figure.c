@@ -179,6 +179,12 @@ static const char *draw_symbol(const char *text, FILE *page)
     if (*end != '\'' || kind < 0 || kind >= (long)(sizeof(symbols) / sizeof(symbols[0]))) {
         return NULL;
     }
+    /* A white disc clears the ground under a symbol, and all that lies there. */
+    const char *closed = strstr(end, "/>");
+    const char *white = strstr(end, "color='white'");
+    if (closed != NULL && white != NULL && white < closed) {
+        return closed + 2;
+    }
     const bool filled = kind > 3 && kind % 2 == 0;
     (void)fprintf(page, "<path d='%s' fill='%s' stroke='currentColor' stroke-width='0.3'", symbols[kind],
                   filled ? "currentColor" : "none");

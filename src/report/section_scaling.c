@@ -141,8 +141,7 @@ static void write_heads(FILE *out, const char *const *heads, size_t count)
 static void write_row(FILE *out, const lo_report_compared *c)
 {
     write_name(out, c);
-    (void)fprintf(out, "<td>%s</td><td>%s</td><td>%s</td>", lo_number_real(c->trainings, 2).text,
-                  lo_number_real(c->own, 3).text, lo_number_real(c->originals, 0).text);
+    (void)fprintf(out, "<td>%s</td>", lo_number_real(c->trainings, 2).text);
     (void)fprintf(out, "<td>%s</td><td>%s to %s</td><td>%s</td><td>%s</td><td>%s</td>",
                   lo_number_real(c->somers, 3).text, lo_number_real(c->low, 3).text,
                   lo_number_real(c->high, 3).text, lo_number_real(c->spread, 3).text,
@@ -160,8 +159,6 @@ static void write_row(FILE *out, const lo_report_compared *c)
 static void write_table(FILE *out, const lo_report_scaling *s)
 {
     static const char *const heads[] = {"Cost<br/>trainings",
-                                        "Own part",
-                                        "Originals",
                                         "Somers’ D",
                                         "95&#160;%",
                                         "Spread",
@@ -175,9 +172,9 @@ static void write_table(FILE *out, const lo_report_scaling *s)
     (void)fputs(
         "</tbody></table></div>\n<p class=\"soft\">● on the Pareto front. ○ on that of costs without the "
         "originals', for who has them. * looks at models that the reference is made of, so it shares its "
-        "noise and is on no front. Originals: the score is the mean over so many; “one original”: its "
-        "statistics are the means over those from each by itself. Spread: standard deviation over these, "
-        "or over groups of few models. Last column: Somers’ D less that of an estimate from as few models "
+        "noise and is on no front. Spread: standard deviation over originals, or "
+        "over groups of few models; “one original”: means over those from each by itself. Last column: "
+        "Somers’ D less that of an estimate from as few models "
         "as cost the same, with its 95&#160;% interval; positive: the score is worth its cost.</p>\n",
         out);
 }
@@ -185,7 +182,9 @@ static void write_table(FILE *out, const lo_report_scaling *s)
 /* Other ways to compare, folded. */
 static void write_more(FILE *out, const lo_report_scaling *s)
 {
-    static const char *const heads[] = {"Spearman,<br/>corrected",
+    static const char *const heads[] = {"Own part<br/>of cost",
+                                        "Originals",
+                                        "Spearman,<br/>corrected",
                                         "RMSE",
                                         "Pearson",
                                         "AUC<br/>above 0.25",
@@ -201,6 +200,8 @@ static void write_more(FILE *out, const lo_report_scaling *s)
         const double cells[] = {c->corrected, c->rmse,          c->pearson,     c->auc_quarter, c->auc_half,
                                 c->top,       c->middle_median, c->middle_rank, c->bottom};
         write_name(out, c);
+        (void)fprintf(out, "<td>%s</td><td>%s</td>", lo_number_real(c->own, 3).text,
+                      lo_number_real(c->originals, 0).text);
         for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
             (void)fprintf(out, "<td>%s</td>", lo_number_real(cells[i], 3).text);
         }
@@ -208,7 +209,9 @@ static void write_more(FILE *out, const lo_report_scaling *s)
     }
     (void)fprintf(
         out,
-        "</tbody></table></div>\n<p class=\"soft\">Corrected: divided by the root of the "
+        "</tbody></table></div>\n<p class=\"soft\">Own part: of the cost, in trainings; the rest others "
+        "share. "
+        "Originals: the score is the mean over so many. Corrected: divided by the root of the "
         "reference's reliability. RMSE: from the reference, of scores on its scale. AUC: of the score as "
         "a detector of examples with a memorization above 0.25 or 0.5. Top, middle, bottom: overlap of %s "
         "examples each.</p></details>\n",

@@ -108,6 +108,12 @@ static lo_status draw_sorted(const lo_page *page, const lo_report_score *score, 
 
 /* ---- tables ---- */
 
+/* Core-seconds with three digits, not below a thousandth. */
+static lo_number cost_of(double seconds)
+{
+    return lo_number_real(seconds, seconds == 0 ? 0 : lo_decimals_for(fmax(seconds, 0.1), 3));
+}
+
 /* What each score means, how far it goes with memorization, and its cost. */
 static void write_comparison(const lo_page *page)
 {
@@ -124,8 +130,7 @@ static void write_comparison(const lo_page *page)
         lo_html_text(out, score->name);
         (void)fprintf(out, "</th><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td class=\"left long\">",
                       score->orientation < 0 ? "small" : "large", lo_number_real(score->agreement, 3).text,
-                      lo_number_real(score->cost, lo_decimals_for(fmax(score->cost, 0.1), 3)).text,
-                      lo_number_real(score->shared, lo_decimals_for(fmax(score->shared, 0.1), 3)).text);
+                      cost_of(score->cost).text, cost_of(score->shared).text);
         lo_html_text(out, score->description != NULL ? score->description : "");
         (void)fputs("</td></tr>\n", out);
     }

@@ -44,6 +44,7 @@ static void write_row(FILE *out, const lo_report_unlearned *row)
         (void)fputs("</td></tr>\n", out);
         return;
     }
+    const bool original = strcmp(row->method, "original") == 0; /* which forgets nothing */
     const lo_report_mean *const shares[] = {&row->unlearning, &row->retain, &row->test};
     for (size_t k = 0; k < sizeof(shares) / sizeof(shares[0]); k++) {
         (void)fputs("<td>", out);
@@ -52,9 +53,9 @@ static void write_row(FILE *out, const lo_report_unlearned *row)
     }
     (void)fputs("<td>", out);
     write_mean(out, &row->tow, false);
-    (void)fprintf(out, "</td><td>%s</td><td>%s</td><td>%s", lo_number_duration(row->seconds).text,
-                  strcmp(row->method, "original") == 0 ? "" : lo_number_real(row->time_ratio, 3).text,
-                  lo_number_count(row->seeds).text);
+    (void)fprintf(out, "</td><td>%s</td><td>%s</td><td>%s",
+                  original ? "–" : lo_number_duration(row->seconds).text,
+                  original ? "–" : lo_number_real(row->time_ratio, 3).text, lo_number_count(row->seeds).text);
     if (row->diverged > 0) {
         (void)fprintf(out, " <span class=\"mark\">(%s diverged)</span>", lo_number_count(row->diverged).text);
     }
@@ -95,6 +96,8 @@ static void plot_tow(lo_figure *figure, const lo_report_unlearned *rows, int64_t
 {
     FILE *script = figure->script;
     double ceiling = NAN;
+    double left = 1;
+    double right = 0;
     (void)fprintf(script,
                   "set key off\nunset grid\nset grid xtics linetype 1 linewidth 1 linecolor rgb "
                   "'#d5d9de'\nset yrange [-0.6:%.1f]\nset ytics (",
@@ -106,8 +109,11 @@ static void plot_tow(lo_figure *figure, const lo_report_unlearned *rows, int64_t
         lo_figure_text(figure, label);
         (void)fprintf(script, " %d", (int)(count - 1 - i));
         ceiling = isnan(shown[i]->tow_ceiling) ? ceiling : shown[i]->tow_ceiling;
+        left = fmin(left, isnan(shown[i]->tow.low) ? shown[i]->tow.value : shown[i]->tow.low);
+        right = fmax(right, isnan(shown[i]->tow.high) ? shown[i]->tow.value : shown[i]->tow.high);
     }
-    (void)fputs(") noenhanced\nset offsets graph 0.03, graph 0.03, 0, 0\n$tow << EOD\n", script);
+    (void)fprintf(script, ") noenhanced\nset xrange [%.6g:%.6g]\n$tow << EOD\n",
+                  left - 0.03 * fmax(right - left, 0.01), right + 0.03 * fmax(right - left, 0.01));
     for (int64_t i = 0; i < count; i++) {
         const lo_report_mean *tow = &shown[i]->tow;
         const bool bounded = !isnan(tow->low) && !isnan(tow->high);

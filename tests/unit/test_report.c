@@ -343,6 +343,7 @@ static void test_complete_study(void **state)
     assert_has(text, "<th scope=\"row\">ensemble</th><td>4</td><td>0.250</td><td>0.300</td>");
     assert_has(text, "<th scope=\"row\">audit</th><td>&#8211;</td><td>&#8211;</td><td>0.100</td>");
     assert_has(text, "<th scope=\"row\">all else</th><td>&#8211;</td><td>&#8211;</td><td>0.100</td>");
+    assert_has(text, "Core-hours<br/>of its tasks");
     assert_has(text, "<nav><a href=\"#meaning\">What memorization means</a> &#183; <a href=\"#accuracy\">");
     assert_has(text, "Agresti");
     assert_lacks(text, "What makes unlearning hard");
@@ -665,11 +666,15 @@ static void test_unlearning(void **state)
     assert_has(text, "What makes unlearning hard");
     free(text);
     /* Without an ensemble nothing is said of memorization. */
+    s.attempt[0].core_seconds = 5;
+    s.attempt[1].core_seconds = 0.25;
     s.report.models_planned = s.report.models_done = s.report.relabelled = 0;
     s.report.score_count = 0;
     text = write_and_read(&s);
     assert_has(text, "<h1>What the models forgot: made &amp; up</h1>");
     assert_has(text, "<b>3</b><span>models made to forget</span>");
+    assert_has(text, "<b>5.25 core-seconds</b>");
+    assert_has(text, "<td>0.250</td><td class=\"left long\">complete</td>");
     assert_lacks(text, "models trained</span>");
     assert_lacks(text, "Agresti");
     free(text);
@@ -907,11 +912,11 @@ static void test_study_of_scores(void **state)
                                            .resamples = 1000};
     char *text = write_and_read(&s);
     assert_has(text, "What a score costs");
-    assert_has(text,
-               "cheap &amp; &lt;plain&gt; ●</th><td>1.00</td><td>0.010</td><td>2</td><td>0.750</td><td>0.700 "
-               "to 0.800</td><td>–</td><td>0.625</td>");
+    assert_has(text, "cheap &amp; &lt;plain&gt; ●</th><td>1.00</td><td>0.750</td><td>0.700 "
+                     "to 0.800</td><td>–</td><td>0.625</td>");
     assert_has(text, "−0.125 (−0.250 to +0.063)");
     assert_has(text, "everything ○ *</th>");
+    assert_has(text, "cheap &amp; &lt;plain&gt; ●</th><td>0.010</td><td>2</td><td>0.790</td>");
     assert_has(text, "reliability of 0.904");
     assert_has(text, "75.0 % of its examples share");
     assert_has(text, "correlation above 0.950, an upper bound");
