@@ -32,7 +32,7 @@ static void draw_split(const lo_page *page, const lo_report_score *score, const 
         }
         (void)fprintf(figure.script,
                       "EOD\nset key outside top center horizontal\nplot $bins using ($1-%.9g):2 with boxes "
-                      "fillstyle empty border linecolor rgb '" LO_FIGURE_FIRST
+                      "fillstyle empty border rgb '" LO_FIGURE_FIRST "' linecolor rgb '" LO_FIGURE_FIRST
                       "' linewidth 1.5 title 'clean', $bins using ($1+%.9g):3 with boxes linecolor rgb "
                       "'" LO_FIGURE_SECOND "' title 'relabelled'\n",
                       bins.step * 0.22, bins.step * 0.22);
