@@ -104,35 +104,7 @@ static lo_status choose_deviations(pairs *p, const lo_tick *tick, lo_error *err)
     return status;
 }
 
-/* ---- example by example ---- */
-
-static lo_status by_examples(pairs *p, lo_u_lira *result, double *by_example, lo_error *err)
-{
-    for (int64_t i = 0; i < p->n; i++) {
-        p->mean[i] = (double)p->each[i].auc;
-        if (by_example != NULL) {
-            by_example[i] = p->mean[i];
-        }
-    }
-    result->example_auc = lo_student_mean(p->mean, p->n);
-    for (int k = 0; k < LO_ROC_RATES; k++) {
-        for (int64_t i = 0; i < p->n; i++) {
-            lo_roc roc;
-            LO_TRY(
-                lo_roc_make(p->in + i * p->models, p->models, p->out + i * p->models, p->models, &roc, err));
-            p->mean[i] = roc.rate[k].tpr.value;
-            result->example_refused[k] = roc.rate[k].refused;
-            if (roc.rate[k].refused != NULL) {
-                break;
-            }
-        }
-        result->example_rate[k] =
-            result->example_refused[k] != NULL ? lo_unbounded_nan() : lo_student_mean(p->mean, p->n);
-    }
-    return LO_OK;
-}
-
-/* ---- all scores together ---- */
+/* ---- intervals ---- */
 
 /* How many of sorted [n] are below x, those equal to it one half. */
 static double below(const double *sorted, int64_t n, double x)
@@ -183,39 +155,73 @@ static lo_bounded widen(lo_bounded b, const pairs *p, const double *value)
     return (lo_bounded){b.value, fmax(b.low, 0), fmin(b.high, 1)};
 }
 
-/* Components of the AUC: of a pair of scores, the share of the out scores that the one exceeds, and of the in
- * scores that exceed the other. value [n models]: room. */
-static lo_status components(const pairs *p, double *value, lo_error *err)
+/* Components of the AUC of `count` pairs of scores: the share of the out scores that the one exceeds, and of
+ * the in scores that exceed the other. sorted [2 count]: room; value [count]. */
+static void components(const double *in, const double *out, int64_t count, double *sorted, double *value)
 {
-    const int64_t count = p->n * p->models;
-    double *sorted = malloc(2 * (size_t)count * sizeof(*sorted) + 1);
-    if (sorted == NULL) {
-        return lo_fail(err, LO_INTERNAL, "no memory for %lld scores", (long long)count);
-    }
-    memcpy(sorted, p->in, (size_t)count * sizeof(*sorted));
-    memcpy(sorted + count, p->out, (size_t)count * sizeof(*sorted));
+    memcpy(sorted, in, (size_t)count * sizeof(*sorted));
+    memcpy(sorted + count, out, (size_t)count * sizeof(*sorted));
     lo_sort_reals(sorted, count);
     lo_sort_reals(sorted + count, count);
     for (int64_t s = 0; s < count; s++) {
-        value[s] = (below(sorted + count, count, p->in[s]) - below(sorted, count, p->out[s])) / (double)count;
+        value[s] = (below(sorted + count, count, in[s]) - below(sorted, count, out[s])) / (double)count;
     }
-    free(sorted);
+}
+
+/* ---- example by example ---- */
+
+/* The rate at k of each example with its own threshold. value [n models]: room. */
+static lo_status rate_by_examples(pairs *p, int k, lo_u_lira *result, double *value, lo_error *err)
+{
+    const int64_t models = p->models;
+    result->example_rate[k] = lo_unbounded_nan();
+    for (int64_t i = 0; i < p->n; i++) {
+        const double *in = p->in + i * models;
+        lo_roc roc;
+        LO_TRY(lo_roc_make(in, models, p->out + i * models, models, &roc, err));
+        result->example_refused[k] = roc.rate[k].refused;
+        if (roc.rate[k].refused != NULL) {
+            return LO_OK;
+        }
+        p->mean[i] = roc.rate[k].tpr.value;
+        for (int64_t m = 0; m < models; m++) {
+            value[i * models + m] = in[m] > roc.rate[k].threshold ? 1 : 0;
+        }
+    }
+    result->example_rate[k] = widen(lo_student_mean(p->mean, p->n), p, value);
     return LO_OK;
 }
 
-static lo_status in_all(const pairs *p, lo_u_lira *result, lo_error *err)
+/* value [n models], sorted [2 n models]: room. */
+static lo_status by_examples(pairs *p, lo_u_lira *result, double *by_example, double *value, double *sorted,
+                             lo_error *err)
+{
+    const int64_t models = p->models;
+    for (int64_t i = 0; i < p->n; i++) {
+        components(p->in + i * models, p->out + i * models, models, sorted, value + i * models);
+        p->mean[i] = (double)p->each[i].auc;
+        if (by_example != NULL) {
+            by_example[i] = p->mean[i];
+        }
+    }
+    result->example_auc = widen(lo_student_mean(p->mean, p->n), p, value);
+    for (int k = 0; k < LO_ROC_RATES; k++) {
+        LO_TRY(rate_by_examples(p, k, result, value, err));
+    }
+    return LO_OK;
+}
+
+/* ---- all of it ---- */
+
+/* value [n models], sorted [2 n models]: room. */
+static lo_status in_all(const pairs *p, lo_u_lira *result, double *value, double *sorted, lo_error *err)
 {
     const int64_t count = p->n * p->models;
     lo_roc roc;
     LO_TRY(lo_roc_make(p->in, count, p->out, count, &roc, err));
-    double *value = malloc((size_t)count * sizeof(*value) + 1);
-    lo_status status = value != NULL
-                           ? components(p, value, err)
-                           : lo_fail(err, LO_INTERNAL, "no memory for %lld scores", (long long)count);
-    if (status == LO_OK) {
-        result->auc = widen(roc.auc, p, value);
-    }
-    for (int k = 0; k < LO_ROC_RATES && status == LO_OK; k++) {
+    components(p->in, p->out, count, sorted, value);
+    result->auc = widen(roc.auc, p, value);
+    for (int k = 0; k < LO_ROC_RATES; k++) {
         const lo_rate *rate = &roc.rate[k];
         for (int64_t s = 0; s < count && rate->refused == NULL; s++) {
             value[s] = p->in[s] > rate->threshold ? 1 : 0;
@@ -223,7 +229,21 @@ static lo_status in_all(const pairs *p, lo_u_lira *result, lo_error *err)
         result->refused[k] = rate->refused;
         result->rate[k] = rate->refused != NULL ? lo_unbounded_nan() : widen(rate->tpr, p, value);
     }
-    free(value);
+    return LO_OK;
+}
+
+static lo_status judge_scores(pairs *p, lo_u_lira *result, double *by_example, lo_error *err)
+{
+    const size_t count = (size_t)(p->n * p->models);
+    double *room = malloc(3 * count * sizeof(*room) + 1);
+    if (room == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for %zu scores", count);
+    }
+    lo_status status = by_examples(p, result, by_example, room, room + count, err);
+    if (status == LO_OK) {
+        status = in_all(p, result, room, room + count, err);
+    }
+    free(room);
     return status;
 }
 
@@ -251,10 +271,7 @@ lo_status lo_u_lira_make(const lo_population *in, const lo_population *out, int6
         result->models = p.models;
         result->left_out = in->models + out->models - whole_ones(in, n, INT64_MAX, NULL) -
                            whole_ones(out, n, INT64_MAX, NULL);
-        status = by_examples(&p, result, by_example, err);
-    }
-    if (status == LO_OK) {
-        status = in_all(&p, result, err);
+        status = judge_scores(&p, result, by_example, err);
     }
     pairs_free(&p);
     return status;

@@ -25,10 +25,10 @@ enum { LO_U_LIRA_FEWEST = 3 };
  * taken out together. So what cannot be told has AUC 0.5 (of all scores about 0.1 / n less, since
  * those of one example meet across numbers), which with one alone taken out it has not.
  *
- * Intervals, 95 %. By example: Student's of the mean over examples. Of all scores: the widest, on each side,
- * of lo_roc's, which takes scores to be independent, and of those that take only models, or only examples, to
- * be (Student's of the AUC's components and of shares found, summed by model or example; Obuchowski,
- * Biometrics 53:567, 1997). */
+ * Intervals, 95 %, are the widest, on each side, of those that take only models, or only examples, to be
+ * independent (Student's of the AUC's components and of shares found, summed by model or example; Obuchowski,
+ * Biometrics 53:567, 1997); of all scores also of lo_roc's, which takes scores to be. A model that is off on
+ * all examples alike is one draw, however many examples there are. */
 typedef struct lo_u_lira {
     int64_t models;                                     /* of each side that were used */
     int64_t left_out;                                   /* with a margin that is NaN, of both sides */

@@ -212,7 +212,7 @@ static void few_models_lean_to_no_side(void **state)
     (void)state;
     enum { MODELS = 3, N = 40, TIMES = 200 };
     double mean = 0, example = 0, alone = 0;
-    int covered = 0;
+    int covered = 0, by_example = 0;
     for (int t = 0; t < TIMES; t++) {
         float *in = margins(MODELS, N, 0, 100 + 2 * (uint64_t)t),
               *out = margins(MODELS, N, 0, 101 + 2 * (uint64_t)t);
@@ -220,6 +220,7 @@ static void few_models_lean_to_no_side(void **state)
         mean += r.auc.value / TIMES;
         example += r.example_auc.value / TIMES;
         covered += r.auc.low <= 0.5 && r.auc.high >= 0.5;
+        by_example += r.example_auc.low <= 0.5 && r.example_auc.high >= 0.5;
         double wins = 0;
         for (int64_t i = 0; i < N; i++) {
             for (int64_t s = 0; s < MODELS * MODELS; s++) {
@@ -245,8 +246,32 @@ static void few_models_lean_to_no_side(void **state)
     }
     assert_near(mean, 0.497, 0.012);
     assert_near(example, 0.5, 0.012);
-    assert_true(covered > TIMES * 93 / 100);
+    assert_true(covered > TIMES * 93 / 100 && by_example > TIMES * 93 / 100);
     assert_true(alone < 0.45);
+}
+
+/* Every model is off by a draw of its own, on all examples alike: many examples do not make that certain. */
+static void models_that_are_off_as_a_whole(void **state)
+{
+    (void)state;
+    enum { MODELS = 6, N = 100, TIMES = 100 };
+    const lo_random random = lo_random_make(44, LO_FOR_TEST);
+    int covered = 0;
+    for (int t = 0; t < TIMES; t++) {
+        float *side[2];
+        for (int k = 0; k < 2; k++) {
+            side[k] = margins(MODELS, N, 0, 2000 + 2 * (uint64_t)t + (uint64_t)k);
+            for (int64_t m = 0; m < MODELS * N; m++) {
+                side[k][m] += 2 * lo_random_normal(random, 2 * (uint64_t)t + (uint64_t)k, (uint64_t)(m / N));
+            }
+        }
+        const lo_u_lira r = judge(side[0], MODELS, side[1], MODELS, N, NULL);
+        covered +=
+            r.example_auc.low <= 0.5 && r.example_auc.high >= 0.5 && r.auc.low <= 0.5 && r.auc.high >= 0.5;
+        free(side[0]);
+        free(side[1]);
+    }
+    assert_true(covered > TIMES * 85 / 100);
 }
 
 int main(void)
@@ -256,6 +281,7 @@ int main(void)
         cmocka_unit_test(what_is_not_forgotten_is_found),
         cmocka_unit_test(scores_and_intervals_by_hand),
         cmocka_unit_test(few_models_lean_to_no_side),
+        cmocka_unit_test(models_that_are_off_as_a_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
