@@ -283,6 +283,13 @@ static void copy_text(char *out, size_t size, const table *t, int which, int64_t
     (void)snprintf(out, size, "%.*s", LO_H5_TEXT_SIZE, text_at(t, which, row));
 }
 
+/* Bounds of something that is a share. */
+static lo_bounded cut(lo_bounded b)
+{
+    return (lo_bounded){b.value, isnan(b.low) ? b.low : fmax(b.low, 0),
+                        isnan(b.high) ? b.high : fmin(b.high, 1)};
+}
+
 /* The groups of its forget set. */
 static void make_groups(const table *t, const int *by, int by_numbers, int64_t first, double *room,
                         lo_report_audited *out)
@@ -296,8 +303,8 @@ static void make_groups(const table *t, const int *by, int by_numbers, int64_t f
         out->examples[g] = t->examples[first * LO_REPORT_GROUPS + g];
         out->mean_score[g] = t->mean_score[first * LO_REPORT_GROUPS + g];
         for (int n = 0; n < by_numbers; n++) {
-            out->by_group[n][g] = over_seeds(t, (series){t->by_group[by[n]] + g, LO_REPORT_GROUPS}, first,
-                                             room, &out->group_noise[n][g]);
+            out->by_group[n][g] = cut(over_seeds(t, (series){t->by_group[by[n]] + g, LO_REPORT_GROUPS}, first,
+                                                 room, &out->group_noise[n][g]));
         }
     }
 }

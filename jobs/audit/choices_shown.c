@@ -197,6 +197,9 @@ static void sum_up(const runs *r, int64_t reference, int64_t k, int part, double
     }
     c->reference = reference == k;
     c->tow[part] = lo_student_mean(all, c->seeds);
+    c->tow[part].low =
+        isnan(c->tow[part].low) ? c->tow[part].low : fmax(c->tow[part].low, 0); /* as a share */
+    c->tow[part].high = isnan(c->tow[part].high) ? c->tow[part].high : fmin(c->tow[part].high, 1);
     c->less[part] = lo_student_difference(own, its, c->pairs);
 }
 

@@ -80,28 +80,27 @@ static void write_group_row(FILE *out, const lo_report_choice *c)
     (void)fputs("</tr>\n", out);
 }
 
-static const char *const part_names[LO_REPORT_PARTS] = {"the whole forget set", "examples of low score",
-                                                        "examples of middle score", "examples of high score"};
+static const char *const part_names[LO_REPORT_PARTS] = {"The whole forget set", "Examples of low score",
+                                                        "Examples of middle score", "Examples of high score"};
 
 static void draw(FILE *out, const lo_report_choice *c, int64_t count, int part)
 {
-    char axis[128], about[128];
+    char about[128], caption[320];
     lo_report_interval *rows = calloc((size_t)count, sizeof(*rows));
     for (int64_t i = 0; rows != NULL && i < count; i++) {
         lo_report_choice_name(&c[i], rows[i].name, sizeof(rows[i].name));
         rows[i].value = c[i].tow[part];
         rows[i].marked = c[i].reference;
     }
-    (void)snprintf(axis, sizeof(axis), "ToW, %s (1: the accuracies of the oracles)", part_names[part]);
-    (void)snprintf(about, sizeof(about), "ToW of each choice of groups, %s", part_names[part]);
+    (void)snprintf(about, sizeof(about), "ToW of each choice of groups: %s", part_names[part]);
+    (void)snprintf(
+        caption, sizeof(caption), "%s.%s", part_names[part],
+        part == LO_REPORT_OVER_ALL
+            ? " ToW of each choice of groups: means over seeds with Student's 95&#160;% intervals. "
+              "Overlapping bars are not yet equal: the tables' differences are taken seed by seed."
+            : "");
     if (rows != NULL) {
-        lo_report_draw_intervals(
-            out, rows, count, axis, about,
-            part == LO_REPORT_OVER_ALL
-                ? "ToW of each choice of groups: means over seeds with Student's 95 % "
-                  "intervals. Overlapping bars are not yet equal: the table's differences "
-                  "are taken seed by seed."
-                : part_names[part]);
+        lo_report_draw_intervals(out, rows, count, "ToW (1: as the oracles)", about, caption);
     }
     free(rows);
 }

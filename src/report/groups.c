@@ -37,7 +37,7 @@ static void write_panel(FILE *out, const lo_report_audit *a, const lo_report_aud
     (void)fputs("<th scope=\"col\">Seeds</th></tr></thead>\n<tbody>\n", out);
     for (int64_t r = 0; r < count; r++) {
         (void)fputs("<tr><td class=\"long who\"><code>", out);
-        lo_html_text(out, rows[r].method);
+        lo_html_text(out, rows[r].label[0] != '\0' ? rows[r].label : rows[r].method);
         (void)fputs("</code><br/><span class=\"soft\">", out);
         lo_html_settings(out, rows[r].setting);
         (void)fputs("</span></td>", out);

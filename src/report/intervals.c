@@ -5,9 +5,31 @@
 
 #include <math.h>
 
+/* A step of 1, 2 or 5 times a power of ten that makes at most four ticks of a range: names take most of the
+ * width. */
+static double step_of(double range)
+{
+    static const double nice[] = {1, 2, 5, 10};
+    const double least = range / 4, power = pow(10, floor(log10(least)));
+    int k = 0;
+    while (k < 3 && nice[k] * power < least) {
+        k++;
+    }
+    return nice[k] * power;
+}
+
 static void write_script(lo_figure *figure, const lo_report_interval *rows, int64_t count, const char *axis)
 {
     FILE *script = figure->script;
+    double low = INFINITY, high = -INFINITY;
+    for (int64_t i = 0; i < count; i++) {
+        const lo_bounded *b = &rows[i].value;
+        low = fmin(low, fmin(b->value, b->low)); /* NaN is left out */
+        high = fmax(high, fmax(b->value, b->high));
+    }
+    if (high > low) {
+        (void)fprintf(script, "set xtics %.6g\n", step_of(high - low));
+    }
     (void)fputs("set key off\nset xlabel ", script);
     lo_figure_text(figure, axis);
     (void)fprintf(script, "\nset yrange [-0.6:%.1f]\nset offsets graph 0.05, graph 0.05, 0, 0\nset ytics (",
