@@ -126,8 +126,8 @@ static const char *const reasons[LO_AUDIT_REASONS] = {
     [LO_AUDIT_GIVEN_UP] = "given up: its task killed the rank that worked on it, again and again",
     [LO_AUDIT_NO_GROUPS] =
         "its forget set has no groups: neither select: mix nor a method that splits by a score",
-    [LO_AUDIT_FEW_SCORES] = "1 % false positives need 100 models that never saw it, 0.1 % need 1000; of all "
-                            "scores models times examples",
+    [LO_AUDIT_FEW_SCORES] = ("1 % false positives need 100 models that never saw it, 0.1 % need 1000; of all "
+                             "scores models times examples"),
 };
 
 const char *lo_audit_reason(int reason)
