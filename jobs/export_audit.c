@@ -70,7 +70,10 @@ static lo_status take_number(const lo_h5_reader *reader, table *t, const char *n
     }
     (void)snprintf(path, sizeof(path), "/%s/models", number);
     (void)snprintf(name, sizeof(name), "%s_models", number);
-    return take_count(reader, t, path, name, err);
+    LO_TRY(take_count(reader, t, path, name, err));
+    (void)snprintf(path, sizeof(path), "/%s/fitted", number);
+    (void)snprintf(name, sizeof(name), "%s_fitted", number);
+    return lo_h5_has(reader, path) ? take_count(reader, t, path, name, err) : LO_OK;
 }
 
 static lo_status read_audit(const lo_h5_reader *reader, table *t, lo_error *err)
@@ -157,6 +160,15 @@ lo_status lo_export_audit_npy(const lo_export *x, lo_error *err)
             (void)snprintf(name, sizeof(name), "%s_%s", number, fields[f]);
             status = lo_export_dataset(x, &reader, path, LO_H5_F64, name, err);
         }
+    }
+    if (status == LO_OK && lo_h5_has(&reader, "/false_positive_rate")) {
+        status = lo_export_dataset(x, &reader, "/false_positive_rate", LO_H5_F64, "false_positive_rate", err);
+    }
+    for (int k = 0; k < LO_AUDIT_CURVES && status == LO_OK; k++) {
+        char path[128], name[128];
+        (void)snprintf(path, sizeof(path), "/%s/roc", lo_audit_number_at(lo_audit_curve_number(k))->name);
+        (void)snprintf(name, sizeof(name), "%s_roc", lo_audit_number_at(lo_audit_curve_number(k))->name);
+        status = lo_h5_has(&reader, path) ? lo_export_dataset(x, &reader, path, LO_H5_F32, name, err) : LO_OK;
     }
     lo_h5_close(&reader);
     return status;

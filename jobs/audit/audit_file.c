@@ -1,6 +1,5 @@
 #include "jobs/audit/audit_file.h"
 
-#include "audit/metrics.h"
 #include "jobs/audit/audit_u_lira.h"
 #include "mpi/agree.h"
 #include "mpi/h5file.h"
@@ -56,7 +55,7 @@ typedef struct number {
     const lo_audit_number *is;
     char group[96];
     int figure, columns;
-    int field[FIELDS], models; /* datasets */
+    int field[FIELDS], models, fitted; /* datasets */
 } number;
 
 typedef struct content {
@@ -70,6 +69,7 @@ typedef struct content {
     int64_t *count;
     int run_text[RUN_TEXTS], seed, reference, layer, layer_name; /* datasets */
     int by, mean, group_count[GROUP_COUNTS];
+    int point, curve[LO_AUDIT_CURVES];
 } content;
 
 static void add_number(content *c, const lo_audit_number *is, const char *folder, int figure, int columns)
@@ -164,7 +164,11 @@ static lo_status create_number(const content *c, lo_h5 *h, number *n, lo_error *
     (void)snprintf(path, sizeof(path), "%s/models", n->group);
     LO_TRY(lo_h5_add(h, path, LO_H5_I64, rows, items, 0, c->mine, &n->models, err));
     LO_TRY(lo_h5_text(h, n->group, "description", n->is->description, err));
-    LO_TRY(lo_h5_text(h, n->group, "best", lo_metric_find(n->is->metric)->best, err));
+    if (n->is->fitted) {
+        (void)snprintf(path, sizeof(path), "%s/fitted", n->group);
+        LO_TRY(lo_h5_add(h, path, LO_H5_I64, rows, 0, 0, c->mine, &n->fitted, err));
+    }
+    LO_TRY(lo_h5_text(h, n->group, "best", lo_audit_best(n->is), err));
     return lo_h5_text(h, n->group, "refused", refused(c->a, n), err);
 }
 
@@ -181,6 +185,25 @@ static lo_status create_groups(content *c, lo_h5 *h, lo_error *err)
                          err));
     }
     return lo_h5_text(h, "/by_group", "groups", "low middle high", err);
+}
+
+/* Curves of the attacks that have one. */
+static lo_status create_curves(content *c, lo_h5 *h, lo_error *err)
+{
+    const int64_t points = c->a->study->run.rank == 0 ? LO_ROC_POINTS : 0;
+    bool any = false;
+    char path[64];
+    for (int k = 0; k < LO_AUDIT_CURVES; k++) {
+        const int attack = lo_audit_curve_number(k);
+        if (c->a->wanted[attack]) {
+            (void)snprintf(path, sizeof(path), "/%s/roc", lo_audit_number_at(attack)->name);
+            LO_TRY(
+                lo_h5_add(h, path, LO_H5_F32, c->a->in.rows, LO_ROC_POINTS, 0, c->mine, &c->curve[k], err));
+            any = true;
+        }
+    }
+    return any ? lo_h5_add(h, "/false_positive_rate", LO_H5_F64, LO_ROC_POINTS, 0, 0, points, &c->point, err)
+               : LO_OK;
 }
 
 static bool has_layers(const lo_audit *a)
@@ -204,13 +227,14 @@ static lo_status create_datasets(content *c, lo_h5 *h, lo_error *err)
                ? lo_h5_add(h, "/u_lira/reference", LO_H5_CHARS, rows, 0, 0, c->mine, &c->reference, err)
                : LO_OK);
     LO_TRY(create_groups(c, h, err));
+    LO_TRY(create_curves(c, h, err));
     if (has_layers(a)) {
         LO_TRY(
             lo_h5_add(h, "/weight_distance/layer", LO_H5_F64, rows, a->layers, 0, c->mine, &c->layer, err));
         LO_TRY(lo_h5_add(h, "/weight_distance/layer_name", LO_H5_CHARS, a->layers, 0, 0,
                          a->study->run.rank == 0 ? a->layers : 0, &c->layer_name, err));
     }
-    if (a->wanted[LO_AUDIT_SVC]) {
+    if (a->wanted[LO_AUDIT_SVC]) { /* the most; how many there were of a row: fitted */
         LO_TRY(lo_h5_int(h, "/mia_svc", "sample", lo_job_int(a->study->job, "audit.sample"), err));
     }
     if (a->wanted[LO_AUDIT_RMIA]) {
@@ -275,7 +299,31 @@ static lo_status write_number(const content *c, lo_h5 *h, const number *n, lo_er
     for (int64_t i = 0; i < a->in.rows * n->columns; i++) {
         c->count[i] = lo_audit_cell(a, i / n->columns, n->figure + (int)(i % n->columns))->models;
     }
-    return lo_h5_write(h, n->models, c->mine, c->count, LO_OK, err);
+    LO_TRY(lo_h5_write(h, n->models, c->mine, c->count, LO_OK, err));
+    for (int64_t r = 0; r < a->in.rows; r++) {
+        c->count[r] = lo_audit_cell(a, r, n->figure)->fitted;
+    }
+    return n->is->fitted ? lo_h5_write(h, n->fitted, c->mine, c->count, LO_OK, err) : LO_OK;
+}
+
+static lo_status write_curves(const content *c, lo_h5 *h, lo_error *err)
+{
+    double point[LO_ROC_POINTS];
+    bool any = false;
+    for (int k = 0; k < LO_AUDIT_CURVES; k++) {
+        if (!c->a->wanted[lo_audit_curve_number(k)]) {
+            continue;
+        }
+        for (int64_t r = 0; r < c->a->in.rows; r++) { /* in memory they stand between others */
+            LO_TRY(lo_h5_write(h, c->curve[k], c->mine > 0 ? 1 : 0, c->a->audited[r].curve[k], LO_OK, err));
+        }
+        any = true;
+    }
+    for (int i = 0; i < LO_ROC_POINTS; i++) {
+        point[i] = lo_roc_point(i);
+    }
+    return any ? lo_h5_write(h, c->point, c->a->study->run.rank == 0 ? LO_ROC_POINTS : 0, point, LO_OK, err)
+               : LO_OK;
 }
 
 static lo_status write_groups(const content *c, lo_h5 *h, lo_error *err)
@@ -317,6 +365,7 @@ static lo_status write_all(const content *c, lo_h5 *h, lo_error *err)
                ? write_texts(c, h, c->reference, reference_of_u_lira, LO_AUDIT_U_LIRA, err)
                : LO_OK);
     LO_TRY(write_groups(c, h, err));
+    LO_TRY(write_curves(c, h, err));
     if (!has_layers(a)) {
         return LO_OK;
     }
@@ -328,7 +377,7 @@ lo_status lo_audit_publish(const lo_audit *a, const char *path, lo_error *err)
 {
     enum { HEAD = 1 << 18, OF_ROW = 1024 };
     const MPI_Comm comm = a->study->run.comm;
-    const uint64_t of_row = LO_AUDIT_FIGURES * 48 + (uint64_t)a->layers * 8 + OF_ROW;
+    const uint64_t of_row = LO_AUDIT_FIGURES * 48 + sizeof(lo_audited) + (uint64_t)a->layers * 8 + OF_ROW;
     content c = {.a = a, .mine = a->study->run.rank == 0 ? a->in.rows : 0};
     lo_h5 h = {.id = -1};
     list_numbers(&c);

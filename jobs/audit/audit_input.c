@@ -212,6 +212,23 @@ static lo_status same_class(const lo_study *study, const lo_examples *from, cons
     return LO_OK;
 }
 
+/* The retain examples of the forget set's classes, and the test examples of the classes of these. */
+static lo_status find_alike(const lo_study *study, lo_audit_set *set, lo_error *err)
+{
+    const lo_examples *train = &study->data.train, *test = &study->data.test;
+    const int32_t classes = study->data.classes;
+    set->alike = malloc(((size_t)set->retain_count + 1) * sizeof(*set->alike));
+    set->other_alike = malloc(((size_t)test->count + 1) * sizeof(*set->other_alike));
+    if (set->alike == NULL || set->other_alike == NULL ||
+        lo_same_class(train->label, set->retain, set->retain_count, train->label, set->forget,
+                      set->forget_count, classes, set->alike, &set->alike_count, NULL) == LO_INTERNAL ||
+        lo_same_class(test->label, NULL, test->count, train->label, set->alike, set->alike_count, classes,
+                      set->other_alike, &set->other_alike_count, NULL) == LO_INTERNAL) {
+        return no_memory(err);
+    }
+    return LO_OK;
+}
+
 static lo_status read_sets(lo_audit_input *in, lo_error *err)
 {
     const lo_study *study = in->study;
@@ -238,6 +255,7 @@ static lo_status read_sets(lo_audit_input *in, lo_error *err)
         if (status == LO_OK) {
             status = same_class(study, &study->data.validation, set, &set->unseen, &set->unseen_count, err);
         }
+        status = status == LO_OK ? find_alike(study, set, err) : status;
         free(number);
     }
     lo_h5_close(&reader);
@@ -294,6 +312,8 @@ void lo_audit_close(lo_audit_input *input)
         free(input->set[s].retain);
         free(input->set[s].other);
         free(input->set[s].unseen);
+        free(input->set[s].alike);
+        free(input->set[s].other_alike);
     }
     free(input->set);
     free(input->row);

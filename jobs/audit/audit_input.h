@@ -30,6 +30,8 @@ typedef struct lo_audit_set {
     uint32_t *forget, *retain; /* positions in the training set */
     uint32_t *other, *unseen;  /* in the test and in the validation set: of the classes of the forget set */
     int64_t forget_count, retain_count, other_count, unseen_count;
+    uint32_t *alike, *other_alike; /* of retain and other those of classes that forget and retain set have */
+    int64_t alike_count, other_alike_count;
     bool whole_class;
 } lo_audit_set;
 

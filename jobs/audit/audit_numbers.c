@@ -1,5 +1,9 @@
 #include "jobs/audit/audit_numbers.h"
 
+#include "audit/metrics.h"
+
+#include <stddef.h>
+
 static const lo_audit_number numbers[LO_AUDIT_NUMBERS] = {
     [LO_AUDIT_DISAGREEMENT] =
         {"disagreement", "disagreement",
@@ -7,6 +11,16 @@ static const lo_audit_number numbers[LO_AUDIT_NUMBERS] = {
          "over oracles"},
     [LO_AUDIT_ACTIVATION] = {"activation_distance", "activation_distance",
                              "mean over the forget set of |softmax - an oracle's|_2; mean over oracles"},
+    [LO_AUDIT_ACTIVATION_L1] =
+        {"activation_distance_l1", "activation_distance",
+         "the same with the sum of absolute differences, twice the total variation (Golatkar et al., 2020)"},
+    [LO_AUDIT_DELTA_FORGET] =
+        {"forget_delta", "accuracy_delta",
+         "an oracle's accuracy on the forget set less the model's; mean over oracles; positive: the model is "
+         "worse there"},
+    [LO_AUDIT_DELTA_RETAIN] = {"retain_delta", "accuracy_delta", "the same on the retain set"},
+    [LO_AUDIT_DELTA_VALIDATION] = {"validation_delta", "accuracy_delta", "the same on the validation set"},
+    [LO_AUDIT_DELTA_TEST] = {"test_delta", "accuracy_delta", "the same on the test set"},
     [LO_AUDIT_JS] =
         {"js", "js",
          "mean over the forget set of Jensen and Shannon's divergence from an oracle, summed over "
@@ -17,10 +31,29 @@ static const lo_audit_number numbers[LO_AUDIT_NUMBERS] = {
     [LO_AUDIT_SVC] =
         {"mia_svc", "mia_svc",
          "efficacy: share of the forget set that a support-vector machine on the confidence, fitted "
-         "to retain and test examples, takes for non-members"},
+         "to retain and test examples, takes for non-members: as papers report it, members of all classes, "
+         "non-members of the forget set's",
+         .feature = "confidence", .fitted = true},
+    [LO_AUDIT_SVC_MATCHED] =
+        {"mia_svc_matched", "mia_svc",
+         "mia_svc with members and non-members of the same classes, those of the forget set that the retain "
+         "set has too: what a class alone gives away is not in it",
+         .feature = "confidence", .fitted = true},
+    [LO_AUDIT_SVC_CORRECT] = {"mia_svc_correct", "mia_svc", "mia_svc on whether the class is right",
+                              .feature = "correct", .fitted = true},
+    [LO_AUDIT_SVC_ENTROPY] = {"mia_svc_entropy", "mia_svc", "mia_svc on the entropy", .feature = "entropy",
+                              .fitted = true},
+    [LO_AUDIT_SVC_MODIFIED_ENTROPY] = {"mia_svc_modified_entropy", "mia_svc",
+                                       "mia_svc on the modified entropy", .feature = "modified_entropy",
+                                       .fitted = true},
+    [LO_AUDIT_SVC_LOSS] = {"mia_svc_loss", "mia_svc", "mia_svc on the loss", .feature = "loss",
+                           .fitted = true},
+    [LO_AUDIT_SVC_MARGIN] = {"mia_svc_margin", "mia_svc", "mia_svc on the logit margin", .feature = "margin",
+                             .fitted = true},
     [LO_AUDIT_LOSS] = {"mia_loss", "mia_loss",
-                       "accuracy of logistic regression on the loss, forget set against test examples"},
-    [LO_AUDIT_ENTROPY] = {"mia_entropy", "mia_entropy", "the same on the entropy"},
+                       "accuracy of logistic regression on the loss, forget set against test examples",
+                       .fitted = true},
+    [LO_AUDIT_ENTROPY] = {"mia_entropy", "mia_entropy", "the same on the entropy", .fitted = true},
     [LO_AUDIT_POPULATION] =
         {"mia_population", "mia_population",
          "share of the forget set whose loss is below that of 1 % of examples never seen"},
@@ -32,12 +65,22 @@ static const lo_audit_number numbers[LO_AUDIT_NUMBERS] = {
     [LO_AUDIT_LIRA] = {"lira", "lira", "AUC of LiRA, offline, forget set against test examples"},
     [LO_AUDIT_LIRA_RATE] = {"lira_tpr_at_0.01", "lira",
                             "share of the forget set found at 1 % false positives"},
+    [LO_AUDIT_LIRA_RATE_1000] = {"lira_tpr_at_0.001", "lira",
+                                 "share of the forget set found at 0.1 % false positives"},
+    [LO_AUDIT_LIRA_EPSILON] =
+        {"lira_epsilon", "lira",
+         "epsilon that the share found at 1 % false positives refutes (delta 0), by the worse ends of the "
+         "intervals of both shares, were examples independent",
+         .best = "0"},
     [LO_AUDIT_RMIA] = {"rmia", "rmia",
-                       "AUC of LO_AUDIT_RMIA (gamma 1), forget set against one half of the test examples; "
+                       "AUC of RMIA (gamma 1), forget set against one half of the test examples; "
                        "the other half is "
                        "the population"},
     [LO_AUDIT_RMIA_RATE] = {"rmia_tpr_at_0.01", "rmia",
                             "share of the forget set found at 1 % false positives"},
+    [LO_AUDIT_RMIA_RATE_1000] = {"rmia_tpr_at_0.001", "rmia",
+                                 "share of the forget set found at 0.1 % false positives"},
+    [LO_AUDIT_RMIA_EPSILON] = {"rmia_epsilon", "rmia", "lira_epsilon of RMIA", .best = "0"},
     [LO_AUDIT_U_LIRA] = {"u_lira", "u_lira",
                          "mean over the forget set of the AUC, over pairs of an unlearned model and one that "
                          "never saw it, of "
@@ -88,6 +131,17 @@ const lo_audit_number *lo_audit_number_at(int i)
     return &numbers[i];
 }
 
+const char *lo_audit_best(const lo_audit_number *number)
+{
+    return number->best != NULL ? number->best : lo_metric_find(number->metric)->best;
+}
+
+int lo_audit_curve_number(int curve)
+{
+    static const int number[LO_AUDIT_CURVES] = {LO_AUDIT_LIRA, LO_AUDIT_RMIA};
+    return number[curve];
+}
+
 static const lo_audit_number by_numbers[LO_BY_NUMBERS] = {
     [LO_BY_FORGET_ACCURACY] = {"forget_accuracy", "accuracy", "accuracy on the group"},
     [LO_BY_TOW] =
@@ -113,7 +167,8 @@ static const char *const reasons[LO_AUDIT_REASONS] = {
     [LO_AUDIT_NO_ORACLE] = "needs an oracle that is another model: raise unlearning.oracles",
     [LO_AUDIT_NO_ORIGINAL] = "needs the original of the same seed",
     [LO_AUDIT_NO_SCORE] = "an original has no use for it",
-    [LO_AUDIT_FEW_OTHERS] = "too few examples that the model never saw, of the classes of the forget set",
+    [LO_AUDIT_FEW_OTHERS] = ("too few examples that the model never saw, of the classes of the forget set; 1 "
+                             "% false positives need 100 of them, 0.1 % 1000"),
     [LO_AUDIT_FEW_REFERENCES] =
         "needs an ensemble, or 2 oracles that are other models: raise unlearning.oracles",
     [LO_AUDIT_FEW_MODELS] = "needs 3 seeds and 3 oracles: raise unlearning.seeds and unlearning.oracles",
@@ -128,6 +183,8 @@ static const char *const reasons[LO_AUDIT_REASONS] = {
         "its forget set has no groups: neither select: mix nor a method that splits by a score",
     [LO_AUDIT_FEW_SCORES] = ("1 % false positives need 100 models that never saw it, 0.1 % need 1000; of all "
                              "scores models times examples"),
+    [LO_AUDIT_NO_VALIDATION] = "needs validation examples: data.validation",
+    [LO_AUDIT_NO_MATCH] = "needs retain examples of the forget set's classes, which are forgotten whole",
 };
 
 const char *lo_audit_reason(int reason)

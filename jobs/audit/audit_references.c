@@ -103,8 +103,43 @@ static lo_status choose_deviation(lo_audit *a, const references *refs, lo_lira *
     return status;
 }
 
-/* Figures of scores: forget set against others. */
-static lo_status judge_scores(lo_audit *a, int64_t r, int number, const float *forget, int64_t forget_count,
+/* Where the figures of an attack go: of the AUC and, after it, of the rates and epsilon. */
+static void set_figures(lo_audit *a, int64_t r, int number, const lo_roc *roc, int64_t models)
+{
+    lo_audit_figure *out = lo_audit_cell(a, r, number);
+    out[0] = isnan(roc->auc.value) ? lo_audit_missing(LO_AUDIT_FEW_OTHERS) : lo_audit_found(roc->auc, models);
+    for (int k = 0; k < LO_ROC_RATES; k++) {
+        out[1 + k] = roc->rate[k].refused != NULL ? lo_audit_missing(LO_AUDIT_FEW_OTHERS)
+                                                  : lo_audit_found(roc->rate[k].tpr, models);
+    }
+    const lo_rate *at = &roc->rate[0];
+    const double fpr = lo_share((int64_t)llround(at->fpr * (double)roc->others), roc->others).high;
+    out[1 + LO_ROC_RATES] =
+        at->refused != NULL
+            ? lo_audit_missing(LO_AUDIT_FEW_OTHERS)
+            : lo_audit_found((lo_bounded){lo_epsilon(fpr, 1 - at->tpr.low, 0), (double)NAN, (double)NAN},
+                             models);
+}
+_Static_assert((int)LO_AUDIT_LIRA_EPSILON == (int)LO_AUDIT_LIRA + 1 + (int)LO_ROC_RATES &&
+                   (int)LO_AUDIT_RMIA_EPSILON == (int)LO_AUDIT_RMIA + 1 + (int)LO_ROC_RATES,
+               "an attack's figures stand together");
+
+static lo_status find_curve(lo_audit *a, int64_t r, int curve, const double *forget, int64_t forget_count,
+                            const double *other, int64_t other_count, lo_error *err)
+{
+    double point[LO_ROC_POINTS], found[LO_ROC_POINTS];
+    for (int i = 0; i < LO_ROC_POINTS; i++) {
+        point[i] = lo_roc_point(i);
+    }
+    LO_TRY(lo_roc_curve(forget, forget_count, other, other_count, point, LO_ROC_POINTS, found, err));
+    for (int i = 0; i < LO_ROC_POINTS; i++) {
+        a->audited[r].curve[curve][i] = (float)found[i];
+    }
+    return LO_OK;
+}
+
+/* Figures and curve of scores: forget set against others. */
+static lo_status judge_scores(lo_audit *a, int64_t r, int curve, const float *forget, int64_t forget_count,
                               const float *other, int64_t other_count, int64_t models, lo_error *err)
 {
     double *x = malloc((size_t)(forget_count + other_count + 1) * sizeof(*x));
@@ -118,13 +153,10 @@ static lo_status judge_scores(lo_audit *a, int64_t r, int number, const float *f
         x[forget_count + i] = (double)other[i];
     }
     lo_roc roc;
-    const lo_status status = lo_roc_make(x, forget_count, x + forget_count, other_count, &roc, err);
+    lo_status status = lo_roc_make(x, forget_count, x + forget_count, other_count, &roc, err);
     if (status == LO_OK) {
-        *lo_audit_cell(a, r, number) =
-            isnan(roc.auc.value) ? lo_audit_missing(LO_AUDIT_FEW_OTHERS) : lo_audit_found(roc.auc, models);
-        *lo_audit_cell(a, r, number + 1) = roc.rate[0].refused != NULL
-                                               ? lo_audit_missing(LO_AUDIT_FEW_OTHERS)
-                                               : lo_audit_found(roc.rate[0].tpr, models);
+        set_figures(a, r, lo_audit_curve_number(curve), &roc, models);
+        status = find_curve(a, r, curve, x, forget_count, x + forget_count, other_count, err);
     }
     free(x);
     return status;
@@ -144,7 +176,7 @@ static lo_status likelihood_ratios(lo_audit *a, int64_t r, const references *ref
         status = lo_lira_target(&refs->other, &options, phi + f, score + f, &a->tick, err);
     }
     if (status == LO_OK) {
-        status = judge_scores(a, r, LO_AUDIT_LIRA, score, f, score + f, o, refs->forget.models, err);
+        status = judge_scores(a, r, LO_AUDIT_CURVE_LIRA, score, f, score + f, o, refs->forget.models, err);
     }
     free(score);
     return status;
@@ -161,8 +193,9 @@ static lo_status population_ratios(lo_audit *a, int64_t r, const references *ref
     float *score = malloc((size_t)(f + o) * sizeof(*score) + 1);
     lo_status status = room != NULL && score != NULL ? LO_OK : lo_audit_no_memory(err);
     if (status == LO_OK && (half[0] < 10 || half[1] < 10)) {
-        *lo_audit_cell(a, r, LO_AUDIT_RMIA) = *lo_audit_cell(a, r, LO_AUDIT_RMIA_RATE) =
-            lo_audit_missing(LO_AUDIT_FEW_OTHERS);
+        for (int k = LO_AUDIT_RMIA; k <= LO_AUDIT_RMIA_EPSILON; k++) {
+            *lo_audit_cell(a, r, k) = lo_audit_missing(LO_AUDIT_FEW_OTHERS);
+        }
         goto end;
     }
     float *side[HALVES] = {room,
@@ -188,7 +221,7 @@ static lo_status population_ratios(lo_audit *a, int64_t r, const references *ref
         lo_rmia_destroy(&attack);
     }
     if (status == LO_OK) {
-        status = judge_scores(a, r, LO_AUDIT_RMIA, score, f, score + f, half[1], models, err);
+        status = judge_scores(a, r, LO_AUDIT_CURVE_RMIA, score, f, score + f, half[1], models, err);
     }
 end:
     free(room);
@@ -206,7 +239,7 @@ lo_status lo_audit_by_references(lo_audit *a, int64_t r, const lo_audit_model *m
         return status;
     }
     if (status == LO_OK && refs.forget.models < 2) {
-        for (int k = LO_AUDIT_LIRA; k <= LO_AUDIT_RMIA_RATE; k++) {
+        for (int k = LO_AUDIT_LIRA; k <= LO_AUDIT_RMIA_EPSILON; k++) {
             *lo_audit_cell(a, r, k) = lo_audit_missing(LO_AUDIT_FEW_REFERENCES);
         }
     } else if (status == LO_OK) {

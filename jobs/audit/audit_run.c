@@ -32,6 +32,7 @@ static lo_status distances(lo_audit *a, int64_t r, const lo_audit_model *m, lo_e
         lo_distance kind;
     } kinds[] = {{LO_AUDIT_DISAGREEMENT, LO_DISAGREEMENT},
                  {LO_AUDIT_ACTIVATION, LO_ACTIVATION_L2},
+                 {LO_AUDIT_ACTIVATION_L1, LO_ACTIVATION_L1},
                  {LO_AUDIT_JS, LO_JS}};
     const lo_audit_set *set = &a->in.set[a->in.row[r].set];
     double *value = malloc(((size_t)a->oracles + 1) * sizeof(*value));
@@ -79,26 +80,81 @@ static lo_status settle(lo_status status, lo_audit_figure *out, lo_audit_figure 
     return status;
 }
 
-/* each [forget_count]: what every example is taken for. */
-static lo_status support_vectors(lo_audit *a, int64_t r, const lo_audit_model *m, uint8_t *each,
-                                 lo_error *err)
+/* Whom a support-vector machine is fitted to: rows of the training and of the test set. */
+typedef struct sides {
+    const uint32_t *member, *other;
+    int64_t members, others;
+} sides;
+
+/* each [forget_count]: what every example is taken for; may be NULL. */
+static lo_status support_vectors(lo_audit *a, int64_t r, const lo_audit_model *m, int number,
+                                 const sides *fitted, lo_feature which, uint8_t *each, lo_error *err)
 {
     const lo_audit_set *set = &a->in.set[a->in.row[r].set];
-    double *retain = feature(m, LO_AUDIT_TRAIN, set->retain, set->retain_count, LO_FEATURE_CONFIDENCE);
-    double *other = feature(m, LO_AUDIT_TEST, set->other, set->other_count, LO_FEATURE_CONFIDENCE);
-    double *forget = feature(m, LO_AUDIT_TRAIN, set->forget, set->forget_count, LO_FEATURE_CONFIDENCE);
+    double *retain = feature(m, LO_AUDIT_TRAIN, fitted->member, fitted->members, which);
+    double *other = feature(m, LO_AUDIT_TEST, fitted->other, fitted->others, which);
+    double *forget = feature(m, LO_AUDIT_TRAIN, set->forget, set->forget_count, which);
     lo_efficacy out = {0};
     lo_status status =
         retain != NULL && other != NULL && forget != NULL
-            ? lo_mia_svc_each((lo_points){retain, set->retain_count}, (lo_points){other, set->other_count},
+            ? lo_mia_svc_each((lo_points){retain, fitted->members}, (lo_points){other, fitted->others},
                               (lo_points){forget, set->forget_count}, 1,
                               lo_job_int(a->study->job, "audit.sample"),
                               (uint64_t)lo_job_int(a->study->job, "seed"), &a->tick, &out, each, err)
             : lo_audit_no_memory(err);
-    status = settle(status, lo_audit_cell(a, r, LO_AUDIT_SVC), lo_audit_found(out.efficacy, 0), err);
+    lo_audit_figure figure = lo_audit_found(out.efficacy, 0);
+    figure.fitted = out.fitted;
+    status = settle(status, lo_audit_cell(a, r, number), figure, err);
     free(retain);
     free(other);
     free(forget);
+    return status;
+}
+
+/* mia_svc without what classes alone give away. Where the forget set has all classes it is mia_svc. */
+static lo_status matched_vectors(lo_audit *a, int64_t r, const lo_audit_model *m, lo_error *err)
+{
+    const lo_audit_set *set = &a->in.set[a->in.row[r].set];
+    lo_audit_figure *out = lo_audit_cell(a, r, LO_AUDIT_SVC_MATCHED);
+    if (set->alike_count == 0) {
+        *out = lo_audit_missing(LO_AUDIT_NO_MATCH);
+        return LO_OK;
+    }
+    if (set->alike_count == set->retain_count && set->other_alike_count == set->other_count) {
+        *out = *lo_audit_cell(a, r, LO_AUDIT_SVC);
+        return LO_OK;
+    }
+    const sides alike = {set->alike, set->other_alike, set->alike_count, set->other_alike_count};
+    return support_vectors(a, r, m, LO_AUDIT_SVC_MATCHED, &alike, LO_FEATURE_CONFIDENCE, NULL, err);
+}
+
+/* each as before, on the confidence, which ToW and the mean gap need too. */
+static lo_status all_support_vectors(lo_audit *a, int64_t r, const lo_audit_model *m, uint8_t *each,
+                                     lo_error *err)
+{
+    static const struct {
+        int number;
+        lo_feature feature;
+    } more[] = {{LO_AUDIT_SVC_CORRECT, LO_FEATURE_CORRECT},
+                {LO_AUDIT_SVC_ENTROPY, LO_FEATURE_ENTROPY},
+                {LO_AUDIT_SVC_MODIFIED_ENTROPY, LO_FEATURE_MODIFIED_ENTROPY},
+                {LO_AUDIT_SVC_LOSS, LO_FEATURE_LOSS},
+                {LO_AUDIT_SVC_MARGIN, LO_FEATURE_MARGIN}};
+    const lo_audit_set *set = &a->in.set[a->in.row[r].set];
+    const sides all = {set->retain, set->other, set->retain_count, set->other_count};
+    lo_status status = LO_OK;
+    if (a->wanted[LO_AUDIT_SVC] || a->wanted_by[LO_BY_SVC] || a->wanted[LO_AUDIT_TOW_MIA] ||
+        a->wanted[LO_AUDIT_AVG_GAP]) {
+        status = support_vectors(a, r, m, LO_AUDIT_SVC, &all, LO_FEATURE_CONFIDENCE, each, err);
+    }
+    if (status == LO_OK && a->wanted[LO_AUDIT_SVC_MATCHED]) {
+        status = matched_vectors(a, r, m, err);
+    }
+    for (size_t k = 0; k < sizeof(more) / sizeof(more[0]) && status == LO_OK; k++) {
+        if (a->wanted[more[k].number]) {
+            status = support_vectors(a, r, m, more[k].number, &all, more[k].feature, NULL, err);
+        }
+    }
     return status;
 }
 
@@ -113,7 +169,9 @@ static lo_status regression(lo_audit *a, int64_t r, const lo_audit_model *m, int
                            ? lo_mia_logistic(forget, set->forget_count, other, set->other_count,
                                              (uint64_t)lo_job_int(a->study->job, "seed"), &out, err)
                            : lo_audit_no_memory(err);
-    status = settle(status, lo_audit_cell(a, r, number), lo_audit_found(out.accuracy, 0), err);
+    lo_audit_figure figure = lo_audit_found(out.accuracy, 0);
+    figure.fitted = out.used;
+    status = settle(status, lo_audit_cell(a, r, number), figure, err);
     free(forget);
     free(other);
     return status;
@@ -340,9 +398,8 @@ lo_status lo_audit_run(lo_audit *a, int64_t r, lo_error *err)
         a->audited[r].accuracies = accuracies_of(&m, set);
         status = distances(a, r, &m, err);
     }
-    if (status == LO_OK &&
-        (a->wanted[LO_AUDIT_SVC] || a->wanted[LO_AUDIT_TOW_MIA] || a->wanted[LO_AUDIT_AVG_GAP])) {
-        status = support_vectors(a, r, &m, each, err);
+    if (status == LO_OK) {
+        status = all_support_vectors(a, r, &m, each, err);
     }
     if (status == LO_OK) {
         status = judge_groups(a, r, &m, each, err);

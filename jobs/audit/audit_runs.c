@@ -72,6 +72,35 @@ static void finish_gaps(lo_audit *a, int64_t r, double *room)
     *lo_audit_cell(a, r, LO_AUDIT_AVG_GAP) = mean_or(gap, count, reason);
 }
 
+static double delta_of(lo_accuracies deltas, int number)
+{
+    return number == LO_AUDIT_DELTA_FORGET       ? deltas.forget
+           : number == LO_AUDIT_DELTA_RETAIN     ? deltas.retain
+           : number == LO_AUDIT_DELTA_VALIDATION ? deltas.validation
+                                                 : deltas.test;
+}
+
+/* What the oracles' accuracies are above the model's. room [rows]. */
+static void finish_deltas(lo_audit *a, int64_t r, double *room)
+{
+    for (int number = LO_AUDIT_DELTA_FORGET; number <= LO_AUDIT_DELTA_TEST; number++) {
+        int64_t count = 0, oracles = 0;
+        for (int64_t o = 0; o < a->in.rows && a->in.row[r].output >= 0; o++) {
+            if (is_compared(a, r, o)) {
+                room[count] =
+                    delta_of(lo_accuracy_deltas(a->audited[r].accuracies, a->audited[o].accuracies), number);
+                count += !isnan(room[count]); /* NaN: there is no such set */
+                oracles++;
+            }
+        }
+        const int reason = a->in.row[r].output < 0 ? LO_AUDIT_NO_MODEL
+                           : oracles == 0          ? LO_AUDIT_NO_ORACLE
+                           : count == 0            ? LO_AUDIT_NO_VALIDATION
+                                                   : LO_AUDIT_FOUND;
+        *lo_audit_cell(a, r, number) = mean_or(room, count, reason);
+    }
+}
+
 /* ToW of each group. room [rows]. */
 static void finish_groups(lo_audit *a, int64_t r, double *room)
 {
@@ -108,6 +137,7 @@ static lo_status finish_rows(lo_audit *a, lo_error *err)
     }
     for (int64_t r = 0; r < a->in.rows; r++) {
         finish_gaps(a, r, room);
+        finish_deltas(a, r, room);
         finish_relearning(a, r, room);
         finish_groups(a, r, room);
         const lo_audit_figure *together = &a->together[lo_audit_group_of(a, r) * LO_AUDIT_TOGETHER];
@@ -220,7 +250,8 @@ static bool is_unlearned(const lo_study *study)
 
 static bool asks_for(const lo_job *job, const lo_audit_number *number)
 {
-    return lo_job_length(job, "audit.metrics") == 0 || lo_job_lists(job, "audit.metrics", number->metric);
+    return (lo_job_length(job, "audit.metrics") == 0 || lo_job_lists(job, "audit.metrics", number->metric)) &&
+           (number->feature == NULL || lo_job_lists(job, "audit.mia_features", number->feature));
 }
 
 static void choose_numbers(lo_audit *a)

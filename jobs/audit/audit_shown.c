@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "jobs/audit/audit_numbers.h"
 #include "jobs/audit/choices_shown.h"
+#include "jobs/audit/privacy.h"
 #include "mpi/h5file.h"
 
 #include <limits.h>
@@ -108,6 +109,8 @@ static bool is_of_all_seeds(int column)
     return column >= LO_AUDIT_U_LIRA && column <= LO_AUDIT_QUALITY;
 }
 
+_Static_assert((int)LO_ROC_POINTS == (int)LO_REPORT_ROC && (int)LO_AUDIT_CURVES == (int)LO_REPORT_CURVES,
+               "curves of the file are those of the report");
 _Static_assert((int)LO_BY_NUMBERS <= (int)LO_REPORT_BY && (int)LO_AUDIT_NUMBERS <= (int)LO_REPORT_NUMBERS,
                "the report has room for all numbers");
 
@@ -122,6 +125,7 @@ typedef struct table {
     char *score;                                       /* [rows]: of groups; NULL: there are none */
     int64_t *examples;                                 /* [rows, LO_REPORT_GROUPS] */
     double *mean_score, *by_group[LO_REPORT_BY];       /* likewise; NULL: not there */
+    float *roc[LO_AUDIT_CURVES];                       /* [rows, LO_REPORT_ROC]; NULL: not there */
 } table;
 
 static void table_free(table *t)
@@ -141,6 +145,9 @@ static void table_free(table *t)
     }
     for (int i = 0; i < LO_REPORT_BY; i++) {
         free(t->by_group[i]);
+    }
+    for (int k = 0; k < LO_AUDIT_CURVES; k++) {
+        free(t->roc[k]);
     }
     free(t->score);
     free(t->examples);
@@ -189,6 +196,24 @@ static lo_status read_groups(const lo_h5_reader *audit, table *t, lo_error *err)
     return LO_OK;
 }
 
+static lo_status read_curves(const lo_h5_reader *audit, table *t, lo_error *err)
+{
+    for (int k = 0; k < LO_AUDIT_CURVES; k++) {
+        char path[64];
+        int64_t found = 0, items = 0;
+        (void)snprintf(path, sizeof(path), "/%s/roc", lo_audit_number_at(lo_audit_curve_number(k))->name);
+        if (!lo_h5_has(audit, path)) {
+            continue;
+        }
+        LO_TRY(lo_h5_read_all(audit, path, LO_H5_F32, (void **)&t->roc[k], &found, &items, err));
+        if (found != t->rows || items != LO_REPORT_ROC) {
+            return lo_fail(err, LO_DATA, "%s: %s is %lld x %lld; %lld x %d is expected", audit->file, path,
+                           (long long)found, (long long)items, (long long)t->rows, LO_REPORT_ROC);
+        }
+    }
+    return LO_OK;
+}
+
 static lo_status read_table(const lo_h5_reader *audit, const lo_h5_reader *evaluation, table *t,
                             lo_error *err)
 {
@@ -215,6 +240,7 @@ static lo_status read_table(const lo_h5_reader *audit, const lo_h5_reader *evalu
             lo_h5_read_all(audit, "/u_lira/reference", LO_H5_CHARS, (void **)&t->against, NULL, NULL, err));
         LO_TRY(lo_h5_read_all(audit, "/u_lira/models", LO_H5_I64, (void **)&t->rests, NULL, NULL, err));
     }
+    LO_TRY(read_curves(audit, t, err));
     return read_groups(audit, t, err);
 }
 
@@ -309,6 +335,24 @@ static void make_groups(const table *t, const int *by, int by_numbers, int64_t f
     }
 }
 
+/* Means over the seeds that have one. */
+static void make_curves(const table *t, int64_t first, lo_report_audited *out)
+{
+    for (int i = 0; i < LO_AUDIT_CURVES * LO_REPORT_ROC; i++) {
+        const int k = i / LO_REPORT_ROC, point = i % LO_REPORT_ROC;
+        double sum = 0;
+        int64_t count = 0;
+        for (int64_t r = first; r < t->rows && t->roc[k] != NULL; r++) {
+            const float found = t->roc[k][r * LO_REPORT_ROC + point];
+            if (same_group(t, first, r) && !isnan(found)) {
+                sum += (double)found;
+                count++;
+            }
+        }
+        out->roc[k][point] = count > 0 ? sum / (double)count : (double)NAN;
+    }
+}
+
 static void make_row(const table *t, const int *column, int numbers, int64_t first, double *room,
                      lo_report_audited *out)
 {
@@ -377,6 +421,12 @@ static lo_status make_rows(const lo_h5_reader *audit, const lo_h5_reader *evalua
                             &out->by_number[out->by_numbers++], err));
         }
     }
+    for (int k = 0; k < LO_AUDIT_CURVES; k++) {
+        out->curve[k] = t->roc[k] != NULL ? lo_audit_number_at(lo_audit_curve_number(k))->name : NULL;
+    }
+    for (int i = 0; i < LO_REPORT_ROC; i++) {
+        out->rate[i] = lo_roc_point(i);
+    }
     double *room = malloc(3 * (size_t)t->rows * sizeof(*room) + 1);
     out->row = calloc((size_t)t->rows + 1, sizeof(*out->row));
     lo_status status = room != NULL && out->row != NULL
@@ -391,6 +441,7 @@ static lo_status make_rows(const lo_h5_reader *audit, const lo_h5_reader *evalua
             lo_report_audited *row = &out->row[out->rows++];
             make_row(t, column, out->numbers, r, room, row);
             make_groups(t, by, out->by_numbers, r, room, row);
+            make_curves(t, r, row);
             label(evaluation, t, r, row);
         }
     }

@@ -249,9 +249,7 @@ lo_status lo_audit_run_task(void *self, int64_t task, const lo_tick *tick, lo_re
     lo_audit *a = self;
     const int64_t r = a->task[task].row;
     a->tick = *tick;
-    for (int k = 0; k < LO_AUDIT_FIGURES; k++) {
-        *lo_audit_cell(a, r, k) = lo_audit_missing(LO_AUDIT_NO_MODEL);
-    }
+    lo_audit_clear(a, r, LO_AUDIT_NO_MODEL);
     if (a->task[task].together) {
         LO_TRY(lo_audit_population(a, r, err));
         memcpy(a->payload, lo_audit_cell(a, r, LO_AUDIT_U_LIRA), payload_size(a, task));
@@ -295,9 +293,7 @@ static lo_status read_records(lo_audit *a, lo_error *err)
     }
     for (int64_t r = 0; r < a->in.rows; r++) {
         const int reason = a->in.row[r].output < 0 ? LO_AUDIT_NO_MODEL : LO_AUDIT_GIVEN_UP;
-        for (int k = 0; k < LO_AUDIT_FIGURES; k++) {
-            *lo_audit_cell(a, r, k) = lo_audit_missing(reason);
-        }
+        lo_audit_clear(a, r, reason);
         for (int k = 0; k < LO_AUDIT_TOGETHER; k++) {
             a->together[r * LO_AUDIT_TOGETHER + k] =
                 lo_audit_missing(a->in.row[r].original ? LO_AUDIT_NO_SCORE : LO_AUDIT_GIVEN_UP);

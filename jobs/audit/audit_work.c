@@ -13,6 +13,16 @@ lo_audit_figure *lo_audit_cell(const lo_audit *a, int64_t row, int number)
     return &a->audited[row].figure[number];
 }
 
+void lo_audit_clear(lo_audit *a, int64_t row, int reason)
+{
+    for (int k = 0; k < LO_AUDIT_FIGURES; k++) {
+        *lo_audit_cell(a, row, k) = lo_audit_missing(reason);
+    }
+    for (int k = 0; k < LO_AUDIT_CURVES * LO_ROC_POINTS; k++) {
+        a->audited[row].curve[k / LO_ROC_POINTS][k % LO_ROC_POINTS] = NAN;
+    }
+}
+
 lo_audit_figure lo_audit_missing(int reason)
 {
     return (lo_audit_figure){.value = (double)NAN, .low = (double)NAN, .high = (double)NAN, .reason = reason};

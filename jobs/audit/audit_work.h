@@ -11,6 +11,7 @@
 #include "jobs/audit/audit_network.h"
 #include "jobs/audit/audit_numbers.h"
 #include "jobs/audit/audit_weights.h"
+#include "jobs/audit/privacy.h"
 #include "jobs/study/study.h"
 
 #include <limits.h>
@@ -23,6 +24,7 @@ typedef struct lo_audit_figure {
     int64_t reason;
     double ceiling;    /* of what is not against oracles as they are; else the oracles' counts */
     int64_t reference; /* LO_AUDIT_AGAINST_... */
+    int64_t fitted;    /* examples of either kind that an attack was fitted to; 0: it was fitted to none */
 } lo_audit_figure;
 
 enum {
@@ -35,7 +37,8 @@ enum {
 typedef struct lo_audited {
     lo_audit_figure figure[LO_AUDIT_FIGURES]; /* of the whole set, then of groups: lo_audit_by */
     lo_accuracies accuracies;
-    lo_hits hits[LO_AUDIT_GROUPS]; /* on each group of the forget set; none without groups */
+    lo_hits hits[LO_AUDIT_GROUPS];               /* on each group of the forget set; none without groups */
+    float curve[LO_AUDIT_CURVES][LO_ROC_POINTS]; /* members found at lo_roc_point */
 } lo_audited;
 
 /* A row, or what all seeds of its method have together, of which it is the first row. */
@@ -78,6 +81,9 @@ static inline int lo_audit_by(int number, int group)
 
 /* A figure of a row. */
 lo_audit_figure *lo_audit_cell(const lo_audit *a, int64_t row, int number);
+
+/* All figures and curves of a row are missing. */
+void lo_audit_clear(lo_audit *a, int64_t row, int reason);
 
 lo_audit_figure lo_audit_missing(int reason);
 lo_audit_figure lo_audit_found(lo_bounded value, int64_t models);

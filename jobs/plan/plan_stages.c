@@ -343,9 +343,13 @@ static double audit_seconds(const making *m)
     const double n = (double)m->data->train.count, tests = (double)m->data->test.count;
     const double cores = (double)lo_plan_cores(m->job); /* here ranks are alone, in one thread */
     const double points = 2 * fmin((double)lo_job_int(m->job, "audit.sample"), tests) / svc_points;
-    const bool svc = audits(m, "mia_svc") || audits(m, "tow_mia") || audits(m, "avg_gap");
+    /* A machine for each feature, and on the confidence one with matched classes; ToW and the gap take one.
+     */
+    const int64_t features = audits(m, "mia_svc") ? lo_job_length(m->job, "audit.mia_features") + 1 : 0;
+    const int64_t least = audits(m, "tow_mia") || audits(m, "avg_gap") ? 1 : 0;
+    const double machines = (double)(features > least ? features : least);
     const double again = relearn_epochs * fmin(relearn_most, share * n);
-    double seconds = 0.01 + (svc ? svc_seconds * points * points : 0);
+    double seconds = 0.01 + machines * svc_seconds * points * points;
     seconds += audits(m, "entanglement") ? cores * n / m->probe->evaluate_rate : 0;
     seconds +=
         audits(m, "relearn") ? cores * again * (1 / m->probe->train_rate + 1 / m->probe->evaluate_rate) : 0;

@@ -67,9 +67,8 @@ typedef struct lo_logistic {
 lo_logistic lo_logistic_fit(const double *x, const uint8_t *member, int64_t n, double c);
 
 typedef struct lo_guess {
-    lo_bounded accuracy;     /* mean over splits; 0.5: nothing is told apart */
-    double indiscernibility; /* 1 - |accuracy - 0.5| / 0.5 */
-    int64_t used;            /* examples of either kind */
+    lo_bounded accuracy; /* mean over splits; 0.5: nothing is told apart */
+    int64_t used;        /* examples of either kind */
     int64_t splits;
 } lo_guess;
 

@@ -127,7 +127,7 @@ lo_status lo_mia_logistic(const double *member, int64_t members, const double *o
                           uint64_t seed, lo_guess *out, lo_error *err)
 {
     const int64_t m = numbers(member, members), o = numbers(other, others), n = m < o ? m : o;
-    *out = (lo_guess){.accuracy = lo_unbounded_nan(), .indiscernibility = NAN, .splits = LO_SPLITS};
+    *out = (lo_guess){.accuracy = lo_unbounded_nan(), .splits = LO_SPLITS};
     if (n < LO_SPLITS) {
         return lo_fail(
             err, LO_DATA,
@@ -149,7 +149,6 @@ lo_status lo_mia_logistic(const double *member, int64_t members, const double *o
         accuracy[s] = one_split(x, n, seed, s, fit_x, fit_member);
     }
     out->accuracy = over_splits(accuracy, n);
-    out->indiscernibility = 1 - fabs(out->accuracy.value - 0.5) / 0.5;
     out->used = 2 * n;
 end:
     free(fit_member);

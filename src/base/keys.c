@@ -356,7 +356,7 @@ static const lo_key table[] = {
     OTHER(LO_KEY_NAMES, "audit.metrics", "[]", LO_KEYS_NONE,
           .choices = "accuracy tow tow_mia avg_gap aus disagreement activation_distance js mia_svc mia_loss "
                      "mia_entropy mia_population lira u_lira rmia klom forgetting_quality weight_distance "
-                     "zrf relearn entanglement",
+                     "zrf relearn entanglement accuracy_delta",
           .grows = true, .help = "Which metrics (see leaveout methods); empty: all that the study can have."),
     INT("audit.sample", "2000", 2, 100000, "examples", LO_KEYS_NONE,
         .help =
@@ -366,6 +366,10 @@ static const lo_key table[] = {
          .help =
              "rmia of unlearned models: a of its offline form. privacy.h5 has the one that told best what a "
              "model of the ensemble was trained on (attribute a of /rmia)."),
+    OTHER(LO_KEY_NAMES, "audit.mia_features", "[confidence]", LO_KEYS_NONE,
+          .choices = "confidence correct entropy modified_entropy loss margin", .grows = true,
+          .help = "mia_svc: which features, a machine each; papers report each of several. tow_mia and "
+                  "avg_gap take the confidence."),
 
     SECTION("scaling", OPTIONAL,
             .help = "Stage: the study of scores: what each costs and how well it agrees with the ensemble's "

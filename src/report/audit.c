@@ -173,14 +173,92 @@ static void draw_trade_off(FILE *out, const lo_report_audited *rows, int64_t cou
                 out);
 }
 
+/* Where the curves of a forget set begin: the least rate that its non-members can tell. NaN: there is none.
+ */
+static double first_rate(const lo_report_audit *a, const lo_report_audited *rows, int64_t count, int curve)
+{
+    for (int i = 0; i < LO_REPORT_ROC; i++) {
+        for (int64_t r = 0; r < count; r++) {
+            if (rows[r].roc[curve][i] > 0) {
+                return a->rate[i];
+            }
+        }
+    }
+    return (double)NAN;
+}
+
+/* Told apart by colour and dashes; the oracles' is a broad one in ink. */
+static void plot_curve(lo_figure *figure, const lo_report_audited *row, int64_t r, int number)
+{
+    (void)fprintf(figure->script, ", $roc%lld using 1:2 with lines ", (long long)r);
+    if (row->oracle) {
+        (void)fputs("linewidth 4 linecolor rgb '" LO_FIGURE_INK "'", figure->script);
+    } else {
+        (void)fprintf(figure->script, "linewidth 2 linecolor rgb '%s' dashtype %d",
+                      number % 2 == 0 ? LO_FIGURE_FIRST : LO_FIGURE_SECOND, number / 2 + 1);
+    }
+    (void)fputs(" title ", figure->script);
+    lo_figure_text(figure, row->label[0] != '\0' ? row->label : row->method);
+}
+
+/* ROC curves of one attack on the models of a forget set. */
+static void draw_curves(FILE *out, const lo_report_audit *a, const lo_report_audited *rows, int64_t count,
+                        int curve)
+{
+    enum { MOST = 10, HEIGHT = 320 };
+    const double first = first_rate(a, rows, count, curve);
+    if (a->curve[curve] == NULL || isnan(first) || first >= 1) {
+        return;
+    }
+    lo_figure figure = lo_figure_begin_of(HEIGHT);
+    for (int64_t r = 0; r < count && figure.script != NULL; r++) {
+        (void)fprintf(figure.script, "$roc%lld << EOD\n", (long long)r);
+        for (int i = 0; i < LO_REPORT_ROC; i++) {
+            if (rows[r].roc[curve][i] > 0) { /* 0 has no place on such an axis */
+                (void)fprintf(figure.script, "%.6g %.6g\n", a->rate[i], rows[r].roc[curve][i]);
+            }
+        }
+        (void)fputs("1 1\nEOD\n", figure.script);
+    }
+    if (figure.script != NULL) {
+        (void)fprintf(
+            figure.script,
+            "set logscale xy\nset xrange [%.6g:1]\nset yrange [%.6g:1]\nset format xy '%%g'\nset key "
+            "outside bottom center horizontal\nset xlabel 'false positive rate'\nset ylabel 'share of "
+            "the forget set found'\nplot x with lines linecolor rgb '" LO_FIGURE_INK
+            "' dashtype 3 title 'guessing'",
+            first, first);
+    }
+    int number = 0;
+    for (int64_t r = 0; r < count && figure.script != NULL; r++) {
+        if (rows[r].oracle || number < MOST) {
+            plot_curve(&figure, &rows[r], r, number);
+            number += !rows[r].oracle;
+        }
+    }
+    axis(&figure, "\n");
+    begin_figure(out, "ROC curves of an attack on unlearned models on logarithmic axes");
+    (void)lo_figure_end(&figure, out);
+    (void)fprintf(
+        out,
+        "</div>\n<figcaption><code>%s</code>: means over seeds%s. A method that forgets looks like the "
+        "broad line, the oracles.</figcaption></figure>\n",
+        a->curve[curve], number == MOST ? ", of the first ten methods" : "");
+}
+
 /* Numbers by what they ask: each kind a table of its own, which fits the page. */
 static const struct {
     const char *title, *numbers; /* every name between blanks */
 } kinds[] = {
     {"Do they behave like the oracles?",
-     " tow_mia avg_gap aus disagreement activation_distance js weight_distance "},
+     " tow_mia avg_gap aus forget_delta retain_delta validation_delta test_delta disagreement "
+     "activation_distance activation_distance_l1 js weight_distance "},
     {"Can an attacker who has one model tell what it forgot?",
-     " mia_svc mia_loss mia_entropy mia_population lira lira_tpr_at_0.01 rmia rmia_tpr_at_0.01 "},
+     " mia_svc mia_svc_matched mia_svc_correct mia_svc_entropy mia_svc_modified_entropy mia_svc_loss "
+     "mia_svc_margin mia_loss mia_entropy mia_population "},
+    {"Can one who has other models too?",
+     " lira lira_tpr_at_0.01 lira_tpr_at_0.001 lira_epsilon rmia rmia_tpr_at_0.01 rmia_tpr_at_0.001 "
+     "rmia_epsilon "},
     {"What is left inside, and what do all seeds together give away?",
      " zrf relearn anamnesis entanglement u_lira u_lira_pooled u_lira_tpr_at_0.01 "
      "u_lira_tpr_at_0.001 u_lira_example_tpr_at_0.01 u_lira_example_tpr_at_0.001 klom forgetting_quality "}};
@@ -278,6 +356,9 @@ static void write_set(FILE *out, const lo_report_audit *a, const lo_report_audit
     write_references(out, rows, count);
     (void)fputs("<div class=\"figures\">\n", out);
     draw_trade_off(out, rows, count);
+    for (int k = 0; k < LO_REPORT_CURVES; k++) {
+        draw_curves(out, a, rows, count, k);
+    }
     (void)fputs("</div>\n", out);
     lo_report_write_groups(out, a, rows, count);
 }

@@ -14,7 +14,8 @@ enum {
     LO_REPORT_RATES = 2,
     LO_REPORT_ATTACKS = 3,
     LO_REPORT_ROC = 101,
-    LO_REPORT_NUMBERS = 32,
+    LO_REPORT_NUMBERS = 64,
+    LO_REPORT_CURVES = 2, /* of unlearned models: lira, rmia */
     LO_REPORT_GROUPS = 3, /* of a forget set: low, middle, high */
     LO_REPORT_BY = 4
 };
@@ -39,7 +40,7 @@ typedef struct lo_report_privacy {
 
 /* A number of the audit: a column. */
 typedef struct lo_report_number {
-    char name[32], description[384], best[64], refused[128];
+    char name[32], description[384], best[64], refused[256];
 } lo_report_number;
 
 /* The models of one method on one forget set. */
@@ -54,7 +55,8 @@ typedef struct lo_report_audited {
     bool noise[LO_REPORT_NUMBERS];  /* the difference from oracles, seeds paired, has 0 in its interval */
     lo_bounded forgetting, utility; /* UA and test accuracy */
     double time;                    /* as a share of an oracle's training; NaN */
-    char score[128];                /* that the groups of its forget set go by; "": it has none */
+    double roc[LO_REPORT_CURVES][LO_REPORT_ROC]; /* members found, means over seeds; NaN: too few others */
+    char score[128]; /* that the groups of its forget set go by; "": it has none */
     int64_t examples[LO_REPORT_GROUPS];
     double mean_score[LO_REPORT_GROUPS];
     lo_bounded by_group[LO_REPORT_BY][LO_REPORT_GROUPS];
@@ -77,7 +79,9 @@ typedef struct lo_report_audit {
     lo_report_number number[LO_REPORT_NUMBERS];
     int by_numbers; /* of groups */
     lo_report_number by_number[LO_REPORT_BY];
-    int64_t rows; /* 0: none; those of one forget set stand together */
+    double rate[LO_REPORT_ROC];          /* false positives of the curves */
+    const char *curve[LO_REPORT_CURVES]; /* the attack, static; NULL: there is no curve of it */
+    int64_t rows;                        /* 0: none; those of one forget set stand together */
     lo_report_audited *row;
     int64_t choices; /* of groups of rum */
     lo_report_choice *choice;

@@ -753,6 +753,7 @@ static const struct {
     {"audit.metrics", "[lira]", "", "audit={}"},
     {"audit.sample", "500", "", "audit={}"},
     {"audit.rmia_a", "0.3", "", "audit={}"},
+    {"audit.mia_features", "[entropy]", "", "audit={}"},
     {"scaling.scores", "[cscore]", "", "scaling={}"},
     {"scaling.budgets", "[3]", "", "scaling={}"},
     {"scaling.group", "30", "", "scaling={}"},
