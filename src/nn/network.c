@@ -63,10 +63,8 @@ void lo_network_destroy(lo_network **network)
         free((*network)->layer[i]);
     }
     free((*network)->layer);
-    for (int k = 0; k < (*network)->parameter_count; k++) {
-        free((*network)->parameter[k].hold);
-    }
     free((*network)->parameter);
+    free((*network)->trained);
     free((*network)->flow);
     free(*network);
     *network = NULL;
@@ -475,12 +473,6 @@ lo_status lo_network_backward(lo_network *network, size_t examples, const lo_tic
 
 /* ---- what does not learn ---- */
 
-/* An element that a mask holds. */
-struct lo_held {
-    uint32_t place; /* in the parameter's memory */
-    float value;    /* before a step */
-};
-
 static lo_status find_trained(lo_network *network, const char *name, lo_parameter **out, lo_error *err)
 {
     for (int k = 0; k < network->parameter_count; k++) {
@@ -507,77 +499,47 @@ lo_status lo_network_freeze(lo_network *network, const char *name, bool frozen, 
     return LO_OK;
 }
 
-/* One dimension of a parameter: how many, and how far apart in memory and in PyTorch's order. */
-typedef struct axis {
-    size_t count, step, stride;
-} axis;
-
-/* The elements that are held, in the order of memory: steps go through them, and weights are many. */
-static void list_held(const lo_parameter *p, const uint8_t *trained, struct lo_held *hold)
+/* A bit for each weight, all of them set. */
+static lo_status make_bits(lo_network *network, lo_error *err)
 {
-    axis by[] = {
-        {p->in, p->in_step, p->taps}, {p->taps, p->tap_step, 1}, {p->out, p->out_step, p->in * p->taps}};
-    for (int i = 1; i < 3; i++) { /* the widest steps first */
-        for (int j = i; j > 0 && by[j].step > by[j - 1].step; j--) {
-            const axis swap = by[j];
-            by[j] = by[j - 1];
-            by[j - 1] = swap;
+    const size_t words = network->weight_size / LO_LANES;
+    if (network->trained == NULL) {
+        network->trained = malloc((words + 1) * sizeof(*network->trained));
+        if (network->trained == NULL) {
+            return lo_fail(err, LO_INTERNAL, "no memory for a mask of %zu weights", network->weight_size);
         }
+        memset(network->trained, 0xFF, words * sizeof(*network->trained));
     }
-    for (size_t a = 0; a < by[0].count; a++) {
-        for (size_t b = 0; b < by[1].count; b++) {
-            for (size_t c = 0; c < by[2].count; c++) {
-                if (trained[a * by[0].stride + b * by[1].stride + c * by[2].stride] == 0) {
-                    (hold++)->place = (uint32_t)(a * by[0].step + b * by[1].step + c * by[2].step);
-                }
-            }
-        }
-    }
+    return LO_OK;
 }
 
 lo_status lo_network_mask(lo_network *network, const char *name, const uint8_t *trained, lo_error *err)
 {
-    lo_parameter *parameter = NULL;
-    size_t held = 0;
-    LO_TRY(find_trained(network, name, &parameter, err));
-    if (parameter->size > UINT32_MAX) {
-        return lo_fail(err, LO_USAGE, "a mask of %s, which has %zu elements; up to %u are allowed", name,
-                       parameter->size, UINT32_MAX);
+    lo_parameter *p = NULL;
+    LO_TRY(find_trained(network, name, &p, err));
+    LO_TRY(trained != NULL ? make_bits(network, err) : LO_OK);
+    p->held = 0;
+    if (network->trained == NULL) {
+        return LO_OK;
     }
-    for (size_t i = 0; trained != NULL && i < count_of(parameter); i++) {
-        held += trained[i] == 0 ? 1 : 0;
+    memset(network->trained + p->offset / LO_LANES, 0xFF, p->size / LO_LANES * sizeof(*network->trained));
+    for (size_t i = 0; trained != NULL && i < count_of(p); i++) {
+        if (trained[i] == 0) {
+            const size_t place = place_of(p, i);
+            network->trained[place / LO_LANES] &= (uint16_t) ~(1U << place % LO_LANES);
+            p->held++;
+        }
     }
-    struct lo_held *hold = held > 0 ? calloc(held, sizeof(*hold)) : NULL;
-    if (held > 0 && hold == NULL) {
-        return lo_fail(err, LO_INTERNAL, "no memory for a mask of %s", name);
-    }
-    if (held > 0) {
-        list_held(parameter, trained, hold);
-    }
-    free(parameter->hold);
-    parameter->hold = hold;
-    parameter->held = held;
     return LO_OK;
 }
 
-void lo_network_hold(lo_network *network)
+/* 0 where masks hold elements of the parameter, in a vector laid out as the weights. */
+static void clear_held(const lo_network *network, const lo_parameter *p, float *vector)
 {
-    for (int k = 0; k < network->parameter_count; k++) {
-        const lo_parameter *p = &network->parameter[k];
-        if (p->frozen) {
-            memset(network->gradient + p->offset, 0, p->size * sizeof(float));
-        }
-        for (size_t i = 0; i < p->held; i++) {
-            struct lo_held *held = &p->hold[i];
-            memcpy(&held->value, &network->weights[p->offset + held->place], sizeof(float));
-            network->gradient[p->offset + held->place] = 0;
-        }
+    for (size_t i = 0; p->held > 0 && i < p->size; i++) {
+        const size_t place = p->offset + i;
+        vector[place] = lo_network_holds(network, place) ? 0 : vector[place];
     }
-}
-
-size_t lo_parameter_held(const lo_parameter *parameter, size_t i)
-{
-    return parameter->offset + parameter->hold[i].place;
 }
 
 void lo_network_clear_untrained(const lo_network *network, float *vector)
@@ -587,29 +549,27 @@ void lo_network_clear_untrained(const lo_network *network, float *vector)
         if (p->frozen && !p->statistic) {
             memset(vector + p->offset, 0, p->size * sizeof(float));
         }
-        for (size_t i = 0; i < p->held; i++) {
-            vector[p->offset + p->hold[i].place] = 0;
-        }
-    }
-}
-
-/* No gradient where masks hold elements of the layer's parameters. */
-static void clear_held(lo_network *network, const lo_layer *layer)
-{
-    for (int k = 0; k < network->parameter_count; k++) {
-        const lo_parameter *p = &network->parameter[k];
-        for (size_t i = 0; network->layer[p->layer] == layer && i < p->held; i++) {
-            network->gradient[p->offset + p->hold[i].place] = 0;
-        }
+        clear_held(network, p, vector);
     }
 }
 
 static lo_status take_unheld(void *self, const lo_layer *layer, size_t n, const double *weight_square)
 {
     const lo_each *each = self;
-    /* The network is the one that is going backward, and not constant. */
-    clear_held((lo_network *)(uintptr_t)layer->network, layer);
+    const lo_network *network = layer->network;
+    for (int k = 0; k < network->parameter_count; k++) {
+        if (network->layer[network->parameter[k].layer] == layer) {
+            clear_held(network, &network->parameter[k], network->gradient);
+        }
+    }
     return each->take(each->self, layer, n, weight_square);
+}
+
+/* Who takes factors sees to what is held. */
+static lo_status pass_factors(void *self, const lo_factors *factors)
+{
+    const lo_each *each = self;
+    return each->take_factors(each->self, factors);
 }
 
 static bool has_held(const lo_network *network)
@@ -625,26 +585,15 @@ lo_status lo_network_backward_fixed(lo_network *network, size_t examples, const 
                                     const lo_tick *tick)
 {
     lo_each unheld = {.self = (void *)(uintptr_t)each, .take = take_unheld};
+    if (each != NULL && each->take_factors != NULL) {
+        unheld.take_factors = pass_factors;
+    }
     return backward(network, &(lo_pass){.kernels = network->kernels,
                                         .examples = examples,
                                         .scratch = network->scratch,
                                         .tick = tick,
                                         .draw = &network->draw,
                                         .each = each != NULL && has_held(network) ? &unheld : each});
-}
-
-void lo_network_release(lo_network *network, float *const *arrays, int count)
-{
-    for (int k = 0; k < network->parameter_count; k++) {
-        const lo_parameter *p = &network->parameter[k];
-        for (size_t i = 0; i < p->held; i++) {
-            const struct lo_held *held = &p->hold[i];
-            memcpy(&network->weights[p->offset + held->place], &held->value, sizeof(float));
-            for (int a = 0; a < count; a++) {
-                arrays[a][p->offset + held->place] = 0;
-            }
-        }
-    }
 }
 
 size_t lo_network_trained_run(const lo_network *network, size_t *at)

@@ -16,17 +16,16 @@ typedef struct lo_parameter {
     char name[96]; /* linear1.weight layer1.0.bn1.running_var ... */
     size_t out, in, taps;
     size_t out_step, in_step, tap_step;
-    int ones;             /* axes of size 1 that PyTorch's tensor has in front */
-    size_t size;          /* floats in memory, padding included */
-    float fill;           /* initial value where bound and deviation are 0 */
-    float bound;          /* above 0: initial values are uniform in +-bound */
-    float deviation;      /* above 0: initial values are normal, of mean 0 and this standard deviation */
-    bool statistic;       /* of batch normalization: not trained */
-    size_t offset;        /* set when it is added */
-    int layer;            /* the number of the layer that it belongs to; likewise */
-    bool frozen;          /* see lo_network_freeze */
-    size_t held;          /* elements held by a mask: see lo_network_mask */
-    struct lo_held *hold; /* [held] */
+    int ones;        /* axes of size 1 that PyTorch's tensor has in front */
+    size_t size;     /* floats in memory, padding included */
+    float fill;      /* initial value where bound and deviation are 0 */
+    float bound;     /* above 0: initial values are uniform in +-bound */
+    float deviation; /* above 0: initial values are normal, of mean 0 and this standard deviation */
+    bool statistic;  /* of batch normalization: not trained */
+    size_t offset;   /* set when it is added */
+    int layer;       /* the number of the layer that it belongs to; likewise */
+    bool frozen;     /* see lo_network_freeze */
+    size_t held;     /* elements held by a mask: see lo_network_mask */
 } lo_parameter;
 
 /* A vector of parameters or statistics, all of them `fill` at first. */
@@ -58,6 +57,7 @@ struct lo_network {
     const lo_kernels *kernels;
     size_t capacity;
     float *weights, *gradient;      /* [weight_size] */
+    uint16_t *trained;              /* [weight_size / LO_LANES]: see lo_network_mask; NULL: nothing is held */
     float *statistics;              /* [statistic_size] */
     lo_flow *flow;                  /* [layer_count + 1]: the values */
     float *slopes;                  /* the gradients of the values, each while it is needed */
@@ -175,20 +175,25 @@ void lo_network_without_dropout(lo_network *network);
 lo_status lo_network_freeze(lo_network *network, const char *name, bool frozen, lo_error *err);
 
 /* The same for elements of a parameter: trained [out * in * taps], in PyTorch's order, is 0 for those that
- * are held; NULL holds none. Errors: also LO_USAGE for a parameter of more than 2^32 - 1 floats in memory;
- * LO_INTERNAL without memory, where the last mask stays. */
+ * are held; NULL holds none. network->trained has a bit for each weight in memory, LO_LANES of them to a
+ * number, lowest first: 0 where one is held. Errors: also LO_INTERNAL without memory, where the last mask
+ * stays. */
 lo_status lo_network_mask(lo_network *network, const char *name, const uint8_t *trained, lo_error *err);
 
-/* Where element i < held of a parameter's mask lies among the weights. */
-size_t lo_parameter_held(const lo_parameter *parameter, size_t i);
+/* Is the weight at `place` in memory held by a mask? */
+static inline bool lo_network_holds(const lo_network *network, size_t place)
+{
+    return network->trained != NULL && (network->trained[place / LO_LANES] >> place % LO_LANES & 1) == 0;
+}
+
+/* The bits of the weights from `place`, a multiple of LO_LANES, on; NULL: nothing is held. */
+static inline const uint16_t *lo_network_bits(const lo_network *network, size_t place)
+{
+    return network->trained != NULL ? network->trained + place / LO_LANES : NULL;
+}
 
 /* Sets to 0 the elements of a vector [weight_size], laid out as the weights, that are frozen or held. */
 void lo_network_clear_untrained(const lo_network *network, float *vector);
-
-/* For optimizers: before a step, what does not learn has no gradient; after it, held elements have the values
- * and the optimizer's arrays have zeros there that they had before. */
-void lo_network_hold(lo_network *network);
-void lo_network_release(lo_network *network, float *const *arrays, int count);
 
 /* The next run of weights from *at on that is not frozen: its length, and *at its start; 0: there is none. */
 size_t lo_network_trained_run(const lo_network *network, size_t *at);

@@ -188,7 +188,8 @@ typedef struct collector collector;
 struct collector {
     lo_per_example *of;
     lo_status (*take)(collector *self, const chosen *c, size_t n, const double *square);
-    lo_status (*begin)(collector *self);                            /* before a batch; or NULL */
+    lo_status (*take_factors)(collector *self, const lo_factors *factors); /* see lo_each; or NULL */
+    lo_status (*begin)(collector *self);                                   /* before a batch; or NULL */
     lo_status (*end_layer)(collector *self, const lo_layer *layer); /* after its last example; or NULL */
     lo_status (*end)(collector *self);                              /* after a batch; or NULL */
     bool squares;                                                   /* are enough */
@@ -288,12 +289,21 @@ static lo_status take_layer(void *self, const lo_layer *layer, size_t n, const d
     return lo_tick_call(c->tick);
 }
 
+static lo_status take_factors(void *self, const lo_factors *factors)
+{
+    collector *c = self;
+    return c->take_factors(c, factors);
+}
+
 static lo_status each_batch(collector *c, const lo_example_list *list, const lo_output *output)
 {
     lo_per_example *self = c->of;
     const size_t capacity = self->network->capacity;
     const size_t most = c->most > 0 && c->most < capacity ? c->most : capacity;
-    const lo_each each = {.take = take_layer, .self = c, .squares = c->squares};
+    const lo_each each = {.take = take_layer,
+                          .take_factors = c->take_factors != NULL ? take_factors : NULL,
+                          .self = c,
+                          .squares = c->squares};
     for (c->at = 0; c->at < list->count; c->at += (int64_t)most) {
         const int64_t left = list->count - c->at;
         c->examples = left < (int64_t)most ? (size_t)left : most;
@@ -535,11 +545,78 @@ typedef struct sums {
     lo_pairwise *sum;
 } sums;
 
-static lo_status take_sum(collector *self, const chosen *c, size_t n, const double *square)
+/* As products in bfloat16 round their operands: to nearest, ties to even; denormal numbers become zero. */
+static float rounded(float value)
 {
-    (void)square;
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    if ((bits & 0x7FFFFFFFU) <= 0x7F800000U) { /* no NaN */
+        bits += 0x7FFFU + (bits >> 16 & 1U);
+    }
+    bits = (bits & 0x7F800000U) != 0 ? bits & 0xFFFF0000U : 0;
+    memcpy(&value, &bits, sizeof(bits));
+    return value;
+}
+
+/* to [LO_LANES] += the terms of x_n dy_n of one input and some outputs, example after example. */
+static void add_products(double *restrict to, const float *restrict x, const float *restrict dy,
+                         size_t examples, lo_term term)
+{
+    double sum[LO_LANES];
+    memcpy(sum, to, sizeof(sum));
+    for (size_t n = 0; n < examples && term == LO_TERM_GRADIENT; n++) {
+        for (size_t l = 0; l < LO_LANES; l++) {
+            sum[l] += (double)(x[n] * dy[n * LO_LANES + l]);
+        }
+    }
+    for (size_t n = 0; n < examples && term == LO_TERM_ABSOLUTE; n++) {
+        for (size_t l = 0; l < LO_LANES; l++) {
+            sum[l] += (double)fabsf(x[n] * dy[n * LO_LANES + l]);
+        }
+    }
+    for (size_t n = 0; n < examples && term == LO_TERM_SQUARE; n++) {
+        for (size_t l = 0; l < LO_LANES; l++) {
+            const double g = (double)(x[n] * dy[n * LO_LANES + l]);
+            sum[l] += g * g;
+        }
+    }
+    memcpy(to, sum, sizeof(sum));
+}
+
+/* The factors of a layer's weight: gradients of single examples are never in memory. */
+static lo_status take_sum_factors(collector *self, const lo_factors *f)
+{
+    enum { CHUNK = 64 }; /* examples: what is read of them stays in the first-level cache */
+    const sums *s = (const sums *)self;
+    const bool rounds = self->of->network->kernels->precision == LO_BF16;
+    float x[CHUNK], dy[CHUNK * LO_LANES];
+    for (size_t first = 0; first < self->examples; first += CHUNK) {
+        const size_t left = self->examples - first, examples = left < CHUNK ? left : CHUNK;
+        for (size_t o = 0; o < f->columns; o += LO_LANES) {
+            for (size_t i = 0; i < examples * LO_LANES; i++) {
+                const float value = f->dy[(first + i / LO_LANES) * f->columns + o + i % LO_LANES];
+                dy[i] = rounds ? rounded(value) : value;
+            }
+            for (size_t i = 0; i < f->inputs; i++) {
+                for (size_t n = 0; n < examples; n++) {
+                    const float value = f->x[(first + n) * f->x_step + i];
+                    x[n] = rounds ? rounded(value) : value;
+                }
+                add_products(s->block + f->offset + i * f->columns + o, x, dy, examples, s->term);
+            }
+            LO_TRY(lo_tick_call(self->tick));
+        }
+    }
+    return LO_OK;
+}
+
+static lo_status take_sum(collector *self, const chosen *c, size_t n, const double *known)
+{
     (void)n;
     const sums *s = (const sums *)self;
+    if (known != NULL) { /* by take_sum_factors */
+        return LO_OK;
+    }
     const float *restrict g = gradient_of(self, c);
     double *restrict to = s->block + c->parameter->offset;
     const size_t count = c->parameter->size;
@@ -577,6 +654,17 @@ static lo_status take_block(const sums *s, double *to)
     return LO_OK;
 }
 
+static void clear_held(const sums *s)
+{
+    const lo_per_example *self = s->base.of;
+    for (int j = 0; j < self->count; j++) {
+        const lo_parameter *p = self->list[j].parameter;
+        for (size_t i = p->offset; p->held > 0 && i < p->offset + p->size; i++) {
+            s->block[i] = lo_network_holds(self->network, i) ? 0 : s->block[i];
+        }
+    }
+}
+
 static lo_status each_block(sums *s, const lo_example_list *list, const lo_output *output)
 {
     const lo_per_example *self = s->base.of;
@@ -590,6 +678,7 @@ static lo_status each_block(sums *s, const lo_example_list *list, const lo_outpu
         s->base.origin = at;
         memset(s->block, 0, self->network->weight_size * sizeof(*s->block));
         LO_TRY(go_through(&s->base, &block, output));
+        clear_held(s);
         LO_TRY(lo_pairwise_next(s->sum, s->base.tick, &term, s->base.err));
         LO_TRY(take_block(s, term));
         LO_TRY(lo_pairwise_take(s->sum, s->base.tick));
@@ -605,7 +694,10 @@ lo_status lo_per_example_sums(lo_per_example *self, const lo_example_list *list,
         return lo_fail(err, LO_USAGE, "sums of gradients of %zu parameters into one of %zu values",
                        self->size, lo_pairwise_size(sum));
     }
-    sums s = {.base = {.of = self, .take = take_sum, .tick = tick, .err = err}, .term = term, .sum = sum};
+    sums s = {
+        .base = {.of = self, .take = take_sum, .take_factors = take_sum_factors, .tick = tick, .err = err},
+        .term = term,
+        .sum = sum};
     s.block = calloc(self->network->weight_size, sizeof(*s.block));
     const lo_status status = s.block != NULL ? each_block(&s, list, output)
                                              : lo_fail(err, LO_INTERNAL, "no memory for sums of gradients");

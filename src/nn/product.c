@@ -593,8 +593,8 @@ static lo_status damp(const lo_product *product, double factor, double damping, 
         if (!p->statistic && !p->frozen) {
             LO_TRY(move(p, &m));
         }
-        for (size_t i = 0; i < p->held; i++) {
-            sum[lo_parameter_held(p, i)] = 0;
+        for (size_t i = p->offset; p->held > 0 && i < p->offset + p->size; i++) {
+            sum[i] = lo_network_holds(network, i) ? 0 : sum[i];
         }
         m.from += p->statistic ? 0 : count_of(p);
     }

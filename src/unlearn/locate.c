@@ -4,6 +4,7 @@
 #include "unlearn/units.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,6 +88,32 @@ static int descending(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
+/* The h largest of scores come first, in no order (Hoare, "Find", CACM 4, 1961). */
+static void bring_forward(double *score, size_t count, size_t h)
+{
+    ptrdiff_t low = 0, high = (ptrdiff_t)count - 1;
+    const ptrdiff_t last = (ptrdiff_t)h - 1;
+    while (low < high) {
+        const double pivot = score[last];
+        ptrdiff_t i = low, j = high;
+        while (i <= j) {
+            while (score[i] > pivot) {
+                i++;
+            }
+            while (score[j] < pivot) {
+                j--;
+            }
+            if (i <= j) {
+                const double swap = score[i];
+                score[i++] = score[j];
+                score[j--] = swap;
+            }
+        }
+        low = j < last ? i : low;
+        high = last < i ? j : high;
+    }
+}
+
 /* The mean of the h largest of a unit's scores, which are put in order. */
 static double score_unit(const lo_unit *unit, lo_h_rule rule, double *score)
 {
@@ -94,7 +121,8 @@ static double score_unit(const lo_unit *unit, lo_h_rule rule, double *score)
     size_t h = rule == LO_H_ROW ? unit->count : (rule == LO_H_OF_ROWS ? unit->rows : unit->count) / 10;
     h = h < 1 ? 1 : h > unit->count ? unit->count : h;
     if (h < unit->count) {
-        qsort(score, unit->count, sizeof(*score), descending);
+        bring_forward(score, unit->count, h);
+        qsort(score, h, sizeof(*score), descending);
     }
     for (size_t i = 0; i < h; i++) {
         sum += score[i];

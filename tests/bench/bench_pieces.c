@@ -200,10 +200,10 @@ static void convert(const uint8_t *in, size_t n, float scale, float shift, float
     count_rows("convert", begun, n, 1, 1.25);
 }
 
-static void sgd(const lo_sgd *step, size_t n, float *w, float *v, const float *g)
+static void sgd(const lo_sgd *step, size_t n, float *w, float *v, const float *g, const uint16_t *trained)
 {
     const double begun = lo_clock_monotonic();
-    real->sgd(step, n, w, v, g);
+    real->sgd(step, n, w, v, g, trained);
     count_rows("sgd", begun, n, 1, 5);
 }
 

@@ -408,7 +408,7 @@ static void test_small_ones(void **state)
             w[i] = x[i] - 0.3F;
         }
         float *v0 = values(ROWS, COLUMNS, COLUMNS, 3);
-        kernels->sgd(&sgd, SIZE, w, v, x);
+        kernels->sgd(&sgd, SIZE, w, v, x, NULL);
         for (size_t i = 0; i < SIZE; i++) {
             const double before = (double)(x[i] - 0.3F);
             const double velocity = 0.9 * (double)v0[i] + (0.5 * (double)x[i] + 0.01 * before);
@@ -417,7 +417,7 @@ static void test_small_ones(void **state)
             w[i] = x[i] - 0.3F;
         }
         memcpy(v, v0, SIZE * sizeof(float));
-        kernels->sgd_nesterov(&sgd, SIZE, w, v, x);
+        kernels->sgd_nesterov(&sgd, SIZE, w, v, x, NULL);
         for (size_t i = 0; i < SIZE; i++) {
             const double before = (double)(x[i] - 0.3F), slope = 0.5 * (double)x[i] + 0.01 * before;
             const double velocity = 0.9 * (double)v0[i] + slope;
@@ -460,7 +460,7 @@ static void check_adamw(const lo_kernels *kernels)
                                 .correction = (float)(1 / sqrt(correction2)),
                                 .epsilon = (float)epsilon,
                                 .scale = 0.25F};
-        kernels->adamw(&adamw, SIZE, w, m, v, g);
+        kernels->adamw(&adamw, SIZE, w, m, v, g, NULL);
         for (size_t i = 0; i < SIZE; i++) {
             const double slope = 0.25 * (double)g[i];
             first[i] = beta1 * first[i] + (1 - beta1) * slope;
@@ -487,6 +487,73 @@ static void test_adamw(void **state)
     (void)state;
     for (int level = 0; level < lo_kernels_count(LO_F32); level++) {
         check_adamw(lo_kernels_at(LO_F32, level));
+    }
+}
+
+/* One optimizer's step; m has no part in SGD. */
+static void masked_step(const lo_kernels *kernels, int which, size_t count, float *w, float *m, float *v,
+                        const float *g, const uint16_t *trained)
+{
+    const lo_sgd sgd = {.lr = 0.1F, .momentum = 0.9F, .weight_decay = 0.01F, .scale = 0.5F};
+    const lo_adamw adamw = {.rate = 0.02F,
+                            .keep = 0.99F,
+                            .beta1 = 0.8F,
+                            .rest1 = 0.2F,
+                            .beta2 = 0.9F,
+                            .rest2 = 0.1F,
+                            .correction = 2,
+                            .epsilon = 1e-3F,
+                            .scale = 0.5F};
+    if (which == 2) {
+        kernels->adamw(&adamw, count, w, m, v, g, trained);
+    } else {
+        (which == 0 ? kernels->sgd : kernels->sgd_nesterov)(&sgd, count, w, v, g, trained);
+    }
+}
+
+/* Where the bit is set an element has the bits that it has without a mask; else those that it had, whatever
+ * its gradient is. */
+static void check_masked(const lo_kernels *kernels, int which)
+{
+    enum { WORDS = 7, SIZE = WORDS * LO_LANES, ARRAYS = 3 };
+    const uint16_t trained[WORDS] = {0x8001, 0, 0xFFFF, 0x1234, 0x00F0, 0xFF00, 0xA5C3};
+    float *g = values(1, SIZE, SIZE, 1), *before[ARRAYS], *plain[ARRAYS], *masked[ARRAYS];
+    for (int a = 0; a < ARRAYS; a++) {
+        before[a] = values(1, SIZE, SIZE, 2 + (uint64_t)a);
+        for (size_t i = 0; i < SIZE && a == 2; i++) {
+            before[a][i] = fabsf(before[a][i]); /* a second moment */
+        }
+        plain[a] = calloc(SIZE, sizeof(float));
+        masked[a] = calloc(SIZE, sizeof(float));
+        assert_true(plain[a] != NULL && masked[a] != NULL);
+        memcpy(plain[a], before[a], SIZE * sizeof(float));
+        memcpy(masked[a], before[a], SIZE * sizeof(float));
+    }
+    masked_step(kernels, which, SIZE, plain[0], plain[1], plain[2], g, NULL);
+    g[17] = (float)NAN; /* held */
+    masked_step(kernels, which, SIZE, masked[0], masked[1], masked[2], g, trained);
+    for (size_t i = 0; i < SIZE; i++) {
+        const bool held = (trained[i / LO_LANES] >> i % LO_LANES & 1) == 0;
+        for (int a = 0; a < ARRAYS; a++) {
+            assert_memory_equal(&masked[a][i], held ? &before[a][i] : &plain[a][i], sizeof(float));
+        }
+        assert_true(plain[0][i] != before[0][i]);
+    }
+    for (int a = 0; a < ARRAYS; a++) {
+        free(before[a]);
+        free(plain[a]);
+        free(masked[a]);
+    }
+    free(g);
+}
+
+static void test_masked_steps(void **state)
+{
+    (void)state;
+    for (int level = 0; level < lo_kernels_count(LO_F32); level++) {
+        for (int which = 0; which < 3; which++) {
+            check_masked(lo_kernels_at(LO_F32, level), which);
+        }
     }
 }
 
@@ -570,6 +637,7 @@ int main(void)
         cmocka_unit_test(test_patches),
         cmocka_unit_test(test_pinning),
         cmocka_unit_test(test_adamw),
+        cmocka_unit_test(test_masked_steps),
         cmocka_unit_test(test_square_sum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

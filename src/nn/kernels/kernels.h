@@ -146,13 +146,17 @@ typedef struct lo_kernels {
     double (*square_sum)(const float *x, size_t count);
     /* out = in * scale + shift. */
     void (*convert)(const uint8_t *in, size_t count, float scale, float shift, float *out);
-    /* v = momentum v + (scale g + weight_decay w); w -= lr v. */
-    void (*sgd)(const lo_sgd *sgd, size_t count, float *w, float *v, const float *g);
+    /* v = momentum v + (scale g + weight_decay w); w -= lr v. Of this and the next two: trained [count /
+     * LO_LANES] has a bit for each weight, lowest first; where it is 0, w and v keep their bits. NULL: all
+     * are trained. count is a multiple of LO_LANES. */
+    void (*sgd)(const lo_sgd *sgd, size_t count, float *w, float *v, const float *g, const uint16_t *trained);
     /* d = scale g + weight_decay w; v = momentum v + d; w -= lr (d + momentum v). */
-    void (*sgd_nesterov)(const lo_sgd *sgd, size_t count, float *w, float *v, const float *g);
+    void (*sgd_nesterov)(const lo_sgd *sgd, size_t count, float *w, float *v, const float *g,
+                         const uint16_t *trained);
     /* g = scale g; m = beta1 m + rest1 g; v = beta2 v + rest2 g^2; w = keep w - rate m / (correction sqrt(v)
      * + epsilon). */
-    void (*adamw)(const lo_adamw *adamw, size_t count, float *w, float *m, float *v, const float *g);
+    void (*adamw)(const lo_adamw *adamw, size_t count, float *w, float *m, float *v, const float *g,
+                  const uint16_t *trained);
     /* Runs about `work` multiplications and additions of the product's instruction on registers and returns
      * how many floating point operations that were. */
     double (*peak)(size_t work, float *result);

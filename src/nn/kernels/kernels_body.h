@@ -8,6 +8,7 @@
  *   pick_(x, a, b)              x > 0 ? a : b, lane by lane
  *   greater_(x, y, a, b)        x > y ? a : b, lane by lane
  *   sqrt_(x)                    the square root, correctly rounded
+ *   lanes_(bits, a, b)          a in the lanes whose bit, of the lowest VEC, is set; else b
  *
  * operands_*.h, of products. An operand is made of words of the size of a float, each of which holds PAIRS
  * values that follow each other along the sum (k):

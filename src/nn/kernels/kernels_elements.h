@@ -268,7 +268,14 @@ static double square_sum(const float *x, size_t count)
     return sum;
 }
 
-INLINE void sgd_step(const lo_sgd *s, size_t count, float *w, float *v, const float *g, const bool nesterov)
+/* Stores what is new at p + i, where the weight there is trained. */
+INLINE void store_trained(float *p, size_t i, V fresh, const uint16_t *trained, const bool masked)
+{
+    store(p + i, masked ? lanes_(trained[i / LO_LANES] >> i % LO_LANES, fresh, load(p + i)) : fresh);
+}
+
+INLINE void sgd_step(const lo_sgd *s, size_t count, float *w, float *v, const float *g,
+                     const uint16_t *trained, const bool nesterov, const bool masked)
 {
     const V lr = all(-s->lr), momentum = all(s->momentum), decay = all(s->weight_decay);
     const V scale = all(s->scale);
@@ -276,22 +283,33 @@ INLINE void sgd_step(const lo_sgd *s, size_t count, float *w, float *v, const fl
         const V weight = load(w + i);
         const V slope = fma_(decay, weight, scale * load(g + i));
         const V velocity = fma_(momentum, load(v + i), slope);
-        store(v + i, velocity);
-        store(w + i, fma_(lr, nesterov ? fma_(momentum, velocity, slope) : velocity, weight));
+        const V step = nesterov ? fma_(momentum, velocity, slope) : velocity;
+        store_trained(v, i, velocity, trained, masked);
+        store_trained(w, i, fma_(lr, step, weight), trained, masked);
     }
 }
 
-static void sgd(const lo_sgd *s, size_t count, float *w, float *v, const float *g)
+static void sgd(const lo_sgd *s, size_t count, float *w, float *v, const float *g, const uint16_t *trained)
 {
-    sgd_step(s, count, w, v, g, false);
+    if (trained == NULL) {
+        sgd_step(s, count, w, v, g, NULL, false, false);
+    } else {
+        sgd_step(s, count, w, v, g, trained, false, true);
+    }
 }
 
-static void sgd_nesterov(const lo_sgd *s, size_t count, float *w, float *v, const float *g)
+static void sgd_nesterov(const lo_sgd *s, size_t count, float *w, float *v, const float *g,
+                         const uint16_t *trained)
 {
-    sgd_step(s, count, w, v, g, true);
+    if (trained == NULL) {
+        sgd_step(s, count, w, v, g, NULL, true, false);
+    } else {
+        sgd_step(s, count, w, v, g, trained, true, true);
+    }
 }
 
-static void adamw(const lo_adamw *a, size_t count, float *w, float *m, float *v, const float *g)
+INLINE void adamw_step(const lo_adamw *a, size_t count, float *w, float *m, float *v, const float *g,
+                       const uint16_t *trained, const bool masked)
 {
     const V rate = all(-a->rate), keep = all(a->keep), correction = all(a->correction);
     const V epsilon = all(a->epsilon), scale = all(a->scale);
@@ -300,9 +318,19 @@ static void adamw(const lo_adamw *a, size_t count, float *w, float *m, float *v,
         const V slope = scale * load(g + i);
         const V first = fma_(beta1, load(m + i), rest1 * slope);
         const V second = fma_(beta2, load(v + i), rest2 * (slope * slope));
-        store(m + i, first);
-        store(v + i, second);
         const V step = first / fma_(correction, sqrt_(second), epsilon);
-        store(w + i, fma_(rate, step, keep * load(w + i)));
+        store_trained(m, i, first, trained, masked);
+        store_trained(v, i, second, trained, masked);
+        store_trained(w, i, fma_(rate, step, keep * load(w + i)), trained, masked);
+    }
+}
+
+static void adamw(const lo_adamw *a, size_t count, float *w, float *m, float *v, const float *g,
+                  const uint16_t *trained)
+{
+    if (trained == NULL) {
+        adamw_step(a, count, w, m, v, g, NULL, false);
+    } else {
+        adamw_step(a, count, w, m, v, g, trained, true);
     }
 }

@@ -10,3 +10,4 @@ typedef __m512 V;
 #define sqrt_(x)             _mm512_sqrt_ps(x)
 #define greater_(x, y, a, b) _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, y, _CMP_GT_OQ), b, a)
 #define pick_(x, a, b)       greater_(x, _mm512_setzero_ps(), a, b)
+#define lanes_(bits, a, b)   _mm512_mask_blend_ps((__mmask16)(bits), b, a)

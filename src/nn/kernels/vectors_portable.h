@@ -12,6 +12,13 @@ static inline V select_lanes(lane_mask mask, V a, V b)
     return (V)((mask & (lane_mask)a) | (~mask & (lane_mask)b));
 }
 
+static inline V lanes_(unsigned bits, V a, V b)
+{
+    const int all = (int)bits;
+    const lane_mask lane = {1, 2, 4, 8};
+    return select_lanes(((lane_mask){all, all, all, all} & lane) == lane, a, b);
+}
+
 static inline V sqrt_(V x)
 {
     return (V){sqrtf(x[0]), sqrtf(x[1]), sqrtf(x[2]), sqrtf(x[3])};

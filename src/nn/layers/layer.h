@@ -27,6 +27,14 @@ typedef struct lo_memory {
 float *lo_memory_floats(lo_memory *memory, size_t count);
 void *lo_memory_bytes(lo_memory *memory, size_t count, size_t size);
 
+/* What the gradients of a weight [inputs, columns] are made of where each example's is the outer product of
+ * two vectors, whose elements the product rounds as its precision has it. */
+typedef struct lo_factors {
+    const float *x, *dy; /* [examples, x_step], of which `inputs` count; [examples, columns] */
+    size_t inputs, x_step, columns;
+    size_t offset; /* of the weight among the network's */
+} lo_factors;
+
 /* Who wants the gradients of parameters of one example at a time, in a backward pass in evaluation mode. A
  * layer that owns parameters then computes those of one example after the other, each time calls take, and
  * computes the gradients of its inputs for the whole batch as ever. */
@@ -34,6 +42,9 @@ typedef struct lo_each {
     /* The layer's parameter gradients of example n of the batch are where those of a batch are, but for that
      * of its first parameter, its weight, where weight_square is not NULL: the sum of its squares instead. */
     lo_status (*take)(void *self, const lo_layer *layer, size_t n, const double *weight_square);
+    /* NULL, or takes the factors of all examples of the batch, before any of them, in place of the weight's
+     * gradients; weight_square is then there, and nothing. */
+    lo_status (*take_factors)(void *self, const lo_factors *factors);
     void *self;
     bool squares; /* squared norms are enough: a layer need not form the gradient of its weight */
 } lo_each;

@@ -92,17 +92,27 @@ static void parameter_gradients(const linear *layer, const lo_kernels *kernels, 
 static lo_status each_gradient(const linear *layer, const lo_pass *pass, const float *x, const float *dy)
 {
     const lo_kernels *kernels = pass->kernels;
+    const lo_each *each = pass->each;
     const size_t step = lo_padded(layer->inputs) * layer->places, columns = layer->columns * layer->places;
+    const bool factored = each->take_factors != NULL && layer->places == 1;
+    if (factored) {
+        LO_TRY(each->take_factors(each->self, &(lo_factors){.x = x,
+                                                            .dy = dy,
+                                                            .inputs = layer->inputs,
+                                                            .x_step = step,
+                                                            .columns = columns,
+                                                            .offset = layer->weight}));
+    }
     for (size_t n = 0; n < pass->examples; n++, x += step, dy += columns) {
         double square = 0;
-        const bool spared = pass->each->squares && layer->places == 1;
+        const bool spared = (each->squares || factored) && layer->places == 1;
         if (spared) {
-            square = kernels->square_sum(x, step) * kernels->square_sum(dy, columns);
+            square = factored ? 0 : kernels->square_sum(x, step) * kernels->square_sum(dy, columns);
             kernels->column_sums(dy, 1, columns, layer->base.network->gradient + layer->bias, false);
         } else {
             parameter_gradients(layer, kernels, x, dy, layer->places, false);
         }
-        LO_TRY(pass->each->take(pass->each->self, &layer->base, n, spared ? &square : NULL));
+        LO_TRY(each->take(each->self, &layer->base, n, spared ? &square : NULL));
     }
     return LO_OK;
 }

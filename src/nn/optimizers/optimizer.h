@@ -18,7 +18,7 @@ typedef struct lo_optimizer_type {
     const char *name;
     int arrays; /* floats that it keeps for each weight */
     /* Takes step number state->steps (1 is the first) with learning rate lr, on `scale` times the network's
-     * gradient, for weights from .. from + count - 1. */
+     * gradient, for weights from .. from + count - 1; what masks hold keeps its bits, in the state too. */
     void (*update)(const lo_recipe *recipe, lo_network *network, const lo_optimizer_state *state, double lr,
                    double scale, size_t from, size_t count);
 } lo_optimizer_type;

@@ -18,7 +18,7 @@ static void update(const lo_recipe *recipe, lo_network *network, const lo_optimi
                             .epsilon = (float)recipe->epsilon,
                             .scale = (float)scale};
     network->kernels->adamw(&adamw, count, network->weights + from, state->array[0] + from,
-                            state->array[1] + from, network->gradient + from);
+                            state->array[1] + from, network->gradient + from, lo_network_bits(network, from));
 }
 
 const lo_optimizer_type lo_optimizer_type_adamw = {"adamw", 2, update};

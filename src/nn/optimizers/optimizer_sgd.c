@@ -10,8 +10,9 @@ static void update(const lo_recipe *recipe, lo_network *network, const lo_optimi
                         .momentum = (float)recipe->momentum,
                         .weight_decay = (float)recipe->weight_decay,
                         .scale = (float)scale};
-    (recipe->nesterov ? kernels->sgd_nesterov : kernels->sgd)(
-        &sgd, count, network->weights + from, state->array[0] + from, network->gradient + from);
+    (recipe->nesterov ? kernels->sgd_nesterov
+                      : kernels->sgd)(&sgd, count, network->weights + from, state->array[0] + from,
+                                      network->gradient + from, lo_network_bits(network, from));
 }
 
 const lo_optimizer_type lo_optimizer_type_sgd = {"sgd", 1, update};

@@ -53,7 +53,9 @@ static double clip(const lo_network *network, double limit)
 void lo_optimizer_step(lo_optimizer_state *state, const lo_recipe *recipe, lo_network *network, double lr)
 {
     state->steps++;
-    lo_network_hold(network);
+    if (recipe->clip_norm > 0) {
+        lo_network_clear_untrained(network, network->gradient);
+    }
     const lo_optimizer_type *type = lo_optimizer_of(recipe);
     const double scale = recipe->clip_norm > 0 ? clip(network, recipe->clip_norm) : 1;
     size_t at = 0;
@@ -62,5 +64,4 @@ void lo_optimizer_step(lo_optimizer_state *state, const lo_recipe *recipe, lo_ne
         type->update(recipe, network, state, lr, scale, at, count);
         at += count;
     }
-    lo_network_release(network, state->array, type->arrays);
 }
