@@ -11,6 +11,8 @@
 #include "jobs/study/study.h"
 #include "jobs/unlearning/unlearned.h"
 #include "jobs/unlearning/unlearning.h"
+#include "nn/bench.h"
+#include "nn/presets/presets.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -120,11 +122,14 @@ static void add_score(const making *m, const lo_listed_score *listed, lo_plan_st
     }
     const lo_score_work work = score->work(&input);
     const double cores = (double)lo_plan_cores(m->job); /* here ranks are alone, in one thread */
+    const double product_share = 0.5; /* of the peak, that products of small matrices reach */
     const double seconds =
-        cores * (work.trained / m->probe->train_rate + work.evaluated / m->probe->evaluate_rate);
+        cores * (work.trained / m->probe->train_rate + work.evaluated / m->probe->evaluate_rate) +
+        (work.operations > 0 ? work.operations / (product_share * 1e9 * lo_bench_peak(LO_F32)) : 0);
     const int64_t tasks = score->tasks != NULL ? score->tasks(&input) : 0;
     if (score->tasks == NULL) {
         s->pass_seconds += seconds * (double)input.originals;
+        s->alone_seconds += cores * work.everywhere / m->probe->evaluate_rate * (double)input.originals;
     } else if (tasks > 0) {
         add_tasks(s, tasks, seconds / (double)tasks, m->probe->train_spread);
     }
@@ -281,6 +286,34 @@ static lo_status plan_attribution(const making *m, lo_error *err)
     return status;
 }
 
+/* Of all methods' runs, by a team. Its cores share batches; what is summed over single examples each rank
+ * computes itself, in one thread. */
+static lo_status run_seconds(const making *m, const lo_unlearn_work *work, double *seconds, lo_error *err)
+{
+    const double cores = (double)lo_plan_cores(m->job);
+    const lo_model_spec model = lo_study_model_spec(m->job);
+    const lo_unlearn_work shared = {.trained = work->trained, .evaluated = work->evaluated};
+    const lo_unlearn_work own = {.summed = work->summed, .products = work->products, .drawn = work->drawn};
+    lo_network *network = NULL;
+    LO_TRY(lo_network_build(&model, m->data->shape, m->data->classes, &network, err));
+    const lo_work_rates one =
+        lo_work_rates_of(network, m->probe->train_rate / cores, m->probe->evaluate_rate / cores);
+    *seconds = lo_unlearn_seconds(&shared, &one) / cores + lo_unlearn_seconds(&own, &one);
+    lo_network_destroy(&network);
+    return LO_OK;
+}
+
+static lo_status add_runs(const making *m, lo_plan_stage *s, int64_t count, const lo_unlearn_work *work,
+                          double evaluated, lo_error *err)
+{
+    double seconds = 0;
+    if (count > 0) {
+        LO_TRY(run_seconds(m, work, &seconds, err));
+        add_tasks(s, count, seconds / (double)count + evaluated, m->probe->train_spread);
+    }
+    return LO_OK;
+}
+
 /* Oracles, and originals that are made to forget. */
 static lo_status plan_unlearning(const making *m, lo_error *err)
 {
@@ -293,7 +326,6 @@ static lo_status plan_unlearning(const making *m, lo_error *err)
     const lo_unlearned model = lo_unlearned_make(m->data);
     const lo_examples *parts[] = {&m->data->train, &m->data->validation, &m->data->test};
     const double kept_models = (double)(e.oracles + e.runs), record = (double)lo_unlearned_size(&model);
-    const double threads = (double)lo_job_int(m->job, "train.threads"); /* methods leave them alone */
     double evaluated = 0;
     for (int i = 0; i < 3; i++) {
         evaluated += (double)parts[i]->count / p->evaluate_rate;
@@ -306,14 +338,8 @@ static lo_status plan_unlearning(const making *m, lo_error *err)
         add_tasks(s, e.oracles, e.oracle_examples / p->train_rate / (double)e.oracles + evaluated,
                   p->train_spread);
     }
-    if (e.runs > 0) {
-        add_tasks(s, e.runs, threads * e.run_examples / p->train_rate / (double)e.runs + evaluated,
-                  p->train_spread);
-    }
-    if (e.matched > 0) {
-        add_tasks(s, e.matched, threads * e.matched_examples / p->train_rate / (double)e.matched + evaluated,
-                  p->train_spread);
-    }
+    LO_TRY(add_runs(m, s, e.runs, &e.run_work, evaluated, err));
+    LO_TRY(add_runs(m, s, e.matched, &e.matched_work, evaluated, err));
     add_tasks(s, e.originals, evaluated, p->train_spread);
     const double kept = lo_job_bool(m->job, "unlearning.keep_models") ? kept_models : 0;
     s->published_bytes = (kept_models + (double)(e.matched + e.originals)) * record;

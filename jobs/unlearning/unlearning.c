@@ -516,7 +516,7 @@ static void add_task(lo_unlearning *u, lo_unlearning_task task)
     u->task[u->tasks++] = task;
 }
 
-/* How long a run may take, in examples: it matters for the order, and for plans. */
+/* How long a run may take, in examples: it matters for the order alone. */
 static double expected(const lo_unlearning *u, const lo_unlearner *l, double forget, double retain)
 {
     const double recipe = (double)lo_job_int(u->job, "train.epochs");
@@ -714,25 +714,43 @@ lo_status lo_unlearning_check(const lo_job *job, const lo_dataset *data, lo_erro
     return status;
 }
 
+/* Of so many runs. */
+static void add_work(const lo_unlearner *l, const lo_unlearn_sizes *sizes, double runs, lo_unlearn_work *sum)
+{
+    const lo_unlearn_work one = l->method->work(sizes, l->item);
+    for (int set = 0; set < LO_SETS; set++) {
+        sum->read[set] += runs * one.read[set];
+    }
+    sum->trained += runs * one.trained;
+    sum->evaluated += runs * one.evaluated;
+    sum->summed += runs * one.summed;
+    sum->products += runs * one.products;
+    sum->drawn += runs * one.drawn;
+}
+
 lo_status lo_unlearning_foresee(const lo_job *job, const lo_dataset *data, lo_unlearning_estimate *out,
                                 lo_error *err)
 {
     lo_unlearning u = {.job = job, .data = data};
     const lo_status status = read_all(&u, NULL, err);
-    const double epochs = (double)lo_job_int(job, "train.epochs");
+    const int64_t epochs = lo_job_int(job, "train.epochs");
     *out = (lo_unlearning_estimate){.originals = u.seeds};
     for (int f = 0; f < u.forgotten_count && status == LO_OK; f++) {
-        const double forget = (double)u.forgotten[f].step_size;
-        const double retain = (double)(data->train.count - u.forgotten[f].size);
+        const lo_unlearn_sizes sizes = {.forget = u.forgotten[f].step_size,
+                                        .retain = data->train.count - u.forgotten[f].size,
+                                        .validation = data->validation.count,
+                                        .batch = lo_job_int(job, "train.batch"),
+                                        .epochs = epochs};
         out->oracles += u.oracles;
-        out->oracle_examples += (double)u.oracles * retain * epochs;
+        out->oracle_examples += (double)(u.oracles * sizes.retain * epochs);
         for (int m = 0; m < u.unlearner_count; m++) {
             out->runs += u.seeds;
-            out->run_examples += (double)u.seeds * expected(&u, &u.unlearner[m], forget, retain);
+            add_work(&u.unlearner[m], &sizes, (double)u.seeds, &out->run_work);
             if (lo_matched_has(&u, f, m)) {
+                lo_unlearn_sizes other = sizes;
+                other.retain -= sizes.forget;
                 out->matched += u.oracles;
-                out->matched_examples +=
-                    (double)u.oracles * expected(&u, &u.unlearner[m], forget, retain - forget);
+                add_work(&u.unlearner[m], &other, (double)u.oracles, &out->matched_work);
             }
         }
     }

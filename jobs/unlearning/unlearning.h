@@ -106,8 +106,7 @@ void lo_unlearning_close(lo_unlearning *u);
 typedef struct lo_unlearning_estimate {
     int64_t oracles, runs, matched, originals; /* tasks */
     double oracle_examples;                    /* that their trainings go through, all together */
-    double run_examples;                       /* that methods go through, by their settings: about */
-    double matched_examples;                   /* the same of matched models */
+    lo_unlearn_work run_work, matched_work;    /* of all runs, of all matched models */
 } lo_unlearning_estimate;
 
 /* Local. Errors: as lo_unlearning_check. */

@@ -558,37 +558,13 @@ static float rounded(float value)
     return value;
 }
 
-/* to [LO_LANES] += the terms of x_n dy_n of one input and some outputs, example after example. */
-static void add_products(double *restrict to, const float *restrict x, const float *restrict dy,
-                         size_t examples, lo_term term)
-{
-    double sum[LO_LANES];
-    memcpy(sum, to, sizeof(sum));
-    for (size_t n = 0; n < examples && term == LO_TERM_GRADIENT; n++) {
-        for (size_t l = 0; l < LO_LANES; l++) {
-            sum[l] += (double)(x[n] * dy[n * LO_LANES + l]);
-        }
-    }
-    for (size_t n = 0; n < examples && term == LO_TERM_ABSOLUTE; n++) {
-        for (size_t l = 0; l < LO_LANES; l++) {
-            sum[l] += (double)fabsf(x[n] * dy[n * LO_LANES + l]);
-        }
-    }
-    for (size_t n = 0; n < examples && term == LO_TERM_SQUARE; n++) {
-        for (size_t l = 0; l < LO_LANES; l++) {
-            const double g = (double)(x[n] * dy[n * LO_LANES + l]);
-            sum[l] += g * g;
-        }
-    }
-    memcpy(to, sum, sizeof(sum));
-}
-
 /* The factors of a layer's weight: gradients of single examples are never in memory. */
 static lo_status take_sum_factors(collector *self, const lo_factors *f)
 {
     enum { CHUNK = 64 }; /* examples: what is read of them stays in the first-level cache */
     const sums *s = (const sums *)self;
-    const bool rounds = self->of->network->kernels->precision == LO_BF16;
+    const lo_kernels *kernels = self->of->network->kernels;
+    const bool rounds = kernels->precision == LO_BF16;
     float x[CHUNK], dy[CHUNK * LO_LANES];
     for (size_t first = 0; first < self->examples; first += CHUNK) {
         const size_t left = self->examples - first, examples = left < CHUNK ? left : CHUNK;
@@ -602,7 +578,7 @@ static lo_status take_sum_factors(collector *self, const lo_factors *f)
                     const float value = f->x[(first + n) * f->x_step + i];
                     x[n] = rounds ? rounded(value) : value;
                 }
-                add_products(s->block + f->offset + i * f->columns + o, x, dy, examples, s->term);
+                kernels->add_terms(x, dy, examples, s->term, s->block + f->offset + i * f->columns + o);
             }
             LO_TRY(lo_tick_call(self->tick));
         }

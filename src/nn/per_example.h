@@ -80,13 +80,6 @@ lo_status lo_per_example_dots(lo_per_example *self, const lo_example_list *list,
                               const float *direction, size_t directions, double *dots, const lo_tick *tick,
                               lo_error *err);
 
-/* What is summed, element by element. */
-typedef enum lo_term {
-    LO_TERM_GRADIENT, /* g: gradient of the sum of the outputs */
-    LO_TERM_ABSOLUTE, /* |g| */
-    LO_TERM_SQUARE    /* g^2: the empirical Fisher information's diagonal, with the loss */
-} lo_term;
-
 /* Sums over examples, in double precision: the terms of LO_SUM_BLOCK consecutive examples are added one after
  * the other, and each block of them (the last may be smaller) is a term of `sum`, which has
  * lo_per_example_size values. On ranks: lo_sum_create of mpi/sum.h for all blocks, the examples of this

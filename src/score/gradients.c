@@ -1,6 +1,7 @@
 #include "score/gradients.h"
 
 #include "nn/batch.h"
+#include "score/probe.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -86,4 +87,33 @@ lo_status lo_input_gradients_at(const lo_input_gradients *g, int64_t first, int6
 void lo_input_of(const lo_input_gradients *g, int64_t example, float *x)
 {
     lo_batch_example(g->input->network->kernels, g->input->data, &g->input->data->train, (size_t)example, x);
+}
+
+/* A pass forward and the gradients of all values, in training steps: these have none of the input, but of the
+ * weights, each as much work as the pass forward of its layer. Channels of the input are few: padding counts.
+ */
+static double share_of_step(const lo_network *network)
+{
+    double pass = 0, slopes = 0;
+    for (int i = 0; i < network->layer_count; i++) {
+        const lo_layer *layer = network->layer[i];
+        const double without = layer->type->flops(layer, false);
+        pass += without / 2;
+        const double channels = layer->in.channels, padded = (double)lo_padded((size_t)layer->in.channels);
+        slopes += (layer->type->flops(layer, true) - without) * (i == 0 ? padded / channels : 1);
+    }
+    return (pass + slopes) / lo_network_flops(network);
+}
+
+void lo_input_gradients_add_work(const lo_score_input *input, double passes, double moved,
+                                 lo_score_work *work)
+{
+    /* Of a value: it is read, moved by a random number, read again; the difference of gradients is squared.
+     * As if in float32 and in vectors. */
+    const double move = 150;
+    const double n = (double)input->n;
+    lo_network *network = lo_probe_network(input);
+    work->trained += (network != NULL ? share_of_step(network) : 1) * passes * n;
+    work->operations += move * moved * n * (double)lo_shape_size(input->data->shape);
+    lo_network_destroy(&network);
 }

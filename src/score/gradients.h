@@ -32,6 +32,10 @@ typedef struct lo_input_gradients {
     float *scale, *shift;
 } lo_input_gradients;
 
+/* For plans: adds the work of `passes` such gradients of all examples, and of moving so many inputs. */
+void lo_input_gradients_add_work(const lo_score_input *input, double passes, double moved,
+                                 lo_score_work *work);
+
 /* Errors: LO_INTERNAL without memory; those of lo_per_example_create. Destroy it in any case. */
 lo_status lo_input_gradients_create(const lo_score_input *input, lo_input_gradients *out, lo_error *err);
 void lo_input_gradients_destroy(lo_input_gradients *gradients);

@@ -88,8 +88,8 @@ static void insert(int64_t *nearest, double *distance, int64_t k, int64_t number
 }
 
 /* The products of a query with a block are known: who of it may be near? */
-static void look_closer(lo_neighbours *n, int64_t q, const float *example, const double *norm, int64_t first,
-                        int64_t count, const float *product)
+static void look_closer(lo_neighbours *n, int64_t q, const float *example, const double *norm,
+                        const double *length, int64_t first, int64_t count, const float *product)
 {
     /* A float32 inner product of d terms is off by at most d u / (1 - d u) times the norms' product. */
     const double du = (double)n->dimension * 0x1p-24;
@@ -97,9 +97,10 @@ static void look_closer(lo_neighbours *n, int64_t q, const float *example, const
     int64_t *nearest = n->nearest + q * n->k;
     double *distance = n->distance + q * n->k;
     const float *query = n->query + (size_t)q * n->dimension;
+    const double scale = bound * sqrt(n->norm[q]);
     for (int64_t i = 0; i < count; i++) {
         const double about = n->norm[q] + norm[i] - 2 * (double)product[i];
-        const double slack = bound * sqrt(n->norm[q] * norm[i]) + 1e-12 * (n->norm[q] + norm[i]);
+        const double slack = scale * length[i] + 1e-12 * (n->norm[q] + norm[i]);
         if (first + i != n->first + q && !(about - slack > distance[n->k - 1])) {
             insert(nearest, distance, n->k, first + i,
                    squared_distance(query, example + (size_t)i * n->dimension, n->dimension));
@@ -110,9 +111,10 @@ static void look_closer(lo_neighbours *n, int64_t q, const float *example, const
 static lo_status pass_block(lo_neighbours *n, const float *example, int64_t first, int64_t count,
                             const lo_tick *tick)
 {
-    double norm[BLOCK];
+    double norm[BLOCK], length[BLOCK];
     for (int64_t i = 0; i < count; i++) {
         norm[i] = squared_norm(example + (size_t)i * n->dimension, n->dimension);
+        length[i] = sqrt(norm[i]);
     }
     for (int64_t q = 0; q < n->count; q += QUERIES) {
         const int64_t queries = n->count - q < QUERIES ? n->count - q : QUERIES;
@@ -121,7 +123,7 @@ static lo_status pass_block(lo_neighbours *n, const float *example, int64_t firs
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)queries, (int)count, d, 1, query, d,
                     example, d, 0, n->product, BLOCK);
         for (int64_t i = 0; i < queries; i++) {
-            look_closer(n, q + i, example, norm, first, count, n->product + i * BLOCK);
+            look_closer(n, q + i, example, norm, length, first, count, n->product + i * BLOCK);
             LO_TRY(lo_tick_call(tick));
         }
     }

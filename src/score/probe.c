@@ -1,7 +1,9 @@
 #include "score/probe.h"
 
+#include "nn/presets/presets.h"
 #include "score/neighbours.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,12 +66,18 @@ static lo_status find_some(const lo_score_input *input, lo_per_example *pass, in
     return status;
 }
 
+/* Examples whose features are in memory at once. */
+static int64_t most_queries(size_t size)
+{
+    const int64_t fit = (int64_t)(ROOM / (size * sizeof(float)));
+    return fit < BLOCK ? BLOCK : fit;
+}
+
 lo_status lo_probe_neighbours(const lo_score_input *input, lo_per_example *pass, int value, int64_t k,
                               int64_t *nearest, lo_error *err)
 {
     const size_t size = lo_shape_size(lo_network_shape_of(input->network, value));
-    const int64_t fit = (int64_t)(ROOM / (size * sizeof(float))), most = fit < BLOCK ? BLOCK : fit;
-    const int64_t queries = input->count < most ? input->count : most;
+    const int64_t most = most_queries(size), queries = input->count < most ? input->count : most;
     room r = {.query = malloc((size_t)queries * size * sizeof(float) + 1),
               .block = malloc(BLOCK * size * sizeof(float))};
     lo_status status = r.query != NULL && r.block != NULL
@@ -82,4 +90,27 @@ lo_status lo_probe_neighbours(const lo_score_input *input, lo_per_example *pass,
     free(r.query);
     free(r.block);
     return status;
+}
+
+lo_network *lo_probe_network(const lo_score_input *input)
+{
+    lo_error unheard = {{0}};
+    lo_network *network = NULL;
+    (void)lo_network_build(input->model, input->data->shape, input->data->classes, &network, &unheard);
+    return network;
+}
+
+void lo_probe_add_work(const lo_score_input *input, int value, int64_t k, lo_score_work *work)
+{
+    /* What is done for a pair beside the product, and for a value of a closer look, as if it were in float32
+     * and in vectors. */
+    const double pair = 40, look = 20;
+    const double n = (double)input->n, near = fmin((double)k, n);
+    const size_t size = lo_shape_size(lo_network_shape_of(input->network, value));
+    const double passes = ceil(n / (double)most_queries(size));
+    /* Of candidates in no order, number i is among the k nearest so far with probability k / i. */
+    const double looks = near * (1 + log(fmax(n, 1) / fmax(near, 1)));
+    work->everywhere += n;
+    work->evaluated += n * passes; /* the queries once, and all examples for each room but the first */
+    work->operations += n * n * (2 * (double)size + pair) + n * looks * (double)size * look;
 }

@@ -17,4 +17,13 @@ int lo_probe_values(const lo_network *network, int *values);
 lo_status lo_probe_neighbours(const lo_score_input *input, lo_per_example *pass, int value, int64_t k,
                               int64_t *nearest, lo_error *err);
 
+/* For plans, with input->network built: adds what lo_probe_neighbours takes of one rank that has all
+ * examples.
+ */
+void lo_probe_add_work(const lo_score_input *input, int value, int64_t k, lo_score_work *work);
+
+/* The network of the input's model, for the works of scores; NULL where it cannot be built. The caller
+ * destroys it. */
+lo_network *lo_probe_network(const lo_score_input *input);
+
 #endif

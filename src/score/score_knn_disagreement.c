@@ -21,19 +21,25 @@ static float disagreement(const lo_examples *train, int64_t example, const int64
     return asked > 0 ? (float)((double)others / (double)asked) : (float)NAN;
 }
 
-static lo_status compute(const lo_score_input *input, lo_estimate *out, lo_error *err)
+static lo_status find_value(const lo_score_input *input, int *value, lo_error *err)
 {
     const lo_network *network = input->network;
-    const int64_t k = lo_item_int(input->item, "k");
     const char *name = lo_item_text(input->item, "value");
-    int value = network->layer[network->layer_count - 1]->value[0];
+    *value = network->layer[network->layer_count - 1]->value[0];
+    return name[0] != '\0' ? lo_network_value(network, name, value, err) : LO_OK;
+}
+
+static lo_status compute(const lo_score_input *input, lo_estimate *out, lo_error *err)
+{
+    const int64_t k = lo_item_int(input->item, "k");
+    int value = 0;
     lo_per_example *pass = NULL;
     lo_status status = LO_OK;
     int64_t *nearest = calloc((size_t)(input->count * k) + 1, sizeof(*nearest));
     if (nearest == NULL) {
         return lo_fail(err, LO_INTERNAL, "no memory for %lld neighbours", (long long)k);
     }
-    LO_TRY_GOTO(status, name[0] != '\0' ? lo_network_value(network, name, &value, err) : LO_OK, done);
+    LO_TRY_GOTO(status, find_value(input, &value, err), done);
     LO_TRY_GOTO(status, input->load(input->self, 0, err), done);
     LO_TRY_GOTO(status, lo_per_example_create(input->network, input->data, NULL, 0, &pass, err), done);
     LO_TRY_GOTO(status, lo_probe_neighbours(input, pass, value, k, nearest, err), done);
@@ -48,7 +54,16 @@ done:
 
 static lo_score_work work(const lo_score_input *input)
 {
-    return (lo_score_work){.evaluated = (double)input->n};
+    lo_score_input with = *input;
+    lo_score_work work = {0};
+    lo_error unheard = {{0}};
+    int value = 0;
+    with.network = lo_probe_network(input);
+    if (with.network != NULL && find_value(&with, &value, &unheard) == LO_OK) {
+        lo_probe_add_work(&with, value, lo_item_int(input->item, "k"), &work);
+    }
+    lo_network_destroy(&with.network);
+    return work;
 }
 
 const lo_score lo_score_knn_disagreement = {

@@ -143,8 +143,10 @@ static lo_score_work work(const lo_score_input *input)
     const bool checkpoints = strcmp(lo_item_text(input->item, "over"), "checkpoints") == 0;
     const double points = checkpoints ? input->checkpoints + 1 : 1;
     const bool sign = strcmp(lo_item_text(input->item, "direction"), "sign") == 0;
-    const double passes = sign ? 2 : 1 + (double)lo_item_int(input->item, "directions");
-    return (lo_score_work){.trained = 0.7 * points * passes * (double)input->n};
+    const double moved = points * (sign ? 1 : (double)lo_item_int(input->item, "directions"));
+    lo_score_work work = {0};
+    lo_input_gradients_add_work(input, points + moved, moved, &work);
+    return work;
 }
 
 const lo_score lo_score_loss_curvature = {

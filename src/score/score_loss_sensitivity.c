@@ -59,7 +59,9 @@ static lo_score_work work(const lo_score_input *input)
 {
     const bool checkpoints = strcmp(lo_item_text(input->item, "over"), "checkpoints") == 0;
     const double points = checkpoints ? input->checkpoints + 1 : 1;
-    return (lo_score_work){.trained = 0.7 * points * (double)input->n};
+    lo_score_work work = {0};
+    lo_input_gradients_add_work(input, points, 0, &work);
+    return work;
 }
 
 const lo_score lo_score_loss_sensitivity = {

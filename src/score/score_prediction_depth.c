@@ -45,17 +45,22 @@ static lo_status choose_values(const lo_score_input *input, probes *p, lo_error 
                                        "the network has no hidden layer; set `values`, to [input] say");
 }
 
+static lo_status reserve_values(const lo_score_input *input, probes *p, lo_error *err)
+{
+    const size_t listed = (size_t)lo_item_length(input->item, "values");
+    p->value = calloc((size_t)input->network->layer_count + listed, sizeof(*p->value));
+    return p->value != NULL ? LO_OK : lo_fail(err, LO_INTERNAL, "no memory for probes");
+}
+
 static lo_status reserve(const lo_score_input *input, int64_t k, probes *p, lo_error *err)
 {
     const size_t room = (size_t)input->count + 1, classes = (size_t)input->data->classes;
-    const size_t listed = (size_t)lo_item_length(input->item, "values");
-    p->value = calloc((size_t)input->network->layer_count + listed, sizeof(*p->value));
+    LO_TRY(reserve_values(input, p, err));
     p->prediction = calloc(room, sizeof(*p->prediction));
     p->votes = calloc(classes, sizeof(*p->votes));
     p->nearest = calloc(room * (size_t)k, sizeof(*p->nearest));
     p->logits = calloc(room * classes, sizeof(*p->logits));
-    if (p->value == NULL || p->prediction == NULL || p->votes == NULL || p->nearest == NULL ||
-        p->logits == NULL) {
+    if (p->prediction == NULL || p->votes == NULL || p->nearest == NULL || p->logits == NULL) {
         return lo_fail(err, LO_INTERNAL, "no memory for %lld neighbours of %lld examples", (long long)k,
                        (long long)input->count);
     }
@@ -101,6 +106,24 @@ done:
     return status;
 }
 
+static lo_score_work work(const lo_score_input *input)
+{
+    lo_score_input with = *input;
+    lo_score_work work = {.evaluated = (double)input->n}; /* what the network itself says */
+    lo_error unheard = {{0}};
+    probes p = {0};
+    with.network = lo_probe_network(input);
+    if (with.network != NULL && reserve_values(&with, &p, &unheard) == LO_OK &&
+        choose_values(&with, &p, &unheard) == LO_OK) {
+        for (int i = 0; i < p.count; i++) {
+            lo_probe_add_work(&with, p.value[i], lo_item_int(input->item, "k"), &work);
+        }
+    }
+    release(&p);
+    lo_network_destroy(&with.network);
+    return work;
+}
+
 const lo_score lo_score_prediction_depth = {
     .name = "prediction_depth",
     .description = "how many blocks it takes until nearest neighbours agree with the prediction, to the end",
@@ -111,4 +134,5 @@ const lo_score lo_score_prediction_depth = {
     .setting = settings,
     .settings = 2,
     .compute = compute,
+    .work = work,
 };

@@ -148,7 +148,9 @@ static const lo_setting settings[] = {
 
 static lo_score_work work(const lo_score_input *input)
 {
-    return (lo_score_work){.trained = 0.7 * (input->checkpoints + 1) * (double)input->n};
+    lo_score_work work = {0};
+    lo_input_gradients_add_work(input, input->checkpoints + 1, 0, &work);
+    return work;
 }
 
 const lo_score lo_score_vog = {

@@ -126,6 +126,8 @@ typedef struct lo_score_input {
  * or as much work (gradients in the input alone are 0.7 of it), and forward alone. */
 typedef struct lo_score_work {
     double trained, evaluated;
+    double everywhere; /* forward alone, by every rank however many there are */
+    double operations; /* in float32 beside the network, in products of matrices or as much work */
 } lo_score_work;
 
 typedef struct lo_score {

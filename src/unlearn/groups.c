@@ -21,11 +21,16 @@ static int compare(const void *a, const void *b)
     return x->place < y->place ? -1 : 1;
 }
 
+int64_t lo_group_middle(int64_t count, double at)
+{
+    const int64_t size = count / 3, first = size + (int64_t)llround((at - 0.5) * (double)count);
+    return first < 0 ? 0 : first > count - size ? count - size : first;
+}
+
 /* Three parts, the middle one around the share `at` of the order. */
 static void by_matched_rank(const ranked *order, int64_t count, double at, int *group)
 {
-    const int64_t size = count / 3, first = size + (int64_t)llround((at - 0.5) * (double)count);
-    const int64_t begin = first < 0 ? 0 : first > count - size ? count - size : first;
+    const int64_t size = count / 3, begin = lo_group_middle(count, at);
     for (int64_t i = 0; i < count; i++) {
         group[order[i].place] = i < begin ? 0 : i < begin + size ? 1 : 2;
     }

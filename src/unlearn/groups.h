@@ -16,4 +16,7 @@
 lo_status lo_group_scores(const double *score, const uint32_t *position, int64_t count, int groups,
                           bool by_median, double at, int *group, lo_error *err);
 
+/* Of three groups by rank: how many are below the middle one. */
+int64_t lo_group_middle(int64_t count, double at);
+
 #endif

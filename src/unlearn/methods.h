@@ -9,6 +9,7 @@
 #include "base/tick.h"
 #include "unlearn/pupil.h"
 #include "unlearn/request.h"
+#include "unlearn/work.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,6 +39,8 @@ struct lo_unlearn_method {
     /* NULL, or why it cannot treat this request or this network: text of one line, static or in `why`. */
     const char *(*inapplicable)(const lo_request *request, const lo_pupil *pupil, const lo_item *settings,
                                 char *why, size_t size);
+    /* What a run takes, for leaveout plan. */
+    lo_unlearn_work (*work)(const lo_unlearn_sizes *sizes, const lo_item *settings);
     /* Changes the pupil's network. settings were accepted. Every random number is keyed by (request->seed,
      * request->run), so the result's bits depend on nothing else on one processor type, nor on how many ranks
      * or threads share the pupil's batches. Errors: what tick returned. A network that becomes NaN or

@@ -15,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SMALLEST_ROOM = 64 }; /* evaluation takes so many examples at a time, however small batches are */
-
 /* ---- memory ---- */
 
 static void reserve(lo_pupil *pupil, lo_memory *memory)
@@ -45,7 +43,7 @@ static lo_status make_room(lo_pupil *pupil, int64_t batch, lo_precision precisio
     lo_network *network = pupil->network;
     const int64_t examples = pupil->dataset->train.count;
     size_t capacity = (size_t)(batch < examples ? batch : examples);
-    capacity = capacity < SMALLEST_ROOM ? SMALLEST_ROOM : capacity;
+    capacity = capacity < LO_SMALLEST_ROOM ? LO_SMALLEST_ROOM : capacity;
     if (pupil->arena != NULL && capacity == pupil->capacity && precision == pupil->precision) {
         return LO_OK;
     }

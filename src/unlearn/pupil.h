@@ -30,6 +30,9 @@
 
 typedef struct lo_pupil lo_pupil;
 
+/* Evaluation takes so many examples at a time at least, however small batches are. */
+enum { LO_SMALLEST_ROOM = 64 };
+
 /* ---- for who runs methods ---- */
 
 /* Room for a network of the job's model and batches of up to recipe->batch. recipe gives precision, betas,

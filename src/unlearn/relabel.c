@@ -130,3 +130,10 @@ lo_status lo_relabel_train(lo_pupil *pupil, const lo_request *request, const lo_
     free(c.both);
     return status;
 }
+
+lo_unlearn_work lo_relabel_work(const lo_unlearn_sizes *sizes, const lo_item *settings)
+{
+    lo_unlearn_work work = lo_work_retain_epochs(sizes, settings);
+    lo_work_train(&work, LO_SET_FORGET, (double)(lo_item_int(settings, "epochs") * sizes->forget));
+    return work;
+}

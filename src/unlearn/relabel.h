@@ -36,6 +36,9 @@ lo_relabel lo_relabel_of(const lo_item *settings);
 lo_status lo_relabel_train(lo_pupil *pupil, const lo_request *request, const lo_item *settings,
                            const lo_relabel *relabel, lo_error *err);
 
+/* For methods' work: `epochs` passes over both sets. */
+lo_unlearn_work lo_relabel_work(const lo_unlearn_sizes *sizes, const lo_item *settings);
+
 /* For methods' inapplicable: with one class there is no other label. */
 const char *lo_relabel_inapplicable(const lo_request *request, const lo_pupil *pupil, const lo_item *settings,
                                     char *why, size_t size);

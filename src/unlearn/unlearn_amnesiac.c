@@ -21,4 +21,5 @@ const lo_unlearn_method lo_unlearn_amnesiac = {
     .settings = settings_of,
     .setting_count = LO_COUNT(settings_of),
     .inapplicable = lo_relabel_inapplicable,
+    .work = lo_relabel_work,
     .run = run};

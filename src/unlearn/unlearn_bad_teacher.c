@@ -106,6 +106,19 @@ done:
     return status;
 }
 
+static lo_unlearn_work foresee(const lo_unlearn_sizes *sizes, const lo_item *settings)
+{
+    const double epochs = (double)lo_item_int(settings, "epochs");
+    const double forget = epochs * (double)sizes->forget;
+    const double retain = epochs * floor(lo_item_real(settings, "share") * (double)sizes->retain);
+    lo_unlearn_work work = {.drawn = 1};
+    lo_work_train(&work, LO_SET_FORGET, forget);
+    lo_work_train(&work, LO_SET_RETAIN, retain);
+    lo_work_evaluate(&work, LO_SET_FORGET, 2 * forget); /* by both teachers */
+    lo_work_evaluate(&work, LO_SET_RETAIN, 2 * retain);
+    return work;
+}
+
 const lo_unlearn_method lo_unlearn_bad_teacher = {
     .name = "bad_teacher",
     .description = "learns from a network that knows nothing on the forget set, from the original elsewhere",
@@ -113,4 +126,5 @@ const lo_unlearn_method lo_unlearn_bad_teacher = {
     .reads = LO_READS_FORGET | LO_READS_RETAIN,
     .settings = settings_of,
     .setting_count = LO_COUNT(settings_of),
+    .work = foresee,
     .run = run};

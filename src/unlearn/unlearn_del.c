@@ -133,6 +133,32 @@ done:
     return status;
 }
 
+/* By flipping, each of the forget set's examples takes up to `flips` + 1 batches, of which it is one. */
+static void add_flips(lo_unlearn_work *work, const lo_unlearn_sizes *sizes, const lo_item *settings)
+{
+    const int64_t given = lo_item_int(settings, "batch"), batch = given > 0 ? given : sizes->batch;
+    const int64_t room = batch > LO_SMALLEST_ROOM ? batch : LO_SMALLEST_ROOM;
+    const int64_t times = sizes->forget * (lo_item_int(settings, "flips") + 1);
+    lo_work_train(work, LO_SET_FORGET, (double)times);
+    lo_work_train(work, LO_SET_RETAIN, lo_work_cycled(sizes, room - 1, sizes->retain, times));
+}
+
+static lo_unlearn_work foresee(const lo_unlearn_sizes *sizes, const lo_item *settings)
+{
+    const lo_locate how = localization(settings);
+    lo_unlearn_work work = lo_work_retain_epochs(sizes, settings);
+    work.drawn = 1;
+    if (how.criterion == LO_BY_FLIPPING) {
+        add_flips(&work, sizes, settings);
+    }
+    if (how.criterion == LO_BY_GRADIENT || how.criterion == LO_BY_WEIGHTED_GRADIENT) {
+        lo_work_sum(&work, LO_SET_FORGET, (double)sizes->forget);
+        lo_work_sum(&work, LO_SET_RETAIN,
+                    strcmp(lo_item_text(settings, "over"), "all") == 0 ? (double)sizes->retain : 0);
+    }
+    return work;
+}
+
 const lo_unlearn_method lo_unlearn_del = {
     .name = "del",
     .description = "resets the channels that matter most to the forget set and trains them on the retain set",
@@ -142,4 +168,5 @@ const lo_unlearn_method lo_unlearn_del = {
     .setting_count = LO_COUNT(settings_of),
     .suited = suited,
     .suited_count = LO_COUNT(suited),
+    .work = foresee,
     .run = run};

@@ -24,4 +24,5 @@ const lo_unlearn_method lo_unlearn_finetune = {
     .reads = LO_READS_RETAIN,
     .settings = settings_of,
     .setting_count = LO_COUNT(settings_of),
+    .work = lo_work_retain_epochs,
     .run = run};

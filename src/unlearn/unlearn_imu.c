@@ -233,6 +233,25 @@ done:
     return status;
 }
 
+/* As if every influence were negative. A pass through the head alone is one forward. */
+static lo_unlearn_work foresee(const lo_unlearn_sizes *sizes, const lo_item *settings)
+{
+    const bool head = strcmp(lo_item_text(settings, "weights"), "head") == 0;
+    const char *when = lo_item_text(settings, "refresh");
+    const bool each = strcmp(when, "batch") == 0;
+    const double epochs = (double)lo_item_int(settings, "epochs"), forget = (double)sizes->forget;
+    const double kept = fmax(1, floor(lo_item_real(settings, "top") * forget));
+    const double times = strcmp(when, "once") == 0 ? 1 : epochs;
+    lo_unlearn_work work = {.trained = 0};
+    if (head) {
+        lo_work_evaluate(&work, LO_SET_FORGET, times * forget + epochs * (each ? forget : kept));
+    } else {
+        lo_work_sum(&work, LO_SET_FORGET, times * 3 * forget);
+        lo_work_train(&work, LO_SET_FORGET, epochs * (each ? forget : kept));
+    }
+    return work;
+}
+
 const lo_unlearn_method lo_unlearn_imu = {
     .name = "imu",
     .description = "ascent on the forget set alone, weighted by influences, in the head or everywhere",
@@ -240,4 +259,5 @@ const lo_unlearn_method lo_unlearn_imu = {
     .reads = LO_READS_FORGET,
     .settings = settings_of,
     .setting_count = LO_COUNT(settings_of),
+    .work = foresee,
     .run = run};

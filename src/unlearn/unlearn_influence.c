@@ -216,6 +216,18 @@ static const char *inapplicable(const lo_request *request, const lo_pupil *pupil
     return NULL;
 }
 
+static lo_unlearn_work foresee(const lo_unlearn_sizes *sizes, const lo_item *settings)
+{
+    const int64_t given = lo_item_int(settings, "examples");
+    const int64_t examples = given > 0 && given < sizes->retain ? given : sizes->retain;
+    lo_unlearn_work work = {.trained = 0};
+    lo_work_sum(&work, LO_SET_FORGET, (double)sizes->forget);
+    lo_work_sum(&work, LO_SET_RETAIN, (double)sizes->retain);
+    work.products = (double)(lo_item_int(settings, "iterations") * examples);
+    work.read[LO_SET_RETAIN] += work.products;
+    return work;
+}
+
 const lo_unlearn_method lo_unlearn_influence = {
     .name = "influence",
     .description = "a step of conjugate gradients on the Gauss-Newton matrix away from the forget set",
@@ -225,4 +237,5 @@ const lo_unlearn_method lo_unlearn_influence = {
     .settings = settings_of,
     .setting_count = LO_COUNT(settings_of),
     .inapplicable = inapplicable,
+    .work = foresee,
     .run = run};

@@ -178,10 +178,10 @@ static lo_status train(course *c, lo_error *err)
     return LO_OK;
 }
 
-static int64_t epochs_of(const course *c)
+static int64_t epochs_of(const lo_item *settings, int64_t forget_batches, int64_t retain_batches)
 {
-    const int64_t given = lo_item_int(c->settings, "epochs");
-    const int64_t matched = 6 * lo_feed_batches(c->retain) / (2 * lo_feed_batches(c->forget));
+    const int64_t given = lo_item_int(settings, "epochs");
+    const int64_t matched = 6 * retain_batches / (2 * forget_batches);
     return given > 0 ? given : matched > 0 ? matched : 1;
 }
 
@@ -196,7 +196,7 @@ static lo_status run(lo_pupil *pupil, const lo_request *request, const lo_item *
     LO_TRY_GOTO(status, lo_feed_forget(pupil, request, 0, NULL, &c.forget, err), done);
     LO_TRY_GOTO(status, lo_feed_retain(pupil, request, 0, &c.retain, err), done);
     LO_TRY_GOTO(status, find_unseen(&c, err), done);
-    c.epochs = epochs_of(&c);
+    c.epochs = epochs_of(settings, lo_feed_batches(c.forget), lo_feed_batches(c.retain));
     status = train(&c, err);
 
 done:
@@ -244,6 +244,21 @@ static unsigned reads_with(const lo_item *settings)
            (lo_unlearn_is_auto(settings, "tau") ? LO_READS_VALIDATION : 0);
 }
 
+static lo_unlearn_work foresee(const lo_unlearn_sizes *sizes, const lo_item *settings)
+{
+    const int64_t batch = lo_item_int(settings, "batch"), refresh = lo_item_int(settings, "tau_refresh");
+    const int64_t batches = lo_work_batches(sizes, batch, sizes->forget);
+    const int64_t epochs = epochs_of(settings, batches, lo_work_batches(sizes, batch, sizes->retain));
+    lo_unlearn_work work = {.trained = 0};
+    lo_work_train(&work, LO_SET_FORGET, (double)(epochs * sizes->forget)); /* while the gate is open */
+    lo_work_train(&work, LO_SET_RETAIN, lo_work_cycled(sizes, batch, sizes->retain, epochs * batches));
+    if (lo_unlearn_is_auto(settings, "tau")) { /* and all classes are known */
+        lo_work_evaluate(&work, LO_SET_VALIDATION,
+                         (double)((epochs + refresh - 1) / refresh * sizes->validation));
+    }
+    return work;
+}
+
 const lo_unlearn_method lo_unlearn_nabla_tau = {
     .name = "nabla_tau",
     .description = "ascent on the forget set up to the loss of unseen data, with descent on the retain set",
@@ -254,4 +269,5 @@ const lo_unlearn_method lo_unlearn_nabla_tau = {
     .setting_count = LO_COUNT(settings_of),
     .check = check,
     .inapplicable = inapplicable,
+    .work = foresee,
     .run = run};

@@ -47,6 +47,13 @@ static lo_status run(lo_pupil *pupil, const lo_request *request, const lo_item *
     return status;
 }
 
+static lo_unlearn_work foresee(const lo_unlearn_sizes *sizes, const lo_item *settings)
+{
+    lo_unlearn_work work = {.trained = 0};
+    lo_work_train(&work, LO_SET_FORGET, (double)(lo_item_int(settings, "epochs") * sizes->forget));
+    return work;
+}
+
 const lo_unlearn_method lo_unlearn_neggrad = {
     .name = "neggrad",
     .description = "gradient ascent on the forget set",
@@ -54,4 +61,5 @@ const lo_unlearn_method lo_unlearn_neggrad = {
     .reads = LO_READS_FORGET,
     .settings = settings_of,
     .setting_count = LO_COUNT(settings_of),
+    .work = foresee,
     .run = run};

@@ -55,6 +55,15 @@ done:
     return status;
 }
 
+static lo_unlearn_work foresee(const lo_unlearn_sizes *sizes, const lo_item *settings)
+{
+    const int64_t batch = lo_item_int(settings, "batch");
+    const int64_t steps = lo_item_int(settings, "epochs") * lo_work_batches(sizes, batch, sizes->retain);
+    lo_unlearn_work work = lo_work_retain_epochs(sizes, settings);
+    lo_work_train(&work, LO_SET_FORGET, lo_work_cycled(sizes, batch, sizes->forget, steps));
+    return work;
+}
+
 const lo_unlearn_method lo_unlearn_neggrad_plus = {
     .name = "neggrad_plus",
     .description = "descent on the retain set and ascent on the forget set together",
@@ -62,4 +71,5 @@ const lo_unlearn_method lo_unlearn_neggrad_plus = {
     .reads = LO_READS_FORGET | LO_READS_RETAIN,
     .settings = settings_of,
     .setting_count = LO_COUNT(settings_of),
+    .work = foresee,
     .run = run};

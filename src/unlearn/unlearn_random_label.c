@@ -35,6 +35,13 @@ static unsigned reads_with(const lo_item *settings)
     return LO_READS_FORGET | (lo_item_bool(settings, "retain") ? LO_READS_RETAIN : 0);
 }
 
+static lo_unlearn_work foresee(const lo_unlearn_sizes *sizes, const lo_item *settings)
+{
+    lo_unlearn_sizes shown = *sizes;
+    shown.retain = lo_item_bool(settings, "retain") ? sizes->retain : 0;
+    return lo_relabel_work(&shown, settings);
+}
+
 const lo_unlearn_method lo_unlearn_random_label = {
     .name = "random_label",
     .description = "trains on the forget set with labels drawn by chance, and on the retain set",
@@ -44,4 +51,5 @@ const lo_unlearn_method lo_unlearn_random_label = {
     .settings = settings_of,
     .setting_count = LO_COUNT(settings_of),
     .inapplicable = lo_relabel_inapplicable,
+    .work = foresee,
     .run = run};

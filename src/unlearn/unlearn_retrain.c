@@ -57,6 +57,14 @@ static lo_status run(lo_pupil *pupil, const lo_request *request, const lo_item *
     return status;
 }
 
+static lo_unlearn_work foresee(const lo_unlearn_sizes *sizes, const lo_item *settings)
+{
+    const int64_t epochs = lo_item_int(settings, "epochs");
+    lo_unlearn_work work = {.drawn = 1};
+    lo_work_train(&work, LO_SET_RETAIN, (double)((epochs > 0 ? epochs : sizes->epochs) * sizes->retain));
+    return work;
+}
+
 const lo_unlearn_method lo_unlearn_retrain = {
     .name = "retrain",
     .description = "the recipe from its start on the retain set alone: the oracle",
@@ -65,4 +73,5 @@ const lo_unlearn_method lo_unlearn_retrain = {
     .afresh = true,
     .settings = settings_of,
     .setting_count = LO_COUNT(settings_of),
+    .work = foresee,
     .run = run};

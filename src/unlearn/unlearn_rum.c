@@ -325,6 +325,58 @@ static unsigned reads_with(const lo_item *settings)
     return reads;
 }
 
+/* How many examples group `group` of the forget set has; by median, as where no scores are equal. */
+static int64_t size_of(const lo_unlearn_sizes *sizes, const lo_item *settings, int64_t group)
+{
+    const int64_t count = sizes->forget, groups = lo_item_int(settings, "groups"), part = count / groups;
+    if (groups != 3) {
+        return group + 1 < groups ? part : count - group * part;
+    }
+    const bool median = strcmp(lo_item_text(settings, "split"), "median") == 0;
+    const int64_t begin =
+        median ? (count + 1) / 2 - (part + 1) / 2 : lo_group_middle(count, lo_item_real(settings, "at"));
+    return group == 0 ? begin : group == 1 ? part : count - begin - part;
+}
+
+/* A part's retain set has what is still to be forgotten in it: its share of what is read counts there. */
+static void add_part(lo_unlearn_work *work, const lo_unlearn_work *part, double to_come, double retained)
+{
+    const double share = retained > 0 ? to_come / retained : 0;
+    work->read[LO_SET_FORGET] += part->read[LO_SET_FORGET] + share * part->read[LO_SET_RETAIN];
+    work->read[LO_SET_RETAIN] += (1 - share) * part->read[LO_SET_RETAIN];
+    work->read[LO_SET_VALIDATION] += part->read[LO_SET_VALIDATION];
+    work->trained += part->trained;
+    work->evaluated += part->evaluated;
+    work->summed += part->summed;
+    work->products += part->products;
+    work->drawn += part->drawn;
+}
+
+static lo_unlearn_work foresee(const lo_unlearn_sizes *sizes, const lo_item *settings)
+{
+    const bool vanilla = control_is(settings, "vanilla"), down = control_is(settings, "reversed");
+    const int64_t groups = vanilla ? 1 : lo_item_int(settings, "groups");
+    const int64_t last = lo_item_length(settings, "inner") - 1;
+    int64_t to_come = sizes->forget;
+    lo_unlearn_work work = {.trained = 0};
+    for (int64_t step = 0; step < groups; step++) {
+        const int64_t group = down ? groups - 1 - step : step;
+        const lo_unlearn_method *method;
+        lo_item *item;
+        lo_error unheard = {{0}}; /* what is wrong is check's to say */
+        lo_unlearn_sizes part = *sizes;
+        part.forget = vanilla ? sizes->forget : size_of(sizes, settings, group);
+        to_come -= part.forget;
+        part.retain = sizes->retain + to_come;
+        if (part.forget > 0 &&
+            inner_of(settings, vanilla ? last : group, &method, &item, &unheard) == LO_OK && method != NULL) {
+            const lo_unlearn_work inner = method->work(&part, item);
+            add_part(&work, &inner, (double)to_come, (double)part.retain);
+        }
+    }
+    return work;
+}
+
 const lo_unlearn_method lo_unlearn_rum = {
     .name = "rum",
     .description = "forgets groups of rising memorization one after the other, each by a method of its own",
@@ -336,4 +388,5 @@ const lo_unlearn_method lo_unlearn_rum = {
     .setting_count = LO_COUNT(settings_of),
     .check = check,
     .inapplicable = inapplicable,
+    .work = foresee,
     .run = run};

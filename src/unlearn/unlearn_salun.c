@@ -50,6 +50,13 @@ static lo_status run(lo_pupil *pupil, const lo_request *request, const lo_item *
     return lo_relabel_train(pupil, request, settings, &relabel, err);
 }
 
+static lo_unlearn_work foresee(const lo_unlearn_sizes *sizes, const lo_item *settings)
+{
+    lo_unlearn_work work = lo_relabel_work(sizes, settings);
+    lo_work_sum(&work, LO_SET_FORGET, (double)sizes->forget);
+    return work;
+}
+
 const lo_unlearn_method lo_unlearn_salun = {
     .name = "salun",
     .description = "random labels, trained into the weights with the largest gradients of the forget set",
@@ -58,4 +65,5 @@ const lo_unlearn_method lo_unlearn_salun = {
     .settings = settings_of,
     .setting_count = LO_COUNT(settings_of),
     .inapplicable = lo_relabel_inapplicable,
+    .work = foresee,
     .run = run};

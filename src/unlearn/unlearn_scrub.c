@@ -259,6 +259,23 @@ static unsigned reads_with(const lo_item *settings)
     return LO_READS_FORGET | LO_READS_RETAIN | (lo_item_bool(settings, "rewind") ? LO_READS_VALIDATION : 0);
 }
 
+static lo_unlearn_work foresee(const lo_unlearn_sizes *sizes, const lo_item *settings)
+{
+    const int64_t epochs = lo_item_int(settings, "epochs"), most = lo_item_int(settings, "max_epochs");
+    const double forget = (double)((epochs < most ? epochs : most) * sizes->forget);
+    const double retain = (double)(epochs * sizes->retain);
+    lo_unlearn_work work = {.trained = 0};
+    lo_work_train(&work, LO_SET_FORGET, forget);
+    lo_work_train(&work, LO_SET_RETAIN, retain);
+    lo_work_evaluate(&work, LO_SET_FORGET, forget); /* by the teacher */
+    lo_work_evaluate(&work, LO_SET_RETAIN, retain);
+    if (lo_item_bool(settings, "rewind")) {
+        lo_work_evaluate(&work, LO_SET_FORGET, (double)(epochs * sizes->forget));
+        lo_work_evaluate(&work, LO_SET_VALIDATION, (double)sizes->validation); /* if all classes are there */
+    }
+    return work;
+}
+
 const lo_unlearn_method lo_unlearn_scrub = {
     .name = "scrub",
     .description = "away from the original's outputs on the forget set, towards them on the retain set",
@@ -268,4 +285,5 @@ const lo_unlearn_method lo_unlearn_scrub = {
     .settings = settings_of,
     .setting_count = LO_COUNT(settings_of),
     .inapplicable = inapplicable,
+    .work = foresee,
     .run = run};

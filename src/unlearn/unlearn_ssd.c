@@ -141,6 +141,16 @@ done:
     return status;
 }
 
+static lo_unlearn_work foresee(const lo_unlearn_sizes *sizes, const lo_item *settings)
+{
+    const bool exact = strcmp(lo_item_text(settings, "importance"), "per_example") == 0;
+    lo_unlearn_work work = {.trained = 0};
+    void (*const add)(lo_unlearn_work *, lo_set, double) = exact ? lo_work_sum : lo_work_train;
+    add(&work, LO_SET_FORGET, (exact ? 1 : 2) * (double)sizes->forget);
+    add(&work, LO_SET_RETAIN, (double)sizes->retain);
+    return work;
+}
+
 const lo_unlearn_method lo_unlearn_ssd = {
     .name = "ssd",
     .description = "dampens the weights that matter to the forget set much more than to all data",
@@ -148,4 +158,5 @@ const lo_unlearn_method lo_unlearn_ssd = {
     .reads = LO_READS_FORGET | LO_READS_RETAIN,
     .settings = settings_of,
     .setting_count = LO_COUNT(settings_of),
+    .work = foresee,
     .run = run};

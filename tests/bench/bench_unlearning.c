@@ -1,10 +1,12 @@
 /* How fast methods of unlearning take their steps, beside plain training:
  *
- *     bench_unlearning PRESET CHANNELS SIDE [EXAMPLES [BATCH [ROUNDS]]]        (1280 128 5)
+ *     bench_unlearning PRESET CHANNELS SIDE [EXAMPLES [BATCH [ROUNDS [PRECISION]]]]   (1280 128 5 f32)
  *
  * on made-up images, of which a tenth is to be forgotten. Prints for training, and for each method with one
  * epoch, images that went through the network (forward and backward, or forward alone) a second and their
- * ratio to training's; medians of rounds that take turns, in the thread's own time. */
+ * ratio to training's; medians of rounds that take turns, in the thread's own time. foreseen: the seconds
+ * that leaveout plan makes of the method's work and the rates of training and evaluation, over those it took.
+ */
 #include "base/random.h"
 #include "nn/trainer.h"
 #include "unlearn/methods.h"
@@ -14,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { CLASSES = 10, MOST_ROUNDS = 99 };
+enum { CLASSES = 10, MOST_ROUNDS = 99, TRAIN_EPOCHS = 5 }; /* fresh weights are drawn once for so many */
 
 /* What is timed after training. Those that are training with another loss come first. */
 static const char *const texts[] = {"{name: finetune, epochs: 1}",
@@ -111,6 +113,14 @@ static double train(bench *b)
     lo_training training;
     const double start = own_time();
     must(lo_trainer_run(b->trainer, 1, b->all, b->data.train.count, NULL, &training, &err), &err);
+    return (double)(TRAIN_EPOCHS * b->data.train.count) / (own_time() - start);
+}
+
+static double evaluate(bench *b)
+{
+    lo_error err = {""};
+    const double start = own_time();
+    must(lo_trainer_evaluate(b->trainer, &b->data.train, NULL, NULL, NULL, &err), &err);
     return (double)b->data.train.count / (own_time() - start);
 }
 
@@ -120,8 +130,14 @@ static int64_t shown(const bench *b)
            lo_pupil_shown(b->pupil, LO_SET_VALIDATION);
 }
 
-static double unlearn(bench *b, const char *text)
+/* Images a second; the method's work, and seconds. */
+static double unlearn(bench *b, const char *text, lo_unlearn_work *work, double *seconds)
 {
+    const lo_unlearn_sizes sizes = {.forget = b->request.forget_count,
+                                    .retain = b->request.retain_count,
+                                    .validation = b->data.validation.count,
+                                    .batch = b->recipe.batch,
+                                    .epochs = b->recipe.epochs};
     char list[256];
     lo_items *items = NULL;
     lo_error err = {""};
@@ -130,14 +146,15 @@ static double unlearn(bench *b, const char *text)
     lo_item *item = lo_items_at(items, 0);
     const lo_unlearn_method *method = lo_unlearn_method_find(lo_item_name(item));
     must(lo_item_accept(item, method->settings, method->setting_count, &err), &err);
+    *work = method->work(&sizes, item);
     must(lo_pupil_begin(b->pupil, &b->request, 0, NULL, &err), &err);
     lo_pupil_set_weights(b->pupil, b->start);
     const int64_t before = shown(b);
     const double start = own_time();
     must(method->run(b->pupil, &b->request, item, NULL, &err), &err);
-    const double seconds = own_time() - start;
+    *seconds = own_time() - start;
     lo_items_destroy(&items);
-    return (double)(shown(b) - before) / seconds;
+    return (double)(shown(b) - before) / *seconds;
 }
 
 static int ascending(const void *a, const void *b)
@@ -150,15 +167,17 @@ int main(int argc, char **argv)
 {
     bench b = {0};
     lo_error err = {""};
-    static double rate[METHODS + 1][MOST_ROUNDS];
+    static double rate[METHODS + 2][MOST_ROUNDS];
+    static double took[METHODS][MOST_ROUNDS];
+    lo_unlearn_work work[METHODS];
     if (argc < 4) {
-        fail("PRESET CHANNELS SIDE [EXAMPLES [BATCH [ROUNDS]]]");
+        fail("PRESET CHANNELS SIDE [EXAMPLES [BATCH [ROUNDS [PRECISION]]]]");
     }
     const int64_t examples = argc > 4 ? atoll(argv[4]) : 1280;
     const int rounds = argc > 6 && atoi(argv[6]) < MOST_ROUNDS ? atoi(argv[6]) : 5;
     const lo_model_spec model = {.preset = argv[1]};
     make_data(&b, atoi(argv[2]), atoi(argv[3]), examples);
-    b.recipe = (lo_recipe){.epochs = 1,
+    b.recipe = (lo_recipe){.epochs = TRAIN_EPOCHS,
                            .batch = argc > 5 ? atoi(argv[5]) : 128,
                            .lr = 0.01,
                            .momentum = 0.9,
@@ -166,6 +185,7 @@ int main(int argc, char **argv)
                            .beta1 = 0.9,
                            .beta2 = 0.999,
                            .epsilon = 1e-8,
+                           .precision = lo_precision_named(argc > 7 ? argv[7] : "f32"),
                            .seed = 1};
     must(lo_trainer_create(&model, &b.recipe, &b.data, &b.trainer, &err), &err);
     must(lo_pupil_create(&model, &b.recipe, &b.data, &b.pupil, &err), &err);
@@ -174,19 +194,25 @@ int main(int argc, char **argv)
     lo_pupil_weights(b.pupil, b.start);
     for (int round = 0; round < rounds; round++) {
         rate[METHODS][round] = train(&b);
+        rate[METHODS + 1][round] = evaluate(&b);
         for (int m = 0; m < METHODS; m++) {
-            rate[m][round] = unlearn(&b, texts[m]);
+            rate[m][round] = unlearn(&b, texts[m], &work[m], &took[m][round]);
         }
     }
-    for (int m = 0; m <= METHODS; m++) {
+    for (int m = 0; m < METHODS + 2; m++) {
         qsort(rate[m], (size_t)rounds, sizeof(double), ascending);
     }
     const double plain = rate[METHODS][rounds / 2];
     (void)printf("train images_per_s=%.0f ratio=1.00\n", plain);
+    const lo_work_rates rates =
+        lo_work_rates_of(lo_pupil_network(b.pupil), plain, rate[METHODS + 1][rounds / 2]);
+    (void)printf("evaluate images_per_s=%.0f ratio=%.2f\n", rates.evaluated, rates.evaluated / plain);
     for (int m = 0; m < METHODS; m++) {
         const char *name = texts[m] + 7;
-        (void)printf("%.*s images_per_s=%.0f ratio=%.2f\n", (int)strcspn(name, ",}"), name,
-                     rate[m][rounds / 2], rate[m][rounds / 2] / plain);
+        const double median = rate[m][rounds / 2];
+        qsort(took[m], (size_t)rounds, sizeof(double), ascending);
+        (void)printf("%.*s images_per_s=%.0f ratio=%.2f foreseen=%.2f\n", (int)strcspn(name, ",}"), name,
+                     median, median / plain, lo_unlearn_seconds(&work[m], &rates) / took[m][rounds / 2]);
     }
     lo_trainer_destroy(&b.trainer);
     lo_pupil_destroy(&b.pupil);

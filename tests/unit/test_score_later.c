@@ -450,6 +450,66 @@ static void test_prediction_depth(void **state)
                 (const int[]){0, 2, 3, -1}, 0.7);
 }
 
+/* ---- what plans foresee ---- */
+
+static const lo_kernels *real;
+static int64_t converted; /* examples that were read */
+
+static void count_convert(const uint8_t *in, size_t count, float scale, float shift, float *out)
+{
+    real->convert(in, count, scale, shift, out);
+    converted++;
+}
+
+/* The score's work, and how many examples it has read; forward: passes forward alone. */
+static lo_score_work foresee(const char *text, bool forward)
+{
+    list l = listed(text);
+    lo_network *network = lo_trainer_network(s.trainer);
+    lo_score_input input = input_of(l.item, 0, TRAIN);
+    lo_estimate out[TRAIN];
+    lo_error err = {""};
+    real = network->kernels;
+    lo_kernels counting = *real;
+    counting.convert = count_convert;
+    converted = 0;
+    const lo_score_work work = l.score->work(&input);
+    assert_int_equal(converted, 0);
+    network->kernels = &counting;
+    ok(l.score->compute(&input, out, &err), &err);
+    network->kernels = real;
+    assert_true(!forward || work.evaluated + work.everywhere == (double)converted);
+    assert_true(!forward || work.trained == 0);
+    lo_items_destroy(&l.items);
+    return work;
+}
+
+/* As many examples as are read. Operations are at least those of the products of all features. */
+static void test_foreseen(void **state)
+{
+    (void)state;
+    const double pairs = (double)TRAIN * TRAIN;
+    assert_true(foresee("[final_loss]", true).evaluated == TRAIN);
+    lo_score_work work = foresee("[{name: knn_disagreement, k: 7}]", true);
+    assert_true(work.everywhere == TRAIN && work.operations > 2 * 24 * pairs);
+    work = foresee("[{name: knn_disagreement, k: 7, value: input}]", true);
+    assert_true(work.operations > 2 * 36 * pairs);
+    work = foresee("[{name: prediction_depth, k: 4, values: [input, linear2, logits]}]", true);
+    assert_true(work.everywhere == 3 * TRAIN && work.operations > 2 * (36 + 24 + 3) * pairs);
+    work = foresee("[prediction_depth]", true);
+    assert_true(work.everywhere == 2 * TRAIN && work.operations > 2 * (48 + 24) * pairs);
+    /* Forward, and all slopes: 4 operations a weight, the input's 36 values padded to 48; of training 6, but
+     * for 4 of the first layer's. */
+    const double first = 36 * 48, weights = first + 48 * 24 + 24 * 3;
+    const double share = (4 * weights + 2 * first / 3) / (6 * weights - 2 * first);
+    work = foresee("[{name: loss_sensitivity, over: end}]", false);
+    assert_true(converted == TRAIN && fabs(work.trained / TRAIN / share - 1) < 1e-12);
+    work = foresee("[{name: loss_curvature, over: end, directions: 3}]", false);
+    assert_true(converted == 4 * TRAIN && fabs(work.trained / TRAIN / share / 4 - 1) < 1e-12);
+    work = foresee("[{name: loss_curvature, over: end, direction: sign}]", false);
+    assert_true(converted == 2 * TRAIN && fabs(work.trained / TRAIN / share / 2 - 1) < 1e-12);
+}
+
 static void test_depth_needs_a_layer(void **state)
 {
     (void)state;
@@ -987,6 +1047,7 @@ int main(void)
         cmocka_unit_test(test_knn_disagreement),
         cmocka_unit_test(test_prediction_depth),
         cmocka_unit_test(test_depth_needs_a_layer),
+        cmocka_unit_test(test_foreseen),
         cmocka_unit_test(test_holdout_retraining),
         cmocka_unit_test(test_patience),
         cmocka_unit_test(test_fine_tuning_has_its_own_recipe),

@@ -90,6 +90,13 @@ typedef struct lo_adamw {
     float scale;      /* of the gradient */
 } lo_adamw;
 
+/* What is summed of gradients of single examples, element by element. */
+typedef enum lo_term {
+    LO_TERM_GRADIENT, /* g: gradient of the sum of the outputs */
+    LO_TERM_ABSOLUTE, /* |g| */
+    LO_TERM_SQUARE    /* g^2: the empirical Fisher information's diagonal, with the loss */
+} lo_term;
+
 typedef struct lo_kernels {
     const char *name; /* portable avx2 avx512 amx */
     lo_precision precision;
@@ -144,6 +151,9 @@ typedef struct lo_kernels {
     /* The sum of the squares of x [count], count a multiple of LO_LANES, in an order that is the same at
      * every level. */
     double (*square_sum)(const float *x, size_t count);
+    /* sum [LO_LANES] += the terms of g = x_n y_n, rounded to float, example n < count after the other: x
+     * [count], y [count, LO_LANES]. */
+    void (*add_terms)(const float *x, const float *y, size_t count, lo_term term, double *sum);
     /* out = in * scale + shift. */
     void (*convert)(const uint8_t *in, size_t count, float scale, float shift, float *out);
     /* v = momentum v + (scale g + weight_decay w); w -= lr v. Of this and the next two: trained [count /

@@ -72,6 +72,7 @@ const lo_kernels KERNELS = {
     .column_sums = column_sums,
     .convert = convert,
     .square_sum = square_sum,
+    .add_terms = add_terms,
     .sgd = sgd,
     .sgd_nesterov = sgd_nesterov,
     .adamw = adamw,

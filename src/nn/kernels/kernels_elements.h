@@ -268,6 +268,32 @@ static double square_sum(const float *x, size_t count)
     return sum;
 }
 
+INLINE void add_terms_of(const float *x, const float *y, size_t count, const lo_term term, double *to)
+{
+    double sum[LO_LANES];
+    memcpy(sum, to, sizeof(sum));
+    for (size_t n = 0; n < count; n++) {
+        for (size_t lane = 0; lane < LO_LANES; lane++) {
+            const float g = x[n] * y[n * LO_LANES + lane];
+            sum[lane] += term == LO_TERM_GRADIENT   ? (double)g
+                         : term == LO_TERM_ABSOLUTE ? (double)__builtin_fabsf(g)
+                                                    : (double)g * (double)g;
+        }
+    }
+    memcpy(to, sum, sizeof(sum));
+}
+
+static void add_terms(const float *x, const float *y, size_t count, lo_term term, double *sum)
+{
+    if (term == LO_TERM_GRADIENT) {
+        add_terms_of(x, y, count, LO_TERM_GRADIENT, sum);
+    } else if (term == LO_TERM_ABSOLUTE) {
+        add_terms_of(x, y, count, LO_TERM_ABSOLUTE, sum);
+    } else {
+        add_terms_of(x, y, count, LO_TERM_SQUARE, sum);
+    }
+}
+
 /* Stores what is new at p + i, where the weight there is trained. */
 INLINE void store_trained(float *p, size_t i, V fresh, const uint16_t *trained, const bool masked)
 {
