@@ -1,5 +1,6 @@
 #include "jobs/audit/audit_file.h"
 
+#include "audit/feature.h"
 #include "jobs/audit/audit_u_lira.h"
 #include "mpi/agree.h"
 #include "mpi/h5file.h"
@@ -70,6 +71,7 @@ typedef struct content {
     int run_text[RUN_TEXTS], seed, reference, layer, layer_name; /* datasets */
     int by, mean, group_count[GROUP_COUNTS];
     int point, curve[LO_AUDIT_CURVES];
+    int sample, job_seed, rmia_a, features;
 } content;
 
 static void add_number(content *c, const lo_audit_number *is, const char *folder, int figure, int columns)
@@ -206,6 +208,34 @@ static lo_status create_curves(content *c, lo_h5 *h, lo_error *err)
                : LO_OK;
 }
 
+/* The audit's own settings, of one row each: datasets, since attributes have no checksum. */
+static lo_status create_settings(content *c, lo_h5 *h, lo_error *err)
+{
+    const int64_t features = lo_job_length(c->a->study->job, "audit.mia_features");
+    const bool first = c->a->study->run.rank == 0;
+    LO_TRY(lo_h5_add(h, "/setting/sample", LO_H5_I64, 1, 0, 0, first, &c->sample, err));
+    LO_TRY(lo_h5_add(h, "/setting/seed", LO_H5_I64, 1, 0, 0, first, &c->job_seed, err));
+    LO_TRY(lo_h5_add(h, "/setting/rmia_a", LO_H5_F64, 1, 0, 0, first, &c->rmia_a, err));
+    return lo_h5_add(h, "/setting/mia_features", LO_H5_CHARS, features, 0, 0, first ? features : 0,
+                     &c->features, err);
+}
+
+static lo_status write_settings(const content *c, lo_h5 *h, lo_error *err)
+{
+    const lo_job *job = c->a->study->job;
+    const int64_t first = c->a->study->run.rank == 0, features = lo_job_length(job, "audit.mia_features");
+    const int64_t sample = lo_job_int(job, "audit.sample"), seed = lo_job_int(job, "seed");
+    const double own = lo_job_real(job, "audit.rmia_a");
+    char name[LO_FEATURE_KINDS][LO_H5_TEXT_SIZE] = {{0}};
+    for (int64_t i = 0; i < features && i < LO_FEATURE_KINDS; i++) {
+        (void)snprintf(name[i], sizeof(name[i]), "%s", lo_job_text_at(job, "audit.mia_features", i));
+    }
+    LO_TRY(lo_h5_write(h, c->sample, first, &sample, LO_OK, err));
+    LO_TRY(lo_h5_write(h, c->job_seed, first, &seed, LO_OK, err));
+    LO_TRY(lo_h5_write(h, c->rmia_a, first, &own, LO_OK, err));
+    return lo_h5_write(h, c->features, first * features, name, LO_OK, err);
+}
+
 static bool has_layers(const lo_audit *a)
 {
     return a->wanted[LO_AUDIT_WEIGHTS] && a->layers > 0;
@@ -228,6 +258,7 @@ static lo_status create_datasets(content *c, lo_h5 *h, lo_error *err)
                : LO_OK);
     LO_TRY(create_groups(c, h, err));
     LO_TRY(create_curves(c, h, err));
+    LO_TRY(create_settings(c, h, err));
     if (has_layers(a)) {
         LO_TRY(
             lo_h5_add(h, "/weight_distance/layer", LO_H5_F64, rows, a->layers, 0, c->mine, &c->layer, err));
@@ -366,6 +397,7 @@ static lo_status write_all(const content *c, lo_h5 *h, lo_error *err)
                : LO_OK);
     LO_TRY(write_groups(c, h, err));
     LO_TRY(write_curves(c, h, err));
+    LO_TRY(write_settings(c, h, err));
     if (!has_layers(a)) {
         return LO_OK;
     }

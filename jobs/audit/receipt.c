@@ -42,6 +42,9 @@ typedef struct source {
     int64_t rows;
     char *text[TEXTS];
     int64_t *seed;
+    uint8_t *diverged;
+    bool
+        has_settings; /* else it is of a version that did not say them, nor leave out oracles that diverged */
 } source;
 
 static void copy(const source *s, int which, int64_t row, char out[TEXT])
@@ -66,6 +69,7 @@ static void source_close(source *s)
         free(s->text[i]);
     }
     free(s->seed);
+    free(s->diverged);
 }
 
 static lo_status source_open(const char *study, source *s, lo_error *err)
@@ -82,7 +86,14 @@ static lo_status source_open(const char *study, source *s, lo_error *err)
     for (int i = 0; i < TEXTS; i++) {
         LO_TRY(lo_h5_read_all(&s->audit, texts[i], LO_H5_CHARS, (void **)&s->text[i], &s->rows, NULL, err));
     }
-    return lo_h5_read_all(&s->audit, "/run/seed", LO_H5_I64, (void **)&s->seed, NULL, NULL, err);
+    s->has_settings = lo_h5_has(&s->audit, "/setting");
+    LO_TRY(lo_h5_read_all(&s->audit, "/run/seed", LO_H5_I64, (void **)&s->seed, NULL, NULL, err));
+    int64_t rows = 0;
+    LO_TRY(
+        lo_h5_read_all(&s->evaluation, "/run/diverged", LO_H5_U8, (void **)&s->diverged, &rows, NULL, err));
+    return rows == s->rows ? LO_OK
+                           : lo_fail(err, LO_DATA, "%s: it has %lld rows; audit.h5 has %lld",
+                                     s->evaluation.file, (long long)rows, (long long)s->rows);
 }
 
 /* "file" and its digest; null for weights that are not kept. */
@@ -152,6 +163,12 @@ static lo_status write_figure(const lo_h5_reader *reader, const char *name, int6
         LO_TRY(lo_h5_read(reader, path, LO_H5_I64, row, 1, &models, err));
         lo_json_int(json, "models", models);
     }
+    (void)snprintf(path, sizeof(path), "/%s/fitted", name);
+    if (lo_h5_has(reader, path)) {
+        int64_t fitted;
+        LO_TRY(lo_h5_read(reader, path, LO_H5_I64, row, 1, &fitted, err));
+        lo_json_int(json, "fitted", fitted);
+    }
     (void)snprintf(path, sizeof(path), "/%s/reference", name);
     if (lo_h5_has(reader, path)) {
         char text[TEXT] = "";
@@ -187,6 +204,57 @@ static bool is_oracle_of(const source *s, int64_t r, const char *set)
     return is_kind(s, r, "oracle") && strcmp(text, set) == 0;
 }
 
+/* The oracles that the figures are against, and how many diverged, which no figure is against. */
+static lo_status write_oracles(const source *s, const char *set, lo_json *json, lo_error *err)
+{
+    int64_t diverged = 0;
+    lo_json_array(json, "oracles");
+    for (int64_t r = 0; r < s->rows; r++) {
+        const bool out = s->has_settings && s->diverged[r] != 0;
+        if (is_oracle_of(s, r, set) && !out) {
+            char model[TEXT];
+            copy(s, MODEL, r, model);
+            LO_TRY(write_model(s, json, NULL, "oracles", model, err));
+        }
+        diverged += is_oracle_of(s, r, set) && out;
+    }
+    lo_json_end(json);
+    if (s->has_settings) {
+        lo_json_int(json, "oracles_diverged", diverged);
+    }
+    return LO_OK;
+}
+
+/* What the audit was told. */
+static lo_status write_settings(const source *s, lo_json *json, lo_error *err)
+{
+    int64_t sample, seed, features;
+    double own;
+    char(*name)[LO_H5_TEXT_SIZE] = NULL;
+    if (!s->has_settings) {
+        return LO_OK;
+    }
+    LO_TRY(lo_h5_read(&s->audit, "/setting/sample", LO_H5_I64, 0, 1, &sample, err));
+    LO_TRY(lo_h5_read(&s->audit, "/setting/seed", LO_H5_I64, 0, 1, &seed, err));
+    LO_TRY(lo_h5_read(&s->audit, "/setting/rmia_a", LO_H5_F64, 0, 1, &own, err));
+    LO_TRY(lo_h5_read_all(&s->audit, "/setting/mia_features", LO_H5_CHARS, (void **)&name, &features, NULL,
+                          err));
+    lo_json_object(json, "audit");
+    lo_json_int(json, "seed", seed);
+    lo_json_int(json, "sample", sample);
+    lo_json_real(json, "rmia_a", own);
+    lo_json_array(json, "mia_features");
+    for (int64_t i = 0; i < features; i++) {
+        char text[TEXT];
+        (void)snprintf(text, sizeof(text), "%.*s", LO_H5_TEXT_SIZE, name[i]);
+        lo_json_text(json, NULL, text);
+    }
+    lo_json_end(json);
+    lo_json_end(json);
+    free(name);
+    return LO_OK;
+}
+
 static lo_status write_receipt(const source *s, int64_t row, FILE *out, lo_error *err)
 {
     char text[TEXTS][TEXT], after[TEXT] = "", name[3 * TEXT], setting[1024], version[64] = "";
@@ -207,15 +275,8 @@ static lo_status write_receipt(const source *s, int64_t row, FILE *out, lo_error
     const char *folder = model_in(s, row, after, name);
     LO_TRY(write_model(s, &json, "model_in", folder, name, err));
     LO_TRY(write_model(s, &json, "model_out", "unlearned", text[MODEL], err));
-    lo_json_array(&json, "oracles");
-    for (int64_t r = 0; r < s->rows; r++) {
-        if (is_oracle_of(s, r, text[SET])) {
-            char model[TEXT];
-            copy(s, MODEL, r, model);
-            LO_TRY(write_model(s, &json, NULL, "oracles", model, err));
-        }
-    }
-    lo_json_end(&json);
+    LO_TRY(write_oracles(s, text[SET], &json, err));
+    LO_TRY(write_settings(s, &json, err));
     lo_json_object(&json, "found");
     for (size_t i = 0; i < sizeof(evaluated) / sizeof(evaluated[0]); i++) {
         LO_TRY(write_figure(&s->evaluation, evaluated[i], row, &json, err));

@@ -61,7 +61,7 @@ work = sys.argv[1]
 with h5py.File(work + "/one/audit.h5") as f, open(work + "/audit.csv") as table:
     rows = list(csv.DictReader(table))
     assert len(rows) == 36 and rows[-1]["method"] == "neggrad"
-    for k in [k for k in f if k not in ("run", "by_group", "false_positive_rate")]:
+    for k in [k for k in f if k not in ("run", "by_group", "false_positive_rate", "setting")]:
         for x in ("value", "low", "high", "ceiling"):
             name = k if x == "value" else f"{k}_{x}"
             got = np.array([float(r[name] or "nan") for r in rows])
@@ -98,6 +98,10 @@ assert r["model_in"]["file"] == "originals/1.safetensors" and len(r["oracles"]) 
 with h5py.File(study + "/forget.h5") as f:
     numbers = "".join(f"{i}\n" for i in f["random10/index"][:])
 assert hashlib.sha256(numbers.encode()).hexdigest() == r["request"]["sha256_of_numbers"]
+assert r["audit"] == {"seed": 5, "sample": 2000, "rmia_a": 0.5, "mia_features": ["confidence"]} and r["oracles_diverged"] == 0
+with h5py.File(study + "/audit.h5") as a:
+    model = [bytes(x).split(b"\0")[0] for x in a["run/model"][:]]
+    assert r["found"]["mia_svc"]["fitted"] == a["mia_svc/fitted"][model.index(b"finetune-random10-1")] > 0
 assert r["found"]["lira"]["models"] == 20 and len(r["cannot_promise"]) >= 4
 EOF
 sed -i 's/"method": "finetune"/"method": "neggrad"/' "$work/one/receipts/finetune-random10-0.json"
@@ -113,6 +117,21 @@ cp "$work/more.json" "$receipt"
 expect_code 65 "$LEAVEOUT" verify "$receipt"
 expect_text "$work/err" 'byte [0-9]+ is 0'
 cp "$work/kept.json" "$receipt"
+# An oracle that diverged is counted, not listed.
+cp -r "$work/one" "$work/less"
+rm -r "$work/less/audit.h5" "$work/less/receipts"
+"$python" - "$work/less/evaluation.h5" <<'EOF' || fail "cannot make an oracle diverge"
+import sys, h5py
+with h5py.File(sys.argv[1], "r+") as f:
+    kinds, sets = ([bytes(x).split(b"\0")[0] for x in f["run/" + k][:]] for k in ("kind", "forget_set"))
+    f["run/diverged"][list(zip(kinds, sets)).index((b"oracle", b"random10"))] = 1
+EOF
+expect_code 0 study 2 "$work/less"
+"$python" - "$work/less/receipts" <<'EOF' || fail "an oracle that diverged is listed"
+import json, sys
+r = [json.load(open(f"{sys.argv[1]}/finetune-{s}-1.json")) for s in ("random10", "three")]
+assert [(len(x["oracles"]), x["oracles_diverged"]) for x in r] == [(5, 1), (6, 0)], r
+EOF
 # The number and its receipt changed alike: audit.h5 is not what was written.
 cp -r "$work/one" "$work/forged"
 forged=$work/forged/receipts/finetune-random10-1.json
@@ -128,6 +147,15 @@ assert '"value":' in lines[at]
 lines[at] = lines[at].split(":")[0] + ": 0.25,"
 open(sys.argv[2], "w").write("\n".join(lines))
 EOF
+expect_code 65 "$LEAVEOUT" verify "$forged"
+expect_text "$work/err" 'checksum'
+# So with what the audit was told.
+cp "$receipt" "$forged"
+cp "$work/one/audit.h5" "$work/forged/audit.h5"
+sed -i 's/"rmia_a": 0.5/"rmia_a": 0.25/' "$forged"
+expect_code 65 "$LEAVEOUT" verify "$forged"
+expect_text "$work/err" 'rmia_a": 0.25'
+"$python" -c 'import sys, h5py; h5py.File(sys.argv[1], "r+")["setting/rmia_a"][0] = 0.25' "$work/forged/audit.h5" || fail "cannot forge"
 expect_code 65 "$LEAVEOUT" verify "$forged"
 expect_text "$work/err" 'checksum'
 # Another run's model in the place of the audited one, and its digest in the receipt.
@@ -172,7 +200,7 @@ expect_code 0 study 2 "$work/three" --set audit.rmia_a=0.9
 "$python" - "$work/three/audit.h5" "$work/killed/audit.h5" <<'EOF' || fail "killed, or another a"
 import sys, h5py
 a, b = (h5py.File(name, "r") for name in sys.argv[1:3])
-for k in [k for k in b if k not in ("run", "false_positive_rate")]:
+for k in [k for k in b if k not in ("run", "false_positive_rate", "setting")]:
     assert (a[k + "/value"][:].tobytes() == b[k + "/value"][:].tobytes()) == (not k.startswith("rmia") or k == "rmia_tpr_at_0.001"), k
 assert a["rmia"].attrs["a"] == 0.9 and b["rmia"].attrs["a"] == 0.5
 EOF
