@@ -8,8 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FIELDS = 4, MOST_COLUMNS = 256, TEXTS = 5, MOST_TEXTS = TEXTS + 1 };
-static const char *const fields[FIELDS] = {"value", "low", "high", "ceiling"};
+enum { FIELDS = 7, MOST_COLUMNS = 512, TEXTS = 5, MOST_TEXTS = TEXTS + 1 };
+static const char *const fields[FIELDS] = {"value", "low",       "high",      "ceiling",
+                                           "apart", "apart_low", "apart_high"};
 static const char *const texts[TEXTS] = {"method", "forget_set", "setting", "kind", "model"};
 
 /* A table in memory: texts, then whole numbers, then numbers with their names. */
@@ -275,8 +276,9 @@ static void write_grouped(lo_csv *csv, const group_rows *g, const char *number, 
 
 static lo_status write_groups(const lo_h5_reader *reader, const group_rows *g, FILE *out, lo_error *err)
 {
-    static const char *const head[] = {"seed",  "score", "group", "mean_score", "examples", "number",
-                                       "value", "low",   "high",  "ceiling",    "models"};
+    static const char *const head[] = {"seed",   "score",     "group",      "mean_score", "examples",
+                                       "number", "value",     "low",        "high",       "ceiling",
+                                       "apart",  "apart_low", "apart_high", "models"};
     lo_csv csv = lo_csv_begin(out);
     for (int t = 0; t < TEXTS; t++) {
         lo_csv_text(&csv, texts[t]);

@@ -46,8 +46,9 @@ bool lo_audit_is_there(const lo_audit *a, const char *path)
 enum { RUN_METHOD, RUN_SET, RUN_SETTING, RUN_KIND, RUN_MODEL, RUN_TEXTS };
 static const char *const run_texts[RUN_TEXTS] = {"/run/method", "/run/forget_set", "/run/setting",
                                                  "/run/kind", "/run/model"};
-enum { VALUE, LOW, HIGH, CEILING, FIELDS };
-static const char *const fields[FIELDS] = {"value", "low", "high", "ceiling"};
+enum { VALUE, LOW, HIGH, CEILING, APART, APART_LOW, APART_HIGH, FIELDS };
+static const char *const fields[FIELDS] = {"value", "low",       "high",      "ceiling",
+                                           "apart", "apart_low", "apart_high"};
 enum { RIGHT, EXAMPLES, GROUP_COUNTS };
 static const char *const group_counts[GROUP_COUNTS] = {"/by_group/right", "/by_group/examples"};
 
@@ -318,12 +319,16 @@ static lo_status write_number(const content *c, lo_h5 *h, const number *n, lo_er
             const int64_t r = i / n->columns;
             const int figure = n->figure + (int)(i % n->columns);
             const lo_audit_figure *it = lo_audit_cell(a, r, figure);
-            c->real[i] = f == VALUE  ? it->value
-                         : f == LOW  ? it->low
-                         : f == HIGH ? it->high
-                         : it->reference == LO_AUDIT_AGAINST_MATCHED
-                             ? it->ceiling
-                             : c->ceiling[a->in.row[r].set * LO_AUDIT_FIGURES + figure];
+            const bool own = it->reference == LO_AUDIT_AGAINST_MATCHED || !isnan(it->ceiling.value);
+            const double all[FIELDS] = {
+                it->value,
+                it->low,
+                it->high,
+                own ? it->ceiling.value : c->ceiling[a->in.row[r].set * LO_AUDIT_FIGURES + figure],
+                it->apart.value,
+                it->apart.low,
+                it->apart.high};
+            c->real[i] = all[f];
         }
         LO_TRY(lo_h5_write(h, n->field[f], c->mine, c->real, LO_OK, err));
     }
@@ -409,7 +414,7 @@ lo_status lo_audit_publish(const lo_audit *a, const char *path, lo_error *err)
 {
     enum { HEAD = 1 << 18, OF_ROW = 1024 };
     const MPI_Comm comm = a->study->run.comm;
-    const uint64_t of_row = LO_AUDIT_FIGURES * 48 + sizeof(lo_audited) + (uint64_t)a->layers * 8 + OF_ROW;
+    const uint64_t of_row = LO_AUDIT_FIGURES * 80 + sizeof(lo_audited) + (uint64_t)a->layers * 8 + OF_ROW;
     content c = {.a = a, .mine = a->study->run.rank == 0 ? a->in.rows : 0};
     lo_h5 h = {.id = -1};
     list_numbers(&c);

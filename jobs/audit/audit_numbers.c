@@ -97,13 +97,16 @@ static const lo_audit_number numbers[LO_AUDIT_NUMBERS] = {
          "threshold of its own"},
     [LO_AUDIT_U_LIRA_EXAMPLE_RATE_1000] = {"u_lira_example_tpr_at_0.001", "u_lira",
                                            "the same at 0.1 % false positives"},
-    [LO_AUDIT_KLOM] = {"klom", "klom",
-                       "95th percentile over the forget set of KL(unlearned, oracles) of margins: all seeds "
-                       "together; its authors take "
-                       "100 of each, with few the noise is most of it: see the ceiling"},
+    [LO_AUDIT_KLOM] =
+        {"klom", "klom",
+         "95th percentile over the forget set of KL(unlearned, oracles) of margins: all seeds "
+         "together; its authors take "
+         "100 of each, with few the noise is most of it; figure and ceiling from equal numbers, intervals "
+         "from 5 seeds and 10 oracles on"},
     [LO_AUDIT_QUALITY] =
         {"forgetting_quality", "forgetting_quality",
-         "forgetting quality of the 2023 competition, without its factors of accuracy: all seeds together"},
+         "forgetting quality of the 2023 competition, without its factors of accuracy: all seeds "
+         "together; figure and ceiling from equal numbers, intervals from 5 seeds and 10 oracles on"},
     [LO_AUDIT_WEIGHTS] =
         {"weight_distance", "weight_distance",
          "2 |w - w'| / (|w| + |w'|) of all parameters, w' an oracle's; mean over oracles; layer by "

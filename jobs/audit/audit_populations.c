@@ -1,5 +1,6 @@
 #include "jobs/audit/audit_populations.h"
 
+#include "audit/equal_numbers.h"
 #include "audit/forgetting_quality.h"
 #include "audit/klom.h"
 #include "jobs/audit/audit_u_lira.h"
@@ -42,29 +43,46 @@ static lo_status gather_group(lo_audit *a, int64_t first, int odd, population_ma
     return LO_OK;
 }
 
+/* A figure that depends on how many models there are, and its ceiling, from as many on all sides. */
+static lo_status by_equal_numbers(lo_audit *a, int64_t r, const lo_two_populations *populations, int number,
+                                  lo_error *err)
+{
+    lo_equal_numbers found;
+    lo_audit_figure *cell = lo_audit_cell(a, r, number);
+    if (!a->wanted[number]) {
+        return LO_OK;
+    }
+    LO_TRY(lo_compare_equal_numbers(populations, &found, &a->tick, err));
+    *cell = lo_audit_found(found.figure, 2 * found.models);
+    cell->ceiling = found.ceiling;
+    cell->apart = found.apart;
+    return LO_OK;
+}
+
+/* u: no models for the row of an oracle. */
 static lo_status compare_populations(lo_audit *a, int64_t r, const population_margins *u,
                                      const population_margins *o, int64_t f, lo_error *err)
 {
-    double *klom = malloc((size_t)f * sizeof(*klom) + 1), high = NAN, quality = NAN;
-    const int64_t models = u->models + o->models;
-    lo_status status = klom != NULL ? LO_OK : lo_audit_no_memory(err);
-    if (status == LO_OK && a->wanted[LO_AUDIT_U_LIRA]) {
-        const lo_population in = {u->phi, u->models}, never = {o->phi, o->models};
-        status = lo_audit_u_lira(a, r, &in, &never, err);
-    }
-    if (status == LO_OK && a->wanted[LO_AUDIT_KLOM]) {
-        status = lo_kloms(u->phi, u->models, o->phi, o->models, f, f, klom, &high, err);
-        *lo_audit_cell(a, r, LO_AUDIT_KLOM) =
-            lo_audit_found((lo_bounded){high, (double)NAN, (double)NAN}, models);
-    }
-    if (status == LO_OK && a->wanted[LO_AUDIT_QUALITY]) {
-        status =
-            lo_forgetting_quality(u->phi, u->models, o->phi, o->models, f, f, NULL, &quality, &a->tick, err);
-        *lo_audit_cell(a, r, LO_AUDIT_QUALITY) =
-            lo_audit_found((lo_bounded){quality, (double)NAN, (double)NAN}, models);
-    }
-    free(klom);
-    return status;
+    enum { SAMPLE = 64 }; /* an example's epsilon takes a fraction of a millisecond, again and again */
+    lo_two_populations p = {.unlearned = u->phi,
+                            .seeds = u->models,
+                            .oracle = o->phi,
+                            .oracles = o->models,
+                            .examples = f,
+                            .figure = lo_klom_high,
+                            .most = INFINITY};
+    LO_TRY(by_equal_numbers(a, r, &p, LO_AUDIT_KLOM, err));
+    p.figure = lo_forgetting_mean;
+    p.most = 1;
+    p.sample = SAMPLE;
+    return by_equal_numbers(a, r, &p, LO_AUDIT_QUALITY, err);
+}
+
+static lo_status compare_by_u_lira(lo_audit *a, int64_t r, const population_margins *u,
+                                   const population_margins *o, lo_error *err)
+{
+    const lo_population in = {u->phi, u->models}, never = {o->phi, o->models};
+    return a->wanted[LO_AUDIT_U_LIRA] ? lo_audit_u_lira(a, r, &in, &never, err) : LO_OK;
 }
 
 lo_status lo_audit_population(lo_audit *a, int64_t r, lo_error *err)
@@ -89,6 +107,15 @@ lo_status lo_audit_population(lo_audit *a, int64_t r, lo_error *err)
     }
     for (int k = LO_AUDIT_U_LIRA; k <= LO_AUDIT_QUALITY; k++) {
         *lo_audit_cell(a, r, k) = lo_audit_missing(reason);
+    }
+    if (status == LO_OK && reason == LO_AUDIT_FOUND) {
+        status = compare_by_u_lira(a, r, &u, &o, err);
+    }
+    if (status == LO_OK && reason == LO_AUDIT_FOUND && row->oracle) { /* all against all, no others */
+        free(o.phi);
+        o.phi = NULL;
+        u.models = 0;
+        status = gather_group(a, r, -1, &o, err);
     }
     if (status == LO_OK && reason == LO_AUDIT_FOUND) {
         status = compare_populations(a, r, &u, &o, a->in.set[row->set].forget_count, err);

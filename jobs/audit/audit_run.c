@@ -28,12 +28,12 @@ static lo_accuracies accuracies_of(const lo_audit_model *m, const lo_audit_set *
 static lo_status distances(lo_audit *a, int64_t r, const lo_audit_model *m, lo_error *err)
 {
     static const struct {
-        int number;
+        int number, of;
         lo_distance kind;
-    } kinds[] = {{LO_AUDIT_DISAGREEMENT, LO_DISAGREEMENT},
-                 {LO_AUDIT_ACTIVATION, LO_ACTIVATION_L2},
-                 {LO_AUDIT_ACTIVATION_L1, LO_ACTIVATION_L1},
-                 {LO_AUDIT_JS, LO_JS}};
+    } kinds[] = {{LO_AUDIT_DISAGREEMENT, LO_AUDIT_OF_DISAGREEMENT, LO_DISAGREEMENT},
+                 {LO_AUDIT_ACTIVATION, LO_AUDIT_OF_ACTIVATION, LO_ACTIVATION_L2},
+                 {LO_AUDIT_ACTIVATION_L1, LO_AUDIT_OF_ACTIVATION_L1, LO_ACTIVATION_L1},
+                 {LO_AUDIT_JS, LO_AUDIT_OF_JS, LO_JS}};
     const lo_audit_set *set = &a->in.set[a->in.row[r].set];
     double *value = malloc(((size_t)a->oracles + 1) * sizeof(*value));
     lo_status status = value != NULL ? LO_OK : lo_audit_no_memory(err);
@@ -43,7 +43,8 @@ static lo_status distances(lo_audit *a, int64_t r, const lo_audit_model *m, lo_e
             if (a->oracle[o] != r) {
                 status =
                     lo_mean_distance(&m->logits[LO_AUDIT_TRAIN], &a->oracle_model[o].logits[LO_AUDIT_TRAIN],
-                                     set->forget, set->forget_count, kinds[k].kind, &value[count++], err);
+                                     set->forget, set->forget_count, kinds[k].kind, &value[count], err);
+                lo_audit_distances(a, r, kinds[k].of)[o] = value[count++];
             }
             status = status == LO_OK ? lo_tick_call(&a->tick) : status;
         }
@@ -246,7 +247,8 @@ static lo_status disagreement_of(lo_audit *a, int64_t r, const lo_audit_model *m
     for (int64_t o = 0; o < a->oracles; o++) {
         if (a->oracle[o] != r) {
             LO_TRY(lo_mean_distance(&m->logits[LO_AUDIT_TRAIN], &a->oracle_model[o].logits[LO_AUDIT_TRAIN],
-                                    groups->row[g], groups->count[g], LO_DISAGREEMENT, &value[count++], err));
+                                    groups->row[g], groups->count[g], LO_DISAGREEMENT, &value[count], err));
+            lo_audit_distances(a, r, LO_AUDIT_OF_GROUPS + g)[o] = value[count++];
         }
     }
     *lo_audit_cell(a, r, lo_audit_by(LO_BY_DISAGREEMENT, g)) =
@@ -303,7 +305,8 @@ static lo_status weights(lo_audit *a, int64_t r, lo_error *err)
         }
         status = lo_audit_weights(mine, its, layer, &layers, NULL, err);
         if (status == LO_OK) {
-            value[count++] = lo_weights_apart_in_all(layer, layers).relative;
+            value[count] = lo_weights_apart_in_all(layer, layers).relative;
+            lo_audit_distances(a, r, LO_AUDIT_OF_WEIGHTS)[o] = value[count++];
             status = lo_tick_call(&a->tick);
         }
         for (int64_t l = 0; l < layers && l < a->layers; l++) {
@@ -391,6 +394,9 @@ lo_status lo_audit_run(lo_audit *a, int64_t r, lo_error *err)
     const lo_audit_row *row = &a->in.row[r];
     const lo_audit_set *set = &a->in.set[row->set];
     lo_audit_model m = {0};
+    for (int64_t i = 0; i < LO_AUDIT_DISTANCES * a->most_oracles; i++) {
+        lo_audit_distances(a, r, 0)[i] = (double)NAN;
+    }
     LO_TRY(lo_audit_take_set(a, row->set, err));
     uint8_t *each = calloc((size_t)set->forget_count + 1, sizeof(*each));
     lo_status status = each != NULL ? lo_audit_load(&a->in, row, &m, err) : lo_audit_no_memory(err);

@@ -3,6 +3,7 @@
 #include "audit/relearn.h"
 #include "audit/tow.h"
 #include "base/clock.h"
+#include "jobs/audit/audit_apart.h"
 #include "jobs/audit/audit_file.h"
 #include "jobs/audit/audit_run.h"
 #include "jobs/audit/audit_tasks.h"
@@ -72,14 +73,6 @@ static void finish_gaps(lo_audit *a, int64_t r, double *room)
     *lo_audit_cell(a, r, LO_AUDIT_AVG_GAP) = mean_or(gap, count, reason);
 }
 
-static double delta_of(lo_accuracies deltas, int number)
-{
-    return number == LO_AUDIT_DELTA_FORGET       ? deltas.forget
-           : number == LO_AUDIT_DELTA_RETAIN     ? deltas.retain
-           : number == LO_AUDIT_DELTA_VALIDATION ? deltas.validation
-                                                 : deltas.test;
-}
-
 /* What the oracles' accuracies are above the model's. room [rows]. */
 static void finish_deltas(lo_audit *a, int64_t r, double *room)
 {
@@ -87,8 +80,7 @@ static void finish_deltas(lo_audit *a, int64_t r, double *room)
         int64_t count = 0, oracles = 0;
         for (int64_t o = 0; o < a->in.rows && a->in.row[r].output >= 0; o++) {
             if (is_compared(a, r, o)) {
-                room[count] =
-                    delta_of(lo_accuracy_deltas(a->audited[r].accuracies, a->audited[o].accuracies), number);
+                room[count] = lo_audit_delta(&a->audited[r], &a->audited[o], number);
                 count += !isnan(room[count]); /* NaN: there is no such set */
                 oracles++;
             }
@@ -145,13 +137,30 @@ static lo_status finish_rows(lo_audit *a, lo_error *err)
             *lo_audit_cell(a, r, LO_AUDIT_U_LIRA + k) =
                 a->in.row[r].output < 0 ? lo_audit_missing(LO_AUDIT_NO_MODEL) : together[k];
         }
-        drop_unasked(a, r);
     }
     free(room);
+    LO_TRY(lo_audit_tell_apart(a, err));
+    for (int64_t r = 0; r < a->in.rows; r++) { /* after all rows: some need others' */
+        drop_unasked(a, r);
+    }
     return LO_OK;
 }
 
 /* ---- the stage ---- */
+
+/* The most that a forget set has, of those with outputs. */
+static int64_t most_oracles(const lo_audit *a)
+{
+    int64_t most = 0;
+    for (int s = 0; s < a->in.sets; s++) {
+        int64_t count = 0;
+        for (int64_t r = 0; r < a->in.rows; r++) {
+            count += a->in.row[r].oracle && a->in.row[r].set == s && a->in.row[r].output >= 0;
+        }
+        most = count > most ? count : most;
+    }
+    return most;
+}
 
 static lo_status reserve(lo_audit *a, lo_error *err)
 {
@@ -163,10 +172,14 @@ static lo_status reserve(lo_audit *a, lo_error *err)
     }
     LO_TRY(lo_audit_groups_read(&a->in, &a->groups, err));
     LO_TRY(a->wanted[LO_AUDIT_WEIGHTS] ? lo_audit_name_layers(a, err) : LO_OK);
+    a->most_oracles = most_oracles(a);
     a->audited = calloc(rows, sizeof(*a->audited));
+    a->distance = calloc(rows * LO_AUDIT_DISTANCES * (size_t)a->most_oracles + 1, sizeof(*a->distance));
     a->together = calloc(rows * LO_AUDIT_TOGETHER, sizeof(*a->together));
     a->layer = calloc(rows * (size_t)a->layers + 1, sizeof(*a->layer));
-    return a->audited != NULL && a->together != NULL && a->layer != NULL ? LO_OK : lo_audit_no_memory(err);
+    return a->audited != NULL && a->together != NULL && a->layer != NULL && a->distance != NULL
+               ? LO_OK
+               : lo_audit_no_memory(err);
 }
 
 static void release(lo_audit *a)
@@ -182,6 +195,7 @@ static void release(lo_audit *a)
     free(a->audited);
     free(a->together);
     free(a->layer);
+    free(a->distance);
     free(a->layer_name);
     free(a->oracle);
     free(a->oracle_model);

@@ -121,11 +121,14 @@ typedef struct table {
     char *against;           /* what u_lira rests on; NULL: the file has no u_lira, or does not say */
     int64_t *rests;          /* on how many models */
     double *column[COLUMNS]; /* NULL: not there */
-    double *low[SHOWN], *high[SHOWN], *ceiling[SHOWN]; /* of numbers that all seeds have together */
-    char *score;                                       /* [rows]: of groups; NULL: there are none */
-    int64_t *examples;                                 /* [rows, LO_REPORT_GROUPS] */
-    double *mean_score, *by_group[LO_REPORT_BY];       /* likewise; NULL: not there */
-    float *roc[LO_AUDIT_CURVES];                       /* [rows, LO_REPORT_ROC]; NULL: not there */
+    double *low[SHOWN], *high[SHOWN];             /* of numbers that all seeds have together */
+    double *apart_low[SHOWN], *apart_high[SHOWN]; /* of the difference from the oracles */
+    char *score;                                  /* [rows]: of groups; NULL: there are none */
+    int64_t *examples;                            /* [rows, LO_REPORT_GROUPS] */
+    double *mean_score;                           /* likewise */
+    double *by_group[LO_REPORT_BY], *by_low[LO_REPORT_BY],
+        *by_high[LO_REPORT_BY];  /* likewise; NULL: not there */
+    float *roc[LO_AUDIT_CURVES]; /* [rows, LO_REPORT_ROC]; NULL: not there */
 } table;
 
 static void table_free(table *t)
@@ -141,10 +144,13 @@ static void table_free(table *t)
     for (int i = 0; i < SHOWN; i++) {
         free(t->low[i]);
         free(t->high[i]);
-        free(t->ceiling[i]);
+        free(t->apart_low[i]);
+        free(t->apart_high[i]);
     }
     for (int i = 0; i < LO_REPORT_BY; i++) {
         free(t->by_group[i]);
+        free(t->by_low[i]);
+        free(t->by_high[i]);
     }
     for (int k = 0; k < LO_AUDIT_CURVES; k++) {
         free(t->roc[k]);
@@ -188,9 +194,17 @@ static lo_status read_groups(const lo_h5_reader *audit, table *t, lo_error *err)
     LO_TRY(read_of_groups(audit, "/by_group/examples", LO_H5_I64, t->rows, (void **)&t->examples, err));
     LO_TRY(read_of_groups(audit, "/by_group/mean_score", LO_H5_F64, t->rows, (void **)&t->mean_score, err));
     for (int k = 0; k < LO_BY_NUMBERS; k++) {
-        (void)snprintf(path, sizeof(path), "/by_group/%s/value", lo_audit_by_number_at(k)->name);
-        if (lo_h5_has(audit, path)) {
-            LO_TRY(read_of_groups(audit, path, LO_H5_F64, t->rows, (void **)&t->by_group[k], err));
+        const struct {
+            const char *field;
+            double **out;
+        } fields[] = {
+            {"value", &t->by_group[k]}, {"apart_low", &t->by_low[k]}, {"apart_high", &t->by_high[k]}};
+        for (size_t f = 0; f < sizeof(fields) / sizeof(fields[0]); f++) {
+            (void)snprintf(path, sizeof(path), "/by_group/%s/%s", lo_audit_by_number_at(k)->name,
+                           fields[f].field);
+            if (lo_h5_has(audit, path)) {
+                LO_TRY(read_of_groups(audit, path, LO_H5_F64, t->rows, (void **)fields[f].out, err));
+            }
         }
     }
     return LO_OK;
@@ -232,7 +246,10 @@ static lo_status read_table(const lo_h5_reader *audit, const lo_h5_reader *evalu
         if (is_of_all_seeds(i)) {
             LO_TRY(read_field(from, name, "low", t->rows, &t->low[i], err));
             LO_TRY(read_field(from, name, "high", t->rows, &t->high[i], err));
-            LO_TRY(read_field(from, name, "ceiling", t->rows, &t->ceiling[i], err));
+        }
+        if (i < SHOWN) {
+            LO_TRY(read_field(from, name, "apart_low", t->rows, &t->apart_low[i], err));
+            LO_TRY(read_field(from, name, "apart_high", t->rows, &t->apart_high[i], err));
         }
     }
     if (lo_h5_has(audit, "/u_lira/reference")) {
@@ -264,44 +281,35 @@ static bool is_oracle(const table *t, int64_t row)
     return strncmp(text_at(t, KIND, row), "oracle", LO_H5_TEXT_SIZE) == 0;
 }
 
-/* The oracle of the same forget set and seed; -1: none. */
-static int64_t partner(const table *t, int64_t row)
-{
-    for (int64_t r = 0; r < t->rows; r++) {
-        if (is_oracle(t, r) && t->seed[r] == t->seed[row] &&
-            strncmp(text_at(t, SET, r), text_at(t, SET, row), LO_H5_TEXT_SIZE) == 0) {
-            return r;
-        }
-    }
-    return -1;
-}
-
 /* A value of every row: value[row * step]; NULL: not there. */
 typedef struct series {
     const double *value;
     int step;
 } series;
 
-/* The mean over a group's seeds, and whether what divides it from the oracles of the same seeds is noise.
- * room [3, rows]. */
-static lo_bounded over_seeds(const table *t, series s, int64_t first, double *room, bool *noise)
+/* The mean over a group's seeds. room [rows]. */
+static lo_bounded over_seeds(const table *t, series s, int64_t first, double *room)
 {
-    double *all = room, *own = room + t->rows, *its = own + t->rows;
-    int64_t count = 0, pairs = 0;
+    int64_t count = 0;
     for (int64_t r = first; r < t->rows && s.value != NULL; r++) {
         const double value = s.value[r * s.step];
-        if (!same_group(t, first, r) || isnan(value)) {
-            continue;
-        }
-        all[count++] = value;
-        const int64_t other = partner(t, r);
-        if (other >= 0 && !isnan(s.value[other * s.step])) {
-            own[pairs] = value;
-            its[pairs++] = s.value[other * s.step];
+        if (same_group(t, first, r) && !isnan(value)) {
+            room[count++] = value;
         }
     }
-    *noise = pairs > 0 && lo_inside_noise(lo_student_difference(own, its, pairs));
-    return lo_student_mean(all, count);
+    return lo_student_mean(room, count);
+}
+
+/* Of a group: the first of its rows that has a model has what all have. */
+static lo_told tell(const table *t, const double *low, const double *high, int step, int64_t first)
+{
+    lo_told told = LO_TOLD_NOTHING;
+    for (int64_t r = first; r < t->rows && told == LO_TOLD_NOTHING && low != NULL && high != NULL; r++) {
+        if (same_group(t, first, r)) {
+            told = lo_tell((lo_bounded){(double)NAN, low[r * step], high[r * step]});
+        }
+    }
+    return told;
 }
 
 static void copy_text(char *out, size_t size, const table *t, int which, int64_t row)
@@ -329,8 +337,13 @@ static void make_groups(const table *t, const int *by, int by_numbers, int64_t f
         out->examples[g] = t->examples[first * LO_REPORT_GROUPS + g];
         out->mean_score[g] = t->mean_score[first * LO_REPORT_GROUPS + g];
         for (int n = 0; n < by_numbers; n++) {
-            out->by_group[n][g] = cut(over_seeds(t, (series){t->by_group[by[n]] + g, LO_REPORT_GROUPS}, first,
-                                                 room, &out->group_noise[n][g]));
+            const int k = by[n];
+            const bool known = t->by_low[k] != NULL && t->by_high[k] != NULL;
+            out->by_group[n][g] =
+                cut(over_seeds(t, (series){t->by_group[k] + g, LO_REPORT_GROUPS}, first, room));
+            out->group_told[n][g] =
+                known ? tell(t, t->by_low[k] + g, t->by_high[k] + g, LO_REPORT_GROUPS, first)
+                      : LO_TOLD_NOTHING;
         }
     }
 }
@@ -356,7 +369,6 @@ static void make_curves(const table *t, int64_t first, lo_report_audited *out)
 static void make_row(const table *t, const int *column, int numbers, int64_t first, double *room,
                      lo_report_audited *out)
 {
-    bool unused;
     copy_text(out->forget_set, sizeof(out->forget_set), t, SET, first);
     copy_text(out->method, sizeof(out->method), t, METHOD, first);
     copy_text(out->setting, sizeof(out->setting), t, SETTING, first);
@@ -366,11 +378,10 @@ static void make_row(const table *t, const int *column, int numbers, int64_t fir
     }
     for (int n = 0; n < numbers; n++) {
         const int c = column[n];
-        out->value[n] = over_seeds(t, (series){t->column[c], 1}, first, room, &out->noise[n]);
+        out->value[n] = over_seeds(t, (series){t->column[c], 1}, first, room);
+        out->told[n] = tell(t, t->apart_low[c], t->apart_high[c], 1, first);
         if (is_of_all_seeds(c)) {
             out->value[n] = (lo_bounded){t->column[c][first], t->low[c][first], t->high[c][first]};
-            out->noise[n] =
-                t->low[c][first] <= t->ceiling[c][first] && t->ceiling[c][first] <= t->high[c][first];
         }
     }
     if (t->against != NULL) {
@@ -378,9 +389,9 @@ static void make_row(const table *t, const int *column, int numbers, int64_t fir
                        t->against + first * LO_H5_TEXT_SIZE);
         out->rests = t->rests[first];
     }
-    out->forgetting = over_seeds(t, (series){t->column[FORGETTING], 1}, first, room, &unused);
-    out->utility = over_seeds(t, (series){t->column[UTILITY], 1}, first, room, &unused);
-    out->time = over_seeds(t, (series){t->column[TIME], 1}, first, room, &unused).value;
+    out->forgetting = over_seeds(t, (series){t->column[FORGETTING], 1}, first, room);
+    out->utility = over_seeds(t, (series){t->column[UTILITY], 1}, first, room);
+    out->time = over_seeds(t, (series){t->column[TIME], 1}, first, room).value;
 }
 
 static lo_status describe(const lo_h5_reader *reader, const char *folder, const char *name,
@@ -427,7 +438,7 @@ static lo_status make_rows(const lo_h5_reader *audit, const lo_h5_reader *evalua
     for (int i = 0; i < LO_REPORT_ROC; i++) {
         out->rate[i] = lo_roc_point(i);
     }
-    double *room = malloc(3 * (size_t)t->rows * sizeof(*room) + 1);
+    double *room = malloc((size_t)t->rows * sizeof(*room) + 1);
     out->row = calloc((size_t)t->rows + 1, sizeof(*out->row));
     lo_status status = room != NULL && out->row != NULL
                            ? LO_OK

@@ -33,9 +33,10 @@ static uint64_t digest_of_job(const lo_audit *a)
 {
     const lo_job *job = a->study->job;
     char text[40];
-    uint64_t d = add_text(LO_DIGEST_START, "audit 1");
+    uint64_t d = add_text(LO_DIGEST_START, "audit 2");
     d = add_number(d, sizeof(lo_audited));
     d = add_number(d, (uint64_t)a->layers);
+    d = add_number(d, (uint64_t)a->most_oracles);
     for (int k = 0; k < LO_AUDIT_NUMBERS; k++) {
         d = a->wanted[k] ? add_text(d, lo_audit_number_at(k)->name) : add_text(d, "-");
     }
@@ -223,17 +224,23 @@ static size_t layers_size(const lo_audit *a)
     return (size_t)a->layers * sizeof(double);
 }
 
+static size_t distances_size(const lo_audit *a)
+{
+    return LO_AUDIT_DISTANCES * (size_t)a->most_oracles * sizeof(double);
+}
+
 static size_t payload_size(const lo_audit *a, int64_t task)
 {
     return a->task[task].together ? sizeof(lo_audit_figure) * LO_AUDIT_TOGETHER
-                                  : sizeof(lo_audited) + layers_size(a);
+                                  : sizeof(lo_audited) + layers_size(a) + distances_size(a);
 }
 
 lo_status lo_audit_open_tasks(void *self, lo_error *err)
 {
     lo_audit *a = self;
     const size_t rows = (size_t)a->in.rows + 1;
-    a->payload = calloc(1, sizeof(lo_audited) + sizeof(lo_audit_figure) * LO_AUDIT_TOGETHER + layers_size(a));
+    a->payload = calloc(1, sizeof(lo_audited) + sizeof(lo_audit_figure) * LO_AUDIT_TOGETHER + layers_size(a) +
+                               distances_size(a));
     a->oracle = calloc(rows, sizeof(*a->oracle));
     a->oracle_model = calloc(rows, sizeof(*a->oracle_model));
     if (a->payload == NULL || a->oracle == NULL || a->oracle_model == NULL) {
@@ -257,6 +264,8 @@ lo_status lo_audit_run_task(void *self, int64_t task, const lo_tick *tick, lo_re
         LO_TRY(lo_audit_run(a, r, err));
         memcpy(a->payload, &a->audited[r], sizeof(lo_audited));
         memcpy(a->payload + sizeof(lo_audited), a->layer + r * a->layers, layers_size(a));
+        memcpy(a->payload + sizeof(lo_audited) + layers_size(a), lo_audit_distances(a, r, 0),
+               distances_size(a));
     }
     *result = (lo_result){.payload = a->payload, .size = payload_size(a, task)};
     return LO_OK;
@@ -279,6 +288,7 @@ static lo_status read_record(lo_audit *a, const lo_ledger *ledger, int64_t task,
     } else {
         memcpy(&a->audited[r], payload, sizeof(lo_audited));
         memcpy(a->layer + r * a->layers, payload + sizeof(lo_audited), layers_size(a));
+        memcpy(lo_audit_distances(a, r, 0), payload + sizeof(lo_audited) + layers_size(a), distances_size(a));
     }
     free(payload);
     return status;
@@ -290,6 +300,9 @@ static lo_status read_records(lo_audit *a, lo_error *err)
     lo_ledger ledger;
     for (int64_t i = 0; i < a->in.rows * a->layers; i++) {
         a->layer[i] = (double)NAN;
+    }
+    for (int64_t i = 0; i < a->in.rows * LO_AUDIT_DISTANCES * a->most_oracles; i++) {
+        a->distance[i] = (double)NAN;
     }
     for (int64_t r = 0; r < a->in.rows; r++) {
         const int reason = a->in.row[r].output < 0 ? LO_AUDIT_NO_MODEL : LO_AUDIT_GIVEN_UP;
@@ -323,5 +336,6 @@ lo_status lo_audit_collect(lo_audit *a, lo_error *err)
     lo_broadcast(comm, a->audited, rows * sizeof(*a->audited));
     lo_broadcast(comm, a->together, rows * LO_AUDIT_TOGETHER * sizeof(*a->together));
     lo_broadcast(comm, a->layer, rows * layers_size(a));
+    lo_broadcast(comm, a->distance, rows * distances_size(a));
     return LO_OK;
 }

@@ -71,7 +71,7 @@ static void set_figures(lo_audit *a, int64_t r, const lo_u_lira *found, int refe
         *cell = isnan(figure[k].value) ? lo_audit_missing(LO_AUDIT_FEW_SCORES)
                                        : lo_audit_found(figure[k], 2 * found->models);
         cell->reference = reference;
-        cell->ceiling = ceiling[k].value;
+        cell->ceiling = ceiling[k];
     }
 }
 

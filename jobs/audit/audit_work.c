@@ -23,9 +23,16 @@ void lo_audit_clear(lo_audit *a, int64_t row, int reason)
     }
 }
 
+double *lo_audit_distances(const lo_audit *a, int64_t row, int distance)
+{
+    return a->distance + (row * LO_AUDIT_DISTANCES + distance) * a->most_oracles;
+}
+
 lo_audit_figure lo_audit_missing(int reason)
 {
-    return (lo_audit_figure){.value = (double)NAN, .low = (double)NAN, .high = (double)NAN, .reason = reason};
+    lo_audit_figure figure = lo_audit_found(lo_unbounded_nan(), 0);
+    figure.reason = reason;
+    return figure;
 }
 
 lo_audit_figure lo_audit_found(lo_bounded value, int64_t models)
@@ -34,7 +41,9 @@ lo_audit_figure lo_audit_found(lo_bounded value, int64_t models)
                              .low = value.low,
                              .high = value.high,
                              .models = models,
-                             .reason = LO_AUDIT_FOUND};
+                             .reason = LO_AUDIT_FOUND,
+                             .ceiling = lo_unbounded_nan(),
+                             .apart = lo_unbounded_nan()};
 }
 
 lo_status lo_audit_no_memory(lo_error *err)

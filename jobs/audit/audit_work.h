@@ -22,9 +22,10 @@ typedef struct lo_audit_figure {
     double value, low, high;
     int64_t models; /* that it rests on, beside the one judged */
     int64_t reason;
-    double ceiling;    /* of what is not against oracles as they are; else the oracles' counts */
-    int64_t reference; /* LO_AUDIT_AGAINST_... */
-    int64_t fitted;    /* examples of either kind that an attack was fitted to; 0: it was fitted to none */
+    lo_bounded ceiling; /* its own; NaN: the mean over the oracles of what they have */
+    lo_bounded apart;   /* from the ceiling, of all seeds of its method together */
+    int64_t reference;  /* LO_AUDIT_AGAINST_... */
+    int64_t fitted;     /* examples of either kind that an attack was fitted to; 0: it was fitted to none */
 } lo_audit_figure;
 
 enum {
@@ -32,8 +33,19 @@ enum {
     LO_AUDIT_TOGETHER = LO_AUDIT_QUALITY - LO_AUDIT_U_LIRA + 1 /* numbers that all seeds have together */
 };
 
+/* What a row's distance from each oracle is kept of, groups of the forget set last. */
+enum {
+    LO_AUDIT_OF_DISAGREEMENT,
+    LO_AUDIT_OF_ACTIVATION,
+    LO_AUDIT_OF_ACTIVATION_L1,
+    LO_AUDIT_OF_JS,
+    LO_AUDIT_OF_WEIGHTS,
+    LO_AUDIT_OF_GROUPS,
+    LO_AUDIT_DISTANCES = LO_AUDIT_OF_GROUPS + LO_AUDIT_GROUPS
+};
+
 /* What is found of a row: in memory, and in its record in the journal, where weight distances by layer
- * follow. */
+ * and distances by oracle follow. */
 typedef struct lo_audited {
     lo_audit_figure figure[LO_AUDIT_FIGURES]; /* of the whole set, then of groups: lo_audit_by */
     lo_accuracies accuracies;
@@ -63,6 +75,8 @@ typedef struct lo_audit {
     lo_audit_figure *together; /* [rows, LO_AUDIT_TOGETHER], at the first row of a group */
     double *layer;             /* [rows, layers]: weight distances, means over oracles */
     int64_t layers;
+    double *distance; /* [rows, LO_AUDIT_DISTANCES, most_oracles]: from each oracle of its forget set */
+    int64_t most_oracles;
     char (*layer_name)[LO_AUDIT_LAYER];
     /* The forget set at hand: */
     int set;         /* -1: none */
@@ -84,6 +98,10 @@ lo_audit_figure *lo_audit_cell(const lo_audit *a, int64_t row, int number);
 
 /* All figures and curves of a row are missing. */
 void lo_audit_clear(lo_audit *a, int64_t row, int reason);
+
+/* Where the distances of a row from the oracles of its forget set are, [most_oracles], in the order of
+ * a->oracle; NaN: there is none. */
+double *lo_audit_distances(const lo_audit *a, int64_t row, int distance);
 
 lo_audit_figure lo_audit_missing(int reason);
 lo_audit_figure lo_audit_found(lo_bounded value, int64_t models);

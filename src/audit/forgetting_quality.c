@@ -233,3 +233,9 @@ lo_status lo_forgetting_quality(const float *unlearned, int64_t n, const float *
     free(column);
     return status;
 }
+
+lo_status lo_forgetting_mean(const float *one, int64_t n, const float *other, int64_t m, int64_t examples,
+                             double *quality, const lo_tick *tick, lo_error *err)
+{
+    return lo_forgetting_quality(one, n, other, m, examples, examples, NULL, quality, tick, err);
+}

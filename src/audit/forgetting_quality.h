@@ -40,4 +40,8 @@ lo_status lo_forgetting_quality(const float *unlearned, int64_t n, const float *
                                 int64_t stride, int64_t examples, double *epsilon, double *quality,
                                 const lo_tick *tick, lo_error *err);
 
+/* That mean alone, as lo_compare_equal_numbers asks for it: one [n, examples], other [m, examples]. */
+lo_status lo_forgetting_mean(const float *one, int64_t n, const float *other, int64_t m, int64_t examples,
+                             double *quality, const lo_tick *tick, lo_error *err);
+
 #endif

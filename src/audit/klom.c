@@ -93,3 +93,29 @@ lo_status lo_kloms(const float *unlearned, int64_t n, const float *oracle, int64
     free(column);
     return LO_OK;
 }
+
+lo_status lo_klom_high(const float *one, int64_t n, const float *other, int64_t m, int64_t examples,
+                       double *high, const lo_tick *tick, lo_error *err)
+{
+    enum { AT_ONCE = 64 };
+    double *klom = malloc((size_t)examples * sizeof(*klom) + 1);
+    if (klom == NULL) {
+        return lo_fail(err, LO_INTERNAL, "no memory for %lld examples", (long long)examples);
+    }
+    lo_status status = LO_OK;
+    int64_t defined = 0;
+    for (int64_t i = 0; i < examples && status == LO_OK; i += AT_ONCE) {
+        const int64_t some = examples - i < AT_ONCE ? examples - i : AT_ONCE;
+        status = lo_kloms(one + i, n, other + i, m, examples, some, klom + i, high, err);
+        status = status == LO_OK ? lo_tick_call(tick) : status;
+    }
+    if (status == LO_OK) {
+        lo_sort_reals(klom, examples);
+        while (defined < examples && !isnan(klom[defined])) {
+            defined++;
+        }
+        *high = defined > 0 ? lo_sorted_quantile(klom, defined, 0.95) : NAN;
+    }
+    free(klom);
+    return status;
+}

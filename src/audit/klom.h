@@ -4,6 +4,7 @@
 #define LEAVEOUT_AUDIT_KLOM_H
 
 #include "base/status.h"
+#include "base/tick.h"
 
 #include <stdint.h>
 
@@ -18,5 +19,9 @@ double lo_klom(const double *unlearned, int64_t n, const double *oracle, int64_t
  * is what tables print. Errors: LO_DATA for fewer than 2 models a side; LO_INTERNAL without memory. */
 lo_status lo_kloms(const float *unlearned, int64_t n, const float *oracle, int64_t m, int64_t stride,
                    int64_t examples, double *klom, double *high, lo_error *err);
+
+/* That percentile alone, as lo_compare_equal_numbers asks for it: one [n, examples], other [m, examples]. */
+lo_status lo_klom_high(const float *one, int64_t n, const float *other, int64_t m, int64_t examples,
+                       double *high, const lo_tick *tick, lo_error *err);
 
 #endif

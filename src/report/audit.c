@@ -118,10 +118,18 @@ void lo_report_write_privacy(FILE *out, const lo_report_privacy *p)
 
 /* ---- unlearned models ---- */
 
+const char *lo_report_mark(lo_told told, double value)
+{
+    if (isnan(value)) {
+        return "";
+    }
+    return told == LO_TOLD_NOISE ? "&#8776; " : told == LO_TOLD_NOTHING ? "? " : "";
+}
+
 static void write_cell(FILE *out, const lo_report_audited *row, int n)
 {
     const lo_bounded *b = &row->value[n];
-    (void)fputs(!row->oracle && row->noise[n] && !isnan(b->value) ? "<td>&#8776; " : "<td>", out);
+    (void)fprintf(out, "<td>%s", row->oracle ? "" : lo_report_mark(row->told[n], b->value));
     write_bounded(out, b, 3);
     (void)fputs("</td>", out);
 }
@@ -425,7 +433,9 @@ void lo_report_write_audit(FILE *out, const lo_report_audit *a)
         "never saw the forget set? The row <b>oracle</b> is the ceiling: the same numbers of each oracle "
         "against "
         "the others, which is what perfect looks like, seed noise included. &#8776;: the difference from the "
-        "oracles, seeds paired, is inside the noise (its 95 % interval has 0 in it), so nothing can be said. "
+        "oracles, all seeds against all oracles, is inside the noise (its 95 % interval, in which the noise "
+        "of the oracles counts too, has 0 in it), so nothing can be said. ?: there are too few models for an "
+        "interval of the difference, so that it cannot be told from noise. "
         "Means over seeds with Student's 95 % intervals.</p>\n",
         out);
     write_legend(out, a);

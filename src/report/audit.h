@@ -3,6 +3,7 @@
 #ifndef LEAVEOUT_REPORT_AUDIT_H
 #define LEAVEOUT_REPORT_AUDIT_H
 
+#include "audit/apart.h"
 #include "audit/interval.h"
 #include "report/choices.h"
 
@@ -51,16 +52,16 @@ typedef struct lo_report_audited {
     int64_t seeds;
     char against[16]; /* what u_lira compares them with: "matched", "oracles"; "": nothing */
     int64_t rests;    /* on how many models, of both sides, it rests */
-    lo_bounded value[LO_REPORT_NUMBERS]; /* means over seeds, Student's intervals */
-    bool noise[LO_REPORT_NUMBERS];  /* the difference from oracles, seeds paired, has 0 in its interval */
-    lo_bounded forgetting, utility; /* UA and test accuracy */
-    double time;                    /* as a share of an oracle's training; NaN */
+    lo_bounded value[LO_REPORT_NUMBERS];         /* means over seeds, Student's intervals */
+    lo_told told[LO_REPORT_NUMBERS];             /* of the difference from the oracles */
+    lo_bounded forgetting, utility;              /* UA and test accuracy */
+    double time;                                 /* as a share of an oracle's training; NaN */
     double roc[LO_REPORT_CURVES][LO_REPORT_ROC]; /* members found, means over seeds; NaN: too few others */
     char score[128]; /* that the groups of its forget set go by; "": it has none */
     int64_t examples[LO_REPORT_GROUPS];
     double mean_score[LO_REPORT_GROUPS];
     lo_bounded by_group[LO_REPORT_BY][LO_REPORT_GROUPS];
-    bool group_noise[LO_REPORT_BY][LO_REPORT_GROUPS];
+    lo_told group_told[LO_REPORT_BY][LO_REPORT_GROUPS];
 } lo_report_audited;
 
 /* The receipt of a run: its file's name and content. */
@@ -90,5 +91,8 @@ typedef struct lo_report_audit {
 /* Write the sections; nothing where there is nothing. */
 void lo_report_write_privacy(FILE *out, const lo_report_privacy *privacy);
 void lo_report_write_audit(FILE *out, const lo_report_audit *audit);
+
+/* What stands before a number: of one whose difference from the oracles is noise, or cannot be told. */
+const char *lo_report_mark(lo_told told, double value);
 
 #endif

@@ -1,5 +1,6 @@
 #include "report/choices.h"
 
+#include "audit/apart.h"
 #include "report/html.h"
 #include "report/intervals.h"
 
@@ -29,7 +30,10 @@ static void write_bounds(FILE *out, const lo_bounded *b, bool sign)
 
 static const char *verdict(lo_bounded less)
 {
-    return lo_inside_noise(less) ? "inside the noise" : less.value > 0 ? "better" : "worse";
+    static const char *const words[] = {
+        [LO_TOLD_NOTHING] = "cannot be told", [LO_TOLD_NOISE] = "inside the noise", [LO_TOLD_APART] = ""};
+    const lo_told told = lo_tell(less);
+    return told != LO_TOLD_APART ? words[told] : less.value > 0 ? "better" : "worse";
 }
 
 static void write_name(FILE *out, const lo_report_choice *c)

@@ -12,8 +12,8 @@ static const char *const names[LO_REPORT_GROUPS] = {"low", "middle", "high"};
 static void write_cell(FILE *out, const lo_report_audited *row, int n, int g)
 {
     const lo_bounded *b = &row->by_group[n][g];
-    const bool noise = !row->oracle && row->group_noise[n][g] && !isnan(b->value);
-    (void)fprintf(out, "<td>%s%s", noise ? "&#8776; " : "", lo_number_real(b->value, 3).text);
+    (void)fprintf(out, "<td>%s%s", row->oracle ? "" : lo_report_mark(row->group_told[n][g], b->value),
+                  lo_number_real(b->value, 3).text);
     if (!isnan(b->low) && !isnan(b->high)) {
         (void)fprintf(out, "<br/><span class=\"soft\">%s to %s</span>", lo_number_real(b->low, 3).text,
                       lo_number_real(b->high, 3).text);

@@ -90,6 +90,41 @@ def u_lira(u, r):
     return dict(zip(TOGETHER, [np.mean(each), auc(members, others)] + rates + [np.nan, np.nan]))
 
 
+def mix(x):
+    """Splitmix64."""
+    with np.errstate(over="ignore"):
+        x = np.asarray(x, np.uint64) + np.uint64(0x9e3779b97f4a7c15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xbf58476d1ce4e5b9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94d049bb133111eb)
+        return x ^ (x >> np.uint64(31))
+
+
+def orders(phi, most):
+    """Models by what their margins are, twice; `most` of them."""
+    bits = np.ascontiguousarray(phi, np.float32).view(np.uint32).astype(np.uint64)
+    keys = [mix(mix((np.uint64(split) << np.uint64(32)) + bits).sum(axis=1, dtype=np.uint64)) for split in (0, 1)]
+    first = np.argsort(keys[0], kind="stable")[:most]
+    return [first, first[np.argsort(keys[1][first], kind="stable")]]
+
+
+def klom_high(u, r):
+    return np.percentile([klom(x, y) for x, y in zip(u.T, r.T)], 95)
+
+
+def equal_numbers(u, o):
+    """KLOM of models against oracles and of oracles against oracles, equal numbers on all sides; its models."""
+    paired = len(o) >= 6
+    least = min(len(u) if len(u) else len(o), len(o) // 2 if paired else len(o))
+    by_u, by_o = orders(u, 4 * least) if len(u) else None, orders(o, 4 * least)
+    figure, ceiling = [], []
+    for h in range(4):
+        here = h // 2 * (2 if paired else 1) * least + np.array([(1 - h % 2) * least, h % 2 * least]) * paired
+        b, a = (o[by_o[h // 2][(x + np.arange(least)) % len(by_o[0])]] for x in here)
+        ceiling.append(klom_high(a, b) if paired else np.nan)
+        figure.append(klom_high(u[by_u[h // 2][(h * least + np.arange(least)) % len(by_u[0])]], b) if len(u) else ceiling[-1])
+    return np.mean(figure), np.mean(ceiling), 2 * least
+
+
 class Study:
     def __init__(self, path):
         with h5py.File(path + "/outputs.h5") as o, h5py.File(path + "/audit.h5") as a, \
@@ -110,7 +145,8 @@ class Study:
             self.forget = {s: np.array([position[x] for x in f[s + "/index"][:]]) for s in set(self.set)}
             self.reference = text(a["u_lira/reference"])
             self.whole = {s: f[s].attrs["whole_class"] != 0 for s in self.forget}
-            self.found = {k: {x: a[k][x][:] for x in ("value", "low", "high", "ceiling", "models")} for k in NUMBERS}
+            self.found = {k: {x: a[k][x][:] for x in ("value", "low", "high", "ceiling", "models", "apart", "apart_low",
+                                                    "apart_high")} for k in NUMBERS + ["weight_distance"]}
         with h5py.File(path + "/ensemble.h5") as e:
             self.phi, self.phi_test = e["train/logit"][:].astype(float), e["test/logit"][:].astype(float)
             self.mask = np.unpackbits(e["mask"][:], axis=1, bitorder="little")[:, :self.phi.shape[1]].astype(bool)
@@ -181,7 +217,12 @@ class Study:
             return out
         u, r = (np.array([self.margins(x, "train", f) for x in side]).astype(np.float32).astype(float)
                 for side in (group, oracles))
-        out["klom"] = np.percentile([klom(x, y) for x, y in zip(u.T, r.T)], 95)
+        if self.kind[row] == "oracle":
+            out["klom"], ceiling, models = equal_numbers(u[:0], np.r_[u, r])
+        else:
+            out["klom"], ceiling, models = equal_numbers(u, r)
+        assert np.isclose(self.found["klom"]["ceiling"][row], ceiling, rtol=1e-6, equal_nan=True), (row, ceiling)
+        assert self.found["klom"]["models"][row] == models == self.found["forgetting_quality"]["models"][row], (row, models)
         matched = self.matched(row)
         against = "matched" if len(matched) >= 3 else "oracles"
         assert self.reference[row] == against, (row, self.reference[row])
@@ -304,16 +345,100 @@ def networks(path, study):
 
 def number(cell):
     """A number of the report; NaN for a dash."""
-    plain = re.sub("<[^>]*>", " ", cell).replace("&#8776;", "").replace("\u2212", "-").split()
+    plain = re.sub("<[^>]*>", " ", cell).replace("&#8776;", "").replace("?", "").replace("\u2212", "-").split()
     return np.nan if plain[0] in ("\u2013", "&#8211;") else float(plain[0].replace(",", ""))
 
 
+def student(df):
+    """The 97.5 % point of Student's t, by integration."""
+    low, high = 1.9, 13.0
+    while high - low > 1e-10:
+        middle = (low + high) / 2
+        angle = np.linspace(0, np.arctan(middle / np.sqrt(df)), 2001)  # x = tan(angle) sqrt(df)
+        y = np.cos(angle) ** (df - 1)
+        whole = np.linspace(0, np.pi / 2, 200001)
+        z = np.cos(whole) ** (df - 1)
+        share = np.trapz(y, angle) / np.trapz(z, whole)
+        low, high = (middle, high) if share < 0.95 else (low, middle)
+    return low
+
+
+def around(value, one, n, other, m):
+    """An interval from two variances and how many units each is from."""
+    if one + other == 0:
+        return value, value, value
+    half = student((one + other) ** 2 / (one ** 2 / (n - 1) + other ** 2 / (m - 1))) * np.sqrt(one + other)
+    return value, value - half, value + half
+
+
+def welch(x, y):
+    x, y = x[~np.isnan(x)], y[~np.isnan(y)]
+    if min(len(x), len(y)) < 2:
+        return (x.mean() - y.mean() if len(x) and len(y) else np.nan), np.nan, np.nan
+    return around(x.mean() - y.mean(), x.var(ddof=1) / len(x), len(x), y.var(ddof=1) / len(y), len(y))
+
+
+def jackknife(to, among):
+    """Models [s, o] from oracles less oracles from each other, its diagonal NaN: all of one left out in turn."""
+    difference = lambda a, b: np.nanmean(a) - np.nanmean(b)
+    s = np.array([difference(np.delete(to, i, 0), among) for i in range(len(to))])
+    o = np.array([difference(np.delete(to, k, 1), np.delete(np.delete(among, k, 0), k, 1)) for k in range(len(among))])
+    return around(difference(to, among), *(x for v in (s, o) for x in (v.var() * (len(v) - 1), len(v))))
+
+
+def aparts(study):
+    """Differences from the oracles and their intervals, all seeds against all oracles."""
+    acc, found, z = study.accuracy, study.found, study.logits["train"]
+    svc, checked = found["mia_svc"]["value"], 0
+    def gap(r, o):
+        return np.array([abs(acc[k][r] - acc[k][o]) for k in ("forget", "retain", "test")] + [abs(svc[r] - svc[o])])
+    for s in study.forget:
+        oracles = [r for r in study.rows if study.kind[r] == "oracle" and study.set[r] == s]
+        rows = [r for r in study.rows if study.set[r] == s]
+        p = {r: softmax(z[study.output[r]][study.forget[s]]) for r in rows}
+        pairs = {"disagreement": lambda r, o: (p[r].argmax(axis=1) != p[o].argmax(axis=1)).mean(),
+                 "activation_distance": lambda r, o: np.linalg.norm(p[r] - p[o], axis=1).mean(),
+                 "js": lambda r, o: js(p[r], p[o]).mean(),
+                 "avg_gap": lambda r, o: gap(r, o).mean(),
+                 "tow_mia": lambda r, o: np.prod(1 - gap(r, o)[1:])}
+        for method in {(study.kind[r], study.method[r]) for r in rows}:
+            group = [r for r in rows if (study.kind[r], study.method[r]) == method]
+            for k, f in found.items():
+                mine, first = f["value"], group[0]
+                if method[0] == "oracle":
+                    wanted = (np.nan, np.nan, np.nan)
+                elif k in pairs:
+                    wanted = jackknife(np.array([[pairs[k](r, o) for o in oracles] for r in group]),
+                                       np.array([[pairs[k](r, o) if r != o else np.nan for o in oracles] for r in oracles]))
+                elif k in TOGETHER:
+                    if study.reference[first] == "matched" or method[0] == "original":
+                        continue
+                    c = oracles[0]
+                    off = mine[first] - mine[c]
+                    wanted = (off, off - np.hypot(mine[first] - f["low"][first], f["high"][c] - mine[c]),
+                              off + np.hypot(f["high"][first] - mine[first], mine[c] - f["low"][c]))
+                elif k in ("klom", "forgetting_quality"):  # 3 seeds and 3 of half of the oracles: no interval
+                    wanted = (mine[first] - f["ceiling"][first], np.nan, np.nan)
+                elif k in ("anamnesis", "weight_distance"):  # value here; tests/unit has the interval
+                    wanted = None
+                else:
+                    wanted = welch(mine[group], mine[oracles])
+                for r in group:
+                    got = [f[x][r] for x in ("apart", "apart_low", "apart_high")]
+                    if wanted is None:
+                        assert np.isclose(got[0], np.nanmean(mine[group]) - np.nanmean(mine[oracles]), equal_nan=True) \
+                            or k == "anamnesis", (k, r)
+                        continue
+                    assert np.allclose(got, wanted, rtol=1e-4, atol=1e-6, equal_nan=True), (s, method, k, got, wanted)
+                    checked += not np.isnan(got[1])
+    assert checked > 100, checked
+
+
 def marks(path, study):
-    """The report's means over seeds, and its marks of what is inside the noise: pairs of a run and the oracle of its seed,
-    Student's t with pairs - 1 degrees of freedom; what all seeds have together by its own interval."""
+    """The report's means over seeds, and its marks of what is inside the noise or cannot be told."""
     page = open(path + "/report.html").read()
     page = page[page.index("<h2>Audit of unlearning"):]
-    seen = {True: 0, False: 0}
+    seen = {"&#8776;": 0, "? ": 0, "": 0}
     for part in page.split("<h3>Forget set <code>")[1:]:
         s = part[:part.index("</code>")]
         for table in re.findall("<table>.*?</table>", part, re.S):
@@ -324,25 +449,17 @@ def marks(path, study):
                     f = study.found[k] if k in study.found else None
                     if f is None:
                         continue
-                    if k.startswith("u_lira") or k in ("klom", "forgetting_quality"):
-                        value, noise = f["value"][group[0]], f["low"][group[0]] <= f["ceiling"][group[0]] <= f["high"][group[0]]
-                    else:
-                        value = np.nanmean(f["value"][group]) if not np.isnan(f["value"][group]).all() else np.nan
-                        off = [f["value"][r] - f["value"][o] for r in group for o in study.rows if study.kind[o] == "oracle"
-                               and study.set[o] == s and study.seed[o] == study.seed[r]]
-                        off = np.array(off)[~np.isnan(off)]
-                        assert len(off) in (0, 3) or study.kind[group[0]] == "oracle" or k == "anamnesis", (s, method, k, off)
-                        quantile = {2: 12.706204736, 3: 4.302652730}.get(len(off), np.nan)
-                        half = quantile * off.std(ddof=1) / np.sqrt(len(off)) if len(off) > 1 else np.nan
-                        if len(off) > 1 and abs(abs(off.mean()) - half) < 1e-9:
-                            continue
-                        noise = len(off) > 0 and not abs(off.mean()) > half
+                    together = k.startswith("u_lira") or k in ("klom", "forgetting_quality")
+                    every = f["value"][group[:1] if together else group]
+                    value = np.nanmean(every) if not np.isnan(every).all() else np.nan
                     assert (np.isnan(number(cell)) and np.isnan(value)) or abs(number(cell) - value) <= 6e-4 * max(1, abs(value)), \
                         (s, method, k, cell, value)
-                    marked = cell.startswith("&#8776;")
-                    assert marked == (noise and study.kind[group[0]] != "oracle" and not np.isnan(value)), (s, method, k, cell)
-                    seen[marked] += study.kind[group[0]] != "oracle"
-    assert min(seen.values()) > 20, seen
+                    low, high = f["apart_low"][group[0]], f["apart_high"][group[0]]
+                    mark = "? " if np.isnan(low) else "&#8776;" if low <= 0 <= high else ""
+                    mark = "" if study.kind[group[0]] == "oracle" or np.isnan(value) else mark
+                    assert cell.startswith(mark) and (mark or cell[0] not in "&?" or np.isnan(value)), (s, method, k, cell, mark)
+                    seen[mark] += study.kind[group[0]] != "oracle" and not np.isnan(value)
+    assert min(seen.values()) >= 4, seen
 
 
 def main():
@@ -356,12 +473,15 @@ def main():
             assert (np.isnan(value) and np.isnan(wanted)) or abs(value - wanted) < 2e-4, (row, k, value, wanted)
     weights(sys.argv[1], study)
     networks(sys.argv[1], study)
+    aparts(study)
     marks(sys.argv[1], study)
     for k in NUMBERS:
         for row in study.rows:
             here = [study.found[k]["value"][r] for r in study.rows
                     if study.kind[r] == "oracle" and study.set[r] == study.set[row]]
             wanted = np.nanmean(here) if not np.isnan(here).all() else np.nan
+            if k in ("klom", "forgetting_quality") and study.kind[row] != "oracle":
+                continue  # their own
             if k in TOGETHER and study.reference[row] == "matched":
                 matched = study.matched(row)
                 half = len(matched) // 2 * 2

@@ -42,7 +42,7 @@ def main():
         score = s["memorization/value"][:].astype(float)
         assert set(text(a["by_group/score"])) == {"memorization"}
         forget = {k: np.array([position[x] for x in f[k + "/index"][:]]) for k in set(which)}
-        found = {k: {x: a[f"by_group/{k}/{x}"][:] for x in ("value", "low", "high", "ceiling", "models")}
+        found = {k: {x: a[f"by_group/{k}/{x}"][:] for x in ("value", "low", "high", "ceiling", "models", "apart", "apart_low", "apart_high")}
                  for k in ("forget_accuracy", "tow", "mia_svc", "disagreement")}
         examples, right, mean_score = (a["by_group/" + k][:] for k in ("examples", "right", "mean_score"))
         whole = {k: a[k + "/value"][:] for k in ("mia_svc", "disagreement")}
@@ -94,7 +94,7 @@ def main():
         r, g = at[line["model"], line["forget_set"]], GROUPS.index(line["group"])
         assert line["method"] == method[r] and int(line["seed"]) == seed[r] and line["score"] == "memorization"
         assert int(line["examples"]) == examples[r, g]
-        for x in ("value", "low", "high", "ceiling"):
+        for x in ("value", "low", "high", "ceiling", "apart", "apart_low", "apart_high"):
             assert same(float(line[x] or "nan"), found[line["number"]][x][r, g], 1e-12), line
     for k in found:
         assert np.array_equal(np.load(f"{npy}/by_group_{k}_value.npy"), found[k]["value"], equal_nan=True)

@@ -62,7 +62,7 @@ with h5py.File(work + "/one/audit.h5") as f, open(work + "/audit.csv") as table:
     rows = list(csv.DictReader(table))
     assert len(rows) == 36 and rows[-1]["method"] == "neggrad"
     for k in [k for k in f if k not in ("run", "by_group", "false_positive_rate", "setting")]:
-        for x in ("value", "low", "high", "ceiling"):
+        for x in ("value", "low", "high", "ceiling", "apart", "apart_low", "apart_high"):
             name = k if x == "value" else f"{k}_{x}"
             got = np.array([float(r[name] or "nan") for r in rows])
             assert np.allclose(got, f[k][x][:], rtol=1e-12, equal_nan=True), name
