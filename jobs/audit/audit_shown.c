@@ -114,6 +114,11 @@ _Static_assert((int)LO_ROC_POINTS == (int)LO_REPORT_ROC && (int)LO_AUDIT_CURVES 
 _Static_assert((int)LO_BY_NUMBERS <= (int)LO_REPORT_BY && (int)LO_AUDIT_NUMBERS <= (int)LO_REPORT_NUMBERS,
                "the report has room for all numbers");
 
+static bool depends_on_numbers(int column)
+{
+    return column == LO_AUDIT_KLOM || column == LO_AUDIT_QUALITY;
+}
+
 typedef struct table {
     int64_t rows;
     char *text[TEXTS];
@@ -123,6 +128,8 @@ typedef struct table {
     double *column[COLUMNS]; /* NULL: not there */
     double *low[SHOWN], *high[SHOWN];             /* of numbers that all seeds have together */
     double *apart_low[SHOWN], *apart_high[SHOWN]; /* of the difference from the oracles */
+    double *ceiling[SHOWN];                       /* of numbers that depend on how many models there are */
+    int64_t *models[SHOWN];                       /* and on how many, of both sides */
     char *score;                                  /* [rows]: of groups; NULL: there are none */
     int64_t *examples;                            /* [rows, LO_REPORT_GROUPS] */
     double *mean_score;                           /* likewise */
@@ -146,6 +153,8 @@ static void table_free(table *t)
         free(t->high[i]);
         free(t->apart_low[i]);
         free(t->apart_high[i]);
+        free(t->ceiling[i]);
+        free(t->models[i]);
     }
     for (int i = 0; i < LO_REPORT_BY; i++) {
         free(t->by_group[i]);
@@ -231,6 +240,7 @@ static lo_status read_curves(const lo_h5_reader *audit, table *t, lo_error *err)
 static lo_status read_table(const lo_h5_reader *audit, const lo_h5_reader *evaluation, table *t,
                             lo_error *err)
 {
+    char path[96];
     static const char *const more[] = {"unlearning_accuracy", "test_accuracy", "time_ratio"};
     for (int i = 0; i < TEXTS; i++) {
         LO_TRY(lo_h5_read_all(audit, texts[i], LO_H5_CHARS, (void **)&t->text[i], &t->rows, NULL, err));
@@ -247,7 +257,13 @@ static lo_status read_table(const lo_h5_reader *audit, const lo_h5_reader *evalu
             LO_TRY(read_field(from, name, "low", t->rows, &t->low[i], err));
             LO_TRY(read_field(from, name, "high", t->rows, &t->high[i], err));
         }
-        if (i < SHOWN) {
+        if (depends_on_numbers(i)) {
+            (void)snprintf(path, sizeof(path), "/%s/models", name);
+            LO_TRY(read_field(from, name, "ceiling", t->rows, &t->ceiling[i], err));
+            LO_TRY(lo_h5_read_all(from, path, LO_H5_I64, (void **)&t->models[i], NULL, NULL, err));
+        }
+        (void)snprintf(path, sizeof(path), "/%s/apart_low", name);
+        if (i < SHOWN && lo_h5_has(from, path)) { /* a file of before has none: it cannot be told */
             LO_TRY(read_field(from, name, "apart_low", t->rows, &t->apart_low[i], err));
             LO_TRY(read_field(from, name, "apart_high", t->rows, &t->apart_high[i], err));
         }
@@ -382,6 +398,10 @@ static void make_row(const table *t, const int *column, int numbers, int64_t fir
         out->told[n] = tell(t, t->apart_low[c], t->apart_high[c], 1, first);
         if (is_of_all_seeds(c)) {
             out->value[n] = (lo_bounded){t->column[c][first], t->low[c][first], t->high[c][first]};
+        }
+        if (depends_on_numbers(c) && !isnan(t->column[c][first])) {
+            out->sides[n] = t->models[c][first] / 2;
+            out->ceiling[n] = t->ceiling[c][first];
         }
     }
     if (t->against != NULL) {

@@ -131,6 +131,10 @@ static void write_cell(FILE *out, const lo_report_audited *row, int n)
     const lo_bounded *b = &row->value[n];
     (void)fprintf(out, "<td>%s", row->oracle ? "" : lo_report_mark(row->told[n], b->value));
     write_bounded(out, b, 3);
+    if (row->sides[n] > 0) {
+        (void)fprintf(out, "<br/><span class=\"soft\">%s a side; ceiling %s</span>",
+                      lo_number_count(row->sides[n]).text, lo_number_real(row->ceiling[n], 3).text);
+    }
     (void)fputs("</td>", out);
 }
 

@@ -52,8 +52,10 @@ typedef struct lo_report_audited {
     int64_t seeds;
     char against[16]; /* what u_lira compares them with: "matched", "oracles"; "": nothing */
     int64_t rests;    /* on how many models, of both sides, it rests */
-    lo_bounded value[LO_REPORT_NUMBERS];         /* means over seeds, Student's intervals */
-    lo_told told[LO_REPORT_NUMBERS];             /* of the difference from the oracles */
+    lo_bounded value[LO_REPORT_NUMBERS]; /* means over seeds, Student's intervals */
+    lo_told told[LO_REPORT_NUMBERS];     /* of the difference from the oracles */
+    int64_t sides[LO_REPORT_NUMBERS]; /* models a side, of what depends on how many there are; 0: of others */
+    double ceiling[LO_REPORT_NUMBERS];           /* of as many, where there are sides */
     lo_bounded forgetting, utility;              /* UA and test accuracy */
     double time;                                 /* as a share of an oracle's training; NaN */
     double roc[LO_REPORT_CURVES][LO_REPORT_ROC]; /* members found, means over seeds; NaN: too few others */

@@ -298,6 +298,21 @@ with h5py.File(sys.argv[1], "r") as f:
     assert all(m == (3 if k == b"oracle" else 4) for k, m in zip(kind, models)), models
     assert not np.isnan(f["lira/value"][:]).any() and not np.isnan(f["rmia/value"][:]).any()
 EOF
+# What is made of mia_svc does not need it to be asked for.
+expect_code 0 study 2 "$work/few" --set unlearning.oracles=4 --set unlearning.seeds=1 --set 'unlearning.methods=[finetune]' \
+    --set 'audit.metrics=[tow_mia, avg_gap]'
+"$python" - "$work/few" <<'EOF' || fail "figures made of mia_svc alone"
+import re, sys, h5py
+import numpy as np
+with h5py.File(sys.argv[1] + "/audit.h5", "r") as f:
+    assert "mia_svc" not in f and not np.isnan(f["tow_mia/value"][:]).any() and not np.isnan(f["avg_gap/value"][:]).any()
+    run = [i for i, k in enumerate(f["run/kind"][:]) if bytes(k).startswith(b"unlearned")]
+    # One seed: what is noise cannot be told, and the report does not call it noise.
+    assert not np.isnan(f["avg_gap/apart"][run]).any() and np.isnan(f["avg_gap/apart_low"][run]).all()
+page = open(sys.argv[1] + "/report.html").read()
+rows = re.findall('<code>finetune</code>.*?</tr>', page[page.index("<h2>Audit of unlearning"):], re.S)
+assert rows and all("<td>? " in row and "&#8776;" not in row for row in rows), rows
+EOF
 # Part of a class: the population has its class too, where the validation set has 100 of it.
 sed -i 's/train_limit: 300, test_limit: 300, validation: 0.1/validation: 0.6/; /name: random10/s/.*/  forget: [{name: part, select: labels, classes: [3, 5], size: 30}]/' "$job"
 expect_code 0 study 2 "$work/part" --set unlearning.oracles=2 --set unlearning.seeds=1 --set 'unlearning.methods=[finetune]' \

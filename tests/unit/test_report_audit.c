@@ -85,6 +85,9 @@ static void test_methods_beside_oracles(void **state)
          .method = "neggrad",
          .seeds = 3,
          .value = {{0.25, 0.2, 0.3}},
+         .told = {LO_TOLD_APART},
+         .sides = {12},
+         .ceiling = {0.031},
          .forgetting = {0.9, NAN, NAN},
          .utility = {0.4, NAN, NAN},
          .time = NAN},
@@ -113,6 +116,10 @@ static void test_methods_beside_oracles(void **state)
     assert_non_null(mark); /* of finetune; the oracles' row is what is compared with */
     assert_null(
         strstr(mark + 10, "&#8776;")); /* neggrad is far from the oracles, and what is missing has no mark */
+    assert_non_null(strstr(mark, "<td>0.250<br/><span class=\"soft\">0.200 to 0.300</span>"));
+    assert_non_null(strstr(mark, "12 a side; ceiling 0.031"));
+    assert_string_equal(lo_report_mark(LO_TOLD_NOTHING, 0.5), "? "); /* too few to tell is not noise */
+    assert_string_equal(lo_report_mark(LO_TOLD_NOTHING, NAN), "");
     assert_non_null(strstr(text, "Where it is missing: needs an oracle"));
     int sets = 0;
     for (const char *at = text; (at = strstr(at, "<h3>Forget set")) != NULL; at++) {
@@ -152,7 +159,7 @@ static void test_choices_of_groups(void **state)
          .seeds = 3,
          .score = "el<2n",
          .tow = {{0.89, 0.8, 0.97}, {0.9, 0.8, 1}, {0.9, 0.8, 1}, {0.9, 0.8, 1}},
-         .less = {{-0.01, -0.06, 0.04}, {NAN, NAN, NAN}, {NAN, NAN, NAN}, {NAN, NAN, NAN}}},
+         .less = {{-0.01, -0.06, 0.04}, {-0.01, NAN, NAN}, {NAN, NAN, NAN}, {NAN, NAN, NAN}}},
         {.forget_set = "alone",
          .by = "el2n",
          .control = "none",
@@ -185,7 +192,8 @@ static void test_choices_of_groups(void **state)
     assert_true(vanilla != NULL && other != NULL && vanilla < other);
     assert_true(strstr(vanilla, "worse</td>") < other);
     assert_non_null(strstr(other, "inside the noise</td>"));
-    assert_null(strstr(section, "<code>alone</code>")); /* nothing to compare */
+    assert_non_null(strstr(section, "cannot be told</td>")); /* one pair of seeds */
+    assert_null(strstr(section, "<code>alone</code>"));      /* nothing to compare */
     const char *groups = strstr(section, "Whom does it matter for?");
     assert_non_null(groups);
     assert_non_null(strstr(groups, "by el&lt;2n</p>"));
