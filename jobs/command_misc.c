@@ -64,6 +64,11 @@ lo_status lo_command_check(const lo_command_line *line, lo_error *err)
             (void)printf("\n");
         }
         print_remark(&p.remark);
+        char overlap[1024] = "";
+        status = lo_study_overlap(p.job, &p.data, overlap, sizeof(overlap), err);
+        if (overlap[0] != '\0') {
+            (void)fprintf(stderr, "leaveout: warning: %s\n", overlap);
+        }
     }
     lo_trainer_destroy(&net);
     lo_preview_close(&p);

@@ -67,6 +67,18 @@ static lo_status run_derived(lo_study *study, lo_error *err)
     return study->left_to_others ? LO_OK : lo_stage_report(study, err);
 }
 
+/* Data sets in use have such examples, so it is no error. */
+static lo_status warn_of_overlap(lo_study *study, lo_error *err)
+{
+    char text[1024] = "";
+    const lo_status status =
+        study->run.rank == 0 ? lo_study_overlap(study->job, &study->data, text, sizeof(text), err) : LO_OK;
+    if (text[0] != '\0') {
+        lo_run_warn(&study->run, "%s", text);
+    }
+    return lo_agree(study->run.comm, status, err);
+}
+
 /* What has to be published again is published, what is missing is computed. A part of the ensemble is all
  * that is done where that was asked for. */
 static lo_status run_stages(lo_study *study, const void *self, lo_error *err)
@@ -78,6 +90,7 @@ static lo_status run_stages(lo_study *study, const void *self, lo_error *err)
         if (lo_job_has(study->job, "unlearning")) { /* what is wrong is said before anything is trained */
             LO_TRY(lo_agree(study->run.comm, lo_unlearning_check(study->job, &study->data, err), err));
         }
+        LO_TRY(warn_of_overlap(study, err));
         LO_TRY(run_stage(study, LO_STAGE_ORIGINALS, lo_stage_originals, err));
     }
     LO_TRY(run_stage(study, LO_STAGE_ENSEMBLE, lo_stage_ensemble, err));

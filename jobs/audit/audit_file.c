@@ -1,6 +1,7 @@
 #include "jobs/audit/audit_file.h"
 
 #include "audit/feature.h"
+#include "data/twins.h"
 #include "jobs/audit/audit_u_lira.h"
 #include "mpi/agree.h"
 #include "mpi/h5file.h"
@@ -71,6 +72,7 @@ typedef struct content {
     int64_t *count;
     int run_text[RUN_TEXTS], seed, reference, layer, layer_name; /* datasets */
     int by, mean, group_count[GROUP_COUNTS];
+    int64_t overlap[2]; /* test and validation examples that are in the training set too */
     int point, curve[LO_AUDIT_CURVES];
     int sample, job_seed, rmia_a, features;
 } content;
@@ -126,6 +128,12 @@ static lo_status reserve(content *c, lo_error *err)
         return lo_audit_no_memory(err);
     }
     find_ceilings(c->a, c->ceiling);
+    if (c->a->study->run.rank == 0) {
+        lo_twins test, validation;
+        LO_TRY(lo_find_twins(&c->a->study->data, &test, &validation, err));
+        c->overlap[0] = test.count;
+        c->overlap[1] = validation.count;
+    }
     return LO_OK;
 }
 
@@ -272,6 +280,8 @@ static lo_status create_datasets(content *c, lo_h5 *h, lo_error *err)
     if (a->wanted[LO_AUDIT_RMIA]) {
         LO_TRY(lo_h5_real(h, "/rmia", "a", lo_job_real(a->study->job, "audit.rmia_a"), err));
     }
+    LO_TRY(lo_h5_int(h, "/", "test_in_train", c->overlap[0], err));
+    LO_TRY(lo_h5_int(h, "/", "validation_in_train", c->overlap[1], err));
     state_of(a, state);
     LO_TRY(lo_h5_int(h, "/", "format", LO_STUDY_FORMAT, err));
     LO_TRY(lo_h5_text(h, "/", "version", LEAVEOUT_VERSION, err));
@@ -419,6 +429,7 @@ lo_status lo_audit_publish(const lo_audit *a, const char *path, lo_error *err)
     lo_h5 h = {.id = -1};
     list_numbers(&c);
     lo_status status = lo_agree(comm, reserve(&c, err), err);
+    lo_broadcast(comm, c.overlap, sizeof(c.overlap));
     if (status == LO_OK) {
         status = lo_h5_create(comm, path, (uint64_t)a->in.rows * of_row + HEAD, &h, err);
     }

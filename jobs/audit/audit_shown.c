@@ -566,6 +566,9 @@ lo_status lo_audit_show(const char *study, lo_report_audit *audit, lo_error *err
         if (status == LO_OK) {
             status = make_rows(&reader, &evaluation, &t, audit, err);
             note_a(study, &reader, audit);
+            (void)lo_h5_get_int(&reader, "/", "test_in_train", &audit->test_in_train,
+                                NULL); /* 0 in old files */
+            (void)lo_h5_get_int(&reader, "/", "validation_in_train", &audit->validation_in_train, NULL);
         }
         if (status == LO_OK) {
             status = read_receipts(study, &t, audit, err);

@@ -4,6 +4,7 @@
 #include "base/fields.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "data/twins.h"
 #include "jobs/ensemble/until.h"
 #include "jobs/scaling/scaling.h"
 #include "jobs/scores/score_list.h"
@@ -536,6 +537,28 @@ static lo_status share_job(lo_study *study, lo_error *err)
     }
     free(text);
     return lo_agree(study->run.comm, status, err);
+}
+
+lo_status lo_study_overlap(const lo_job *job, const lo_dataset *data, char *out, size_t size, lo_error *err)
+{
+    lo_twins test, validation;
+    char pairs[2][256];
+    out[0] = '\0';
+    if (!lo_job_has(job, "unlearning") && !lo_job_has(job, "audit")) {
+        return LO_OK;
+    }
+    LO_TRY(lo_find_twins(data, &test, &validation, err));
+    lo_twins_text(&test, "test", pairs[0], sizeof(pairs[0]));
+    lo_twins_text(&validation, "validation", pairs[1], sizeof(pairs[1]));
+    if (test.count + validation.count > 0) {
+        (void)snprintf(
+            out, size,
+            "%lld test and %lld validation examples are in the training set too, byte for byte (%s%s%s): "
+            "the audit takes them for examples never seen; leave them out of the sources",
+            (long long)test.count, (long long)validation.count, pairs[0],
+            test.count > 0 && validation.count > 0 ? "; " : "", pairs[1]);
+    }
+    return LO_OK;
 }
 
 /* Says what the reader has passed over. */

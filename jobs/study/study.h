@@ -49,6 +49,11 @@ typedef struct lo_study_options {
  * one that somebody works on is refused with LO_STOPPED unless it is joined. Close it in any case. */
 lo_status lo_study_open(const lo_study_options *options, lo_study *out, lo_error *err);
 
+/* Of a job that unlearns or audits: what examples of the training set the test and validation set have too,
+ * as a sentence with the first of them; "" where there are none, or the job does neither. Local; reads all
+ * data. Errors: LO_INTERNAL without memory. */
+lo_status lo_study_overlap(const lo_job *job, const lo_dataset *data, char *out, size_t size, lo_error *err);
+
 /* Is this the rank that writes down what its team has done? One alone is. */
 bool lo_study_leads(const lo_study *study);
 

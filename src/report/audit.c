@@ -442,6 +442,15 @@ void lo_report_write_audit(FILE *out, const lo_report_audit *a)
         "interval of the difference, so that it cannot be told from noise. "
         "Means over seeds with Student's 95 % intervals.</p>\n",
         out);
+    if (a->test_in_train + a->validation_in_train > 0) {
+        (void)fprintf(
+            out,
+            "<p><b>%s test and %s validation examples are in the training set too</b>, byte for byte. "
+            "Figures "
+            "take them for examples that no model has seen, which holds for none that was trained on "
+            "their twin: accuracies are too good by as much, and attacks look as weak.</p>\n",
+            lo_number_count(a->test_in_train).text, lo_number_count(a->validation_in_train).text);
+    }
     write_legend(out, a);
     for (int64_t r = 0, next; r < a->rows; r = next) {
         for (next = r; next < a->rows && strcmp(a->row[next].forget_set, a->row[r].forget_set) == 0; next++) {

@@ -75,7 +75,8 @@ typedef struct lo_report_receipt {
 enum { LO_REPORT_RECEIPTS = 24 };
 
 typedef struct lo_report_audit {
-    int receipts; /* shown, of all_receipts */
+    int64_t test_in_train, validation_in_train; /* examples that the training set has too */
+    int receipts;                               /* shown, of all_receipts */
     int64_t all_receipts;
     lo_report_receipt receipt[LO_REPORT_RECEIPTS];
     int numbers; /* columns */

@@ -41,6 +41,26 @@ with h5py.File(work + "/one/audit.h5") as a, open(work + "/audit.csv") as table:
     assert [int(r["mia_svc_fitted"]) for r in rows] == list(a["mia_svc/fitted"][:])
     assert len(set(a["mia_svc/fitted"][:])) > 1
 EOT
+# Test examples that are training examples too are counted and named.
+"$LEAVEOUT" check "$job" >"$work/out" 2>"$work/err" || fail "check"
+! grep -q 'in the training set too' "$work/err" || fail "a warning without need"
+mkdir "$work/both" && cp "$work"/*-ubyte "$work/both"
+"$python" - "$work/both" <<'EOT' || fail "cannot copy examples"
+import sys
+train = open(sys.argv[1] + "/train-images-idx3-ubyte", "rb").read()
+with open(sys.argv[1] + "/t10k-images-idx3-ubyte", "r+b") as f:
+    for own, twin in ((7, 11), (20, 3), (21, 3)):
+        f.seek(16 + 64 * own)
+        f.write(train[16 + 64 * twin:16 + 64 * (twin + 1)])
+EOT
+sed "s|path: $work,|path: $work/both,|" "$job" >"$work/both.yaml"
+"$LEAVEOUT" check "$work/both.yaml" >"$work/out" 2>"$work/err" || fail "check"
+says='3 test and 0 validation examples are in the training set too, byte for byte \(test 7 is training 11, test 20 is training 3, test 21 is training 3\)'
+expect_text "$work/err" "warning: $says"
+expect_code 0 on 2 "$LEAVEOUT" run "$work/both.yaml" --study "$work/overlap" --set 'audit.metrics=[accuracy_delta]'
+expect_text "$work/err" "warning: $says"
+expect_text "$work/overlap/report.html" '3 test and 0 validation examples are in the training set too'
+"$python" -c 'import sys, h5py; assert h5py.File(sys.argv[1]).attrs["test_in_train"] == 3' "$work/overlap/audit.h5" || fail "audit.h5"
 # One feature is the default, and others change nothing of it.
 expect_code 0 study 1 "$work/few" --set 'audit.mia_features=[entropy]' --set 'audit.metrics=[mia_svc]'
 "$python" - "$work/one/audit.h5" "$work/few/audit.h5" <<'EOT' || fail "one feature"
