@@ -145,15 +145,20 @@ static lo_status write_request(const source *s, const char *set, char *after, si
 static lo_status write_figure(const lo_h5_reader *reader, const char *name, int64_t row, lo_json *json,
                               lo_error *err)
 {
-    static const char *const fields[] = {"value", "low", "high", "ceiling"};
+    /* The difference from the oracles is of audit.h5 alone. */
+    static const char *const fields[] = {"value", "low",       "high",      "ceiling",
+                                         "apart", "apart_low", "apart_high"};
     char path[96];
     if (!lo_h5_has(reader, name)) {
         return LO_OK;
     }
     lo_json_object(json, name);
-    for (int f = 0; f < 4; f++) {
+    for (size_t f = 0; f < sizeof(fields) / sizeof(fields[0]); f++) {
         double value;
         (void)snprintf(path, sizeof(path), "/%s/%s", name, fields[f]);
+        if (!lo_h5_has(reader, path)) {
+            continue;
+        }
         LO_TRY(lo_h5_read(reader, path, LO_H5_F64, row, 1, &value, err));
         lo_json_real(json, fields[f], value);
     }

@@ -101,7 +101,12 @@ assert hashlib.sha256(numbers.encode()).hexdigest() == r["request"]["sha256_of_n
 assert r["audit"] == {"seed": 5, "sample": 2000, "rmia_a": 0.5, "mia_features": ["confidence"]} and r["oracles_diverged"] == 0
 with h5py.File(study + "/audit.h5") as a:
     model = [bytes(x).split(b"\0")[0] for x in a["run/model"][:]]
+    apart = [a["js/" + k][model.index(b"finetune-random10-1")] for k in ("apart", "apart_low", "apart_high")]
     assert r["found"]["mia_svc"]["fitted"] == a["mia_svc/fitted"][model.index(b"finetune-random10-1")] > 0
+js = r["found"]["js"]
+assert js["apart_low"] < js["apart"] < js["apart_high"]
+assert all(abs(js[k] - x) < 1e-12 for k, x in zip(("apart", "apart_low", "apart_high"), apart)), js
+assert "apart" not in r["found"]["tow"]
 assert r["found"]["lira"]["models"] == 20 and len(r["cannot_promise"]) >= 4
 EOF
 sed -i 's/"method": "finetune"/"method": "neggrad"/' "$work/one/receipts/finetune-random10-0.json"
