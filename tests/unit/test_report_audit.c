@@ -256,12 +256,38 @@ static void test_groups_of_a_forget_set(void **state)
     free(text);
 }
 
+/* What the sets share is said; curves of an attack begin where the least rate can be told. */
+static void test_twins_and_curves(void **state)
+{
+    (void)state;
+    lo_report_audited row = {.forget_set = "part", .method = "finetune", .seeds = 1, .time = NAN};
+    row.forgetting = row.utility = (lo_bounded){NAN, NAN, NAN};
+    for (int i = 0; i < LO_REPORT_ROC; i++) {
+        row.roc[0][i] = i < 60 ? (double)NAN : 0.5;
+        row.roc[1][i] = (double)NAN;
+    }
+    const lo_report_privacy privacy = {0};
+    lo_report_audit audit = {.rows = 1, .row = &row, .curve = {"lira", "rmia"}};
+    for (int i = 0; i < LO_REPORT_ROC; i++) {
+        audit.rate[i] = pow(10, -5 + 0.05 * i);
+    }
+    char *text = written(&privacy, &audit);
+    assert_null(strstr(text, "are in the training set too"));
+    assert_non_null(strstr(text, "<code>lira</code>: means over seeds"));
+    assert_null(strstr(text, "<code>rmia</code>: means over seeds"));
+    free(text);
+    audit.test_in_train = 12;
+    text = written(&privacy, &audit);
+    assert_non_null(strstr(text, "12 test and 0 validation examples are in the training set too"));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_says_nothing),   cmocka_unit_test(test_privacy),
         cmocka_unit_test(test_methods_beside_oracles), cmocka_unit_test(test_choices_of_groups),
-        cmocka_unit_test(test_groups_of_a_forget_set),
+        cmocka_unit_test(test_groups_of_a_forget_set), cmocka_unit_test(test_twins_and_curves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

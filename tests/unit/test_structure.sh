@@ -57,6 +57,6 @@ for example in jobs/examples/*.yaml; do
     example=$PWD/$example
     (cd "$work" && expect_code 0 "$LEAVEOUT" check "$example") || exit 1
     expect_text "$work/out" '^ok '
-    sed -i '/warning: .* in the training set too, byte for byte/d' "$work/err" # Fashion-MNIST has such, made-up images too
+    sed -i '/warning: .* in the training set too, byte for byte/d' "$work/err" # made-up images have such
     expect_silence
 done
