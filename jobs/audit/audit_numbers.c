@@ -6,127 +6,205 @@
 
 static const lo_audit_number numbers[LO_AUDIT_NUMBERS] = {
     [LO_AUDIT_DISAGREEMENT] =
-        {"disagreement", "disagreement",
-         "share of the forget set on which the model and an oracle name different classes; mean "
-         "over oracles"},
-    [LO_AUDIT_ACTIVATION] = {"activation_distance", "activation_distance",
-                             "mean over the forget set of |softmax - an oracle's|_2; mean over oracles"},
-    [LO_AUDIT_ACTIVATION_L1] =
-        {"activation_distance_l1", "activation_distance",
-         "the same with the sum of absolute differences, twice the total variation (Golatkar et al., 2020)"},
-    [LO_AUDIT_DELTA_FORGET] =
-        {"forget_delta", "accuracy_delta",
-         "an oracle's accuracy on the forget set less the model's; mean over oracles; positive: the model is "
-         "worse there"},
-    [LO_AUDIT_DELTA_RETAIN] = {"retain_delta", "accuracy_delta", "the same on the retain set"},
-    [LO_AUDIT_DELTA_VALIDATION] = {"validation_delta", "accuracy_delta", "the same on the validation set"},
-    [LO_AUDIT_DELTA_TEST] = {"test_delta", "accuracy_delta", "the same on the test set"},
+        {.name = "disagreement",
+         .metric = "disagreement",
+         .description =
+             "share of the forget set on which the model and an oracle name different classes; mean "
+             "over oracles"},
+    [LO_AUDIT_ACTIVATION] = {.name = "activation_distance",
+                             .metric = "activation_distance",
+                             .description =
+                                 "mean over the forget set of |softmax - an oracle's|_2; mean over oracles"},
+    [LO_AUDIT_ACTIVATION_L1] = {.name = "activation_distance_l1",
+                                .metric = "activation_distance",
+                                .description = "the same with the sum of absolute differences, twice the "
+                                               "total variation (Golatkar et al., 2020)"},
+    [LO_AUDIT_DELTA_FORGET] = {.name = "forget_delta",
+                               .metric = "accuracy_delta",
+                               .description = "an oracle's accuracy on the forget set less the model's; mean "
+                                              "over oracles; positive: the model is "
+                                              "worse there"},
+    [LO_AUDIT_DELTA_RETAIN] = {.name = "retain_delta",
+                               .metric = "accuracy_delta",
+                               .description = "the same on the retain set"},
+    [LO_AUDIT_DELTA_VALIDATION] = {.name = "validation_delta",
+                                   .metric = "accuracy_delta",
+                                   .description = "the same on the validation set"},
+    [LO_AUDIT_DELTA_TEST] = {.name = "test_delta",
+                             .metric = "accuracy_delta",
+                             .description = "the same on the test set"},
     [LO_AUDIT_JS] =
-        {"js", "js",
-         "mean over the forget set of Jensen and Shannon's divergence from an oracle, summed over "
-         "classes, in "
-         "nats; mean over oracles"},
-    [LO_AUDIT_AUS] = {"aus", "aus",
-                      "adaptive unlearning score: test accuracy kept, over distance of the forget accuracy"},
+        {.name = "js",
+         .metric = "js",
+         .description =
+             "mean over the forget set of Jensen and Shannon's divergence from an oracle, summed over "
+             "classes, in "
+             "nats; mean over oracles"},
+    [LO_AUDIT_AUS] =
+        {.name = "aus",
+         .metric = "aus",
+         .description =
+             "adaptive unlearning score: test accuracy kept, over distance of the forget accuracy"},
     [LO_AUDIT_SVC] =
-        {"mia_svc", "mia_svc",
-         "efficacy: share of the forget set that a support-vector machine on the confidence, fitted "
-         "to retain and test examples, takes for non-members: as papers report it, members of all classes, "
-         "non-members of the forget set's",
-         .feature = "confidence", .fitted = true},
-    [LO_AUDIT_SVC_MATCHED] =
-        {"mia_svc_matched", "mia_svc",
-         "mia_svc with members and non-members of the same classes, those of the forget set that the retain "
-         "set has too: what a class alone gives away is not in it",
-         .feature = "confidence", .fitted = true},
-    [LO_AUDIT_SVC_CORRECT] = {"mia_svc_correct", "mia_svc", "mia_svc on whether the class is right",
-                              .feature = "correct", .fitted = true},
-    [LO_AUDIT_SVC_ENTROPY] = {"mia_svc_entropy", "mia_svc", "mia_svc on the entropy", .feature = "entropy",
+        {.name = "mia_svc",
+         .metric = "mia_svc",
+         .description =
+             "efficacy: share of the forget set that a support-vector machine on the confidence, fitted "
+             "to retain and test examples, takes for non-members: as papers report it, members of all "
+             "classes, "
+             "non-members of the forget set's",
+         .feature = "confidence",
+         .fitted = true},
+    [LO_AUDIT_SVC_MATCHED] = {.name = "mia_svc_matched",
+                              .metric = "mia_svc",
+                              .description = "mia_svc with members and non-members of the same classes, "
+                                             "those of the forget set that the retain "
+                                             "set has too: what a class alone gives away is not in it",
+                              .feature = "confidence",
                               .fitted = true},
-    [LO_AUDIT_SVC_MODIFIED_ENTROPY] = {"mia_svc_modified_entropy", "mia_svc",
-                                       "mia_svc on the modified entropy", .feature = "modified_entropy",
+    [LO_AUDIT_SVC_CORRECT] = {.name = "mia_svc_correct",
+                              .metric = "mia_svc",
+                              .description = "mia_svc on whether the class is right",
+                              .feature = "correct",
+                              .fitted = true},
+    [LO_AUDIT_SVC_ENTROPY] = {.name = "mia_svc_entropy",
+                              .metric = "mia_svc",
+                              .description = "mia_svc on the entropy",
+                              .feature = "entropy",
+                              .fitted = true},
+    [LO_AUDIT_SVC_MODIFIED_ENTROPY] = {.name = "mia_svc_modified_entropy",
+                                       .metric = "mia_svc",
+                                       .description = "mia_svc on the modified entropy",
+                                       .feature = "modified_entropy",
                                        .fitted = true},
-    [LO_AUDIT_SVC_LOSS] = {"mia_svc_loss", "mia_svc", "mia_svc on the loss", .feature = "loss",
+    [LO_AUDIT_SVC_LOSS] = {.name = "mia_svc_loss",
+                           .metric = "mia_svc",
+                           .description = "mia_svc on the loss",
+                           .feature = "loss",
                            .fitted = true},
-    [LO_AUDIT_SVC_MARGIN] = {"mia_svc_margin", "mia_svc", "mia_svc on the logit margin", .feature = "margin",
+    [LO_AUDIT_SVC_MARGIN] = {.name = "mia_svc_margin",
+                             .metric = "mia_svc",
+                             .description = "mia_svc on the logit margin",
+                             .feature = "margin",
                              .fitted = true},
-    [LO_AUDIT_LOSS] = {"mia_loss", "mia_loss",
-                       "accuracy of logistic regression on the loss, forget set against test examples",
+    [LO_AUDIT_LOSS] = {.name = "mia_loss",
+                       .metric = "mia_loss",
+                       .description =
+                           "accuracy of logistic regression on the loss, forget set against test examples",
                        .fitted = true},
-    [LO_AUDIT_ENTROPY] = {"mia_entropy", "mia_entropy", "the same on the entropy", .fitted = true},
+    [LO_AUDIT_ENTROPY] = {.name = "mia_entropy",
+                          .metric = "mia_entropy",
+                          .description = "the same on the entropy",
+                          .fitted = true},
     [LO_AUDIT_POPULATION] =
-        {"mia_population", "mia_population",
-         "share of the forget set whose loss is below that of 1 % of examples never seen"},
-    [LO_AUDIT_TOW_MIA] = {"tow_mia", "tow_mia",
-                          "ToW with mia_svc in the place of the forget accuracy; mean over oracles"},
+        {.name = "mia_population",
+         .metric = "mia_population",
+         .description = "share of the forget set whose loss is below that of 1 % of examples never seen"},
+    [LO_AUDIT_TOW_MIA] = {.name = "tow_mia",
+                          .metric = "tow_mia",
+                          .description =
+                              "ToW with mia_svc in the place of the forget accuracy; mean over oracles"},
     [LO_AUDIT_AVG_GAP] =
-        {"avg_gap", "avg_gap",
-         "mean of |model - oracle| over UA, retain and test accuracy and mia_svc; mean over oracles"},
-    [LO_AUDIT_LIRA] = {"lira", "lira", "AUC of LiRA, offline, forget set against test examples"},
-    [LO_AUDIT_LIRA_RATE] = {"lira_tpr_at_0.01", "lira",
-                            "share of the forget set found at 1 % false positives"},
-    [LO_AUDIT_LIRA_RATE_1000] = {"lira_tpr_at_0.001", "lira",
-                                 "share of the forget set found at 0.1 % false positives"},
-    [LO_AUDIT_LIRA_EPSILON] =
-        {"lira_epsilon", "lira",
-         "epsilon that the share found at 1 % false positives refutes (delta 0), by the worse ends of the "
-         "intervals of both shares, were examples independent",
-         .best = "0"},
-    [LO_AUDIT_RMIA] = {"rmia", "rmia",
-                       "AUC of RMIA (gamma 1), forget set against one half of the test examples; "
-                       "the other half is "
-                       "the population"},
-    [LO_AUDIT_RMIA_RATE] = {"rmia_tpr_at_0.01", "rmia",
-                            "share of the forget set found at 1 % false positives"},
-    [LO_AUDIT_RMIA_RATE_1000] = {"rmia_tpr_at_0.001", "rmia",
-                                 "share of the forget set found at 0.1 % false positives"},
-    [LO_AUDIT_RMIA_EPSILON] = {"rmia_epsilon", "rmia", "lira_epsilon of RMIA", .best = "0"},
-    [LO_AUDIT_U_LIRA] = {"u_lira", "u_lira",
-                         "mean over the forget set of the AUC, over pairs of an unlearned model and one that "
-                         "never saw it, of "
-                         "LiRA: all seeds of a method together"},
-    [LO_AUDIT_U_LIRA_POOLED] = {"u_lira_pooled", "u_lira",
-                                "AUC of the scores of all examples and models together"},
-    [LO_AUDIT_U_LIRA_RATE] = {"u_lira_tpr_at_0.01", "u_lira",
-                              "share of these scores found at 1 % false positives"},
-    [LO_AUDIT_U_LIRA_RATE_1000] = {"u_lira_tpr_at_0.001", "u_lira",
-                                   "share of these scores found at 0.1 % false positives"},
-    [LO_AUDIT_U_LIRA_EXAMPLE_RATE] =
-        {"u_lira_example_tpr_at_0.01", "u_lira",
-         "mean over the forget set of the share of models found at 1 % false positives, each example with a "
-         "threshold of its own"},
-    [LO_AUDIT_U_LIRA_EXAMPLE_RATE_1000] = {"u_lira_example_tpr_at_0.001", "u_lira",
-                                           "the same at 0.1 % false positives"},
+        {.name = "avg_gap",
+         .metric = "avg_gap",
+         .description =
+             "mean of |model - oracle| over UA, retain and test accuracy and mia_svc; mean over oracles"},
+    [LO_AUDIT_LIRA] = {.name = "lira",
+                       .metric = "lira",
+                       .description = "AUC of LiRA, offline, forget set against test examples"},
+    [LO_AUDIT_LIRA_RATE] = {.name = "lira_tpr_at_0.01",
+                            .metric = "lira",
+                            .description = "share of the forget set found at 1 % false positives"},
+    [LO_AUDIT_LIRA_RATE_1000] = {.name = "lira_tpr_at_0.001",
+                                 .metric = "lira",
+                                 .description = "share of the forget set found at 0.1 % false positives"},
+    [LO_AUDIT_LIRA_EPSILON] = {.name = "lira_epsilon",
+                               .metric = "lira",
+                               .description = "epsilon that the share found at 1 % false positives refutes "
+                                              "(delta 0), by the worse ends of the "
+                                              "intervals of both shares, were examples independent",
+                               .best = "0"},
+    [LO_AUDIT_RMIA] = {.name = "rmia",
+                       .metric = "rmia",
+                       .description =
+                           "AUC of RMIA (gamma 1), forget set against one half of the test examples; "
+                           "the other half is "
+                           "the population"},
+    [LO_AUDIT_RMIA_RATE] = {.name = "rmia_tpr_at_0.01",
+                            .metric = "rmia",
+                            .description = "share of the forget set found at 1 % false positives"},
+    [LO_AUDIT_RMIA_RATE_1000] = {.name = "rmia_tpr_at_0.001",
+                                 .metric = "rmia",
+                                 .description = "share of the forget set found at 0.1 % false positives"},
+    [LO_AUDIT_RMIA_EPSILON] = {.name = "rmia_epsilon",
+                               .metric = "rmia",
+                               .description = "lira_epsilon of RMIA",
+                               .best = "0"},
+    [LO_AUDIT_U_LIRA] =
+        {.name = "u_lira",
+         .metric = "u_lira",
+         .description = "mean over the forget set of the AUC, over pairs of an unlearned model and one that "
+                        "never saw it, of "
+                        "LiRA: all seeds of a method together"},
+    [LO_AUDIT_U_LIRA_POOLED] = {.name = "u_lira_pooled",
+                                .metric = "u_lira",
+                                .description = "AUC of the scores of all examples and models together"},
+    [LO_AUDIT_U_LIRA_RATE] = {.name = "u_lira_tpr_at_0.01",
+                              .metric = "u_lira",
+                              .description = "share of these scores found at 1 % false positives"},
+    [LO_AUDIT_U_LIRA_RATE_1000] = {.name = "u_lira_tpr_at_0.001",
+                                   .metric = "u_lira",
+                                   .description = "share of these scores found at 0.1 % false positives"},
+    [LO_AUDIT_U_LIRA_EXAMPLE_RATE] = {.name = "u_lira_example_tpr_at_0.01",
+                                      .metric = "u_lira",
+                                      .description = "mean over the forget set of the share of models found "
+                                                     "at 1 % false positives, each example with a "
+                                                     "threshold of its own"},
+    [LO_AUDIT_U_LIRA_EXAMPLE_RATE_1000] = {.name = "u_lira_example_tpr_at_0.001",
+                                           .metric = "u_lira",
+                                           .description = "the same at 0.1 % false positives"},
     [LO_AUDIT_KLOM] =
-        {"klom", "klom",
-         "95th percentile over the forget set of KL(unlearned, oracles) of margins: all seeds "
-         "together; its authors take "
-         "100 of each, with few the noise is most of it; figure and ceiling from equal numbers, intervals "
-         "from 5 seeds and 10 oracles on"},
+        {.name = "klom",
+         .metric = "klom",
+         .description = "95th percentile over the forget set of KL(unlearned, oracles) of margins: all seeds "
+                        "together; its authors take "
+                        "100 of each, with few the noise is most of it; figure and ceiling from equal "
+                        "numbers, intervals "
+                        "from 5 seeds and 10 oracles on"},
     [LO_AUDIT_QUALITY] =
-        {"forgetting_quality", "forgetting_quality",
-         "forgetting quality of the 2023 competition, without its factors of accuracy: all seeds "
-         "together; figure and ceiling from equal numbers, intervals from 5 seeds and 10 oracles on"},
+        {.name = "forgetting_quality",
+         .metric = "forgetting_quality",
+         .description =
+             "forgetting quality of the 2023 competition, without its factors of accuracy: all seeds "
+             "together; figure and ceiling from equal numbers, intervals from 5 seeds and 10 oracles on"},
     [LO_AUDIT_WEIGHTS] =
-        {"weight_distance", "weight_distance",
-         "2 |w - w'| / (|w| + |w'|) of all parameters, w' an oracle's; mean over oracles; layer by "
-         "layer in layer"},
-    [LO_AUDIT_ZRF] =
-        {"zrf", "zrf",
-         "1 - mean over the forget set of Jensen and Shannon's divergence (nats) from a network of random "
-         "weights"},
+        {.name = "weight_distance",
+         .metric = "weight_distance",
+         .description =
+             "2 |w - w'| / (|w| + |w'|) of all parameters, w' an oracle's; mean over oracles; layer by "
+             "layer in layer"},
+    [LO_AUDIT_ZRF] = {.name = "zrf",
+                      .metric = "zrf",
+                      .description = "1 - mean over the forget set of Jensen and Shannon's divergence (nats) "
+                                     "from a network of random "
+                                     "weights"},
     [LO_AUDIT_RELEARN] =
-        {"relearn", "relearn",
-         "epochs of fine-tuning on the forget set (500 of it) until its loss is the original's; 101: "
-         "more than 100"},
+        {.name = "relearn",
+         .metric = "relearn",
+         .description =
+             "epochs of fine-tuning on the forget set (500 of it) until its loss is the original's; 101: "
+             "more than 100"},
     [LO_AUDIT_ANAMNESIS] =
-        {"anamnesis", "relearn",
-         "relearn over an oracle's, mean over oracles; below 1: what was forgotten comes back "
-         "faster than it is learned"},
+        {.name = "anamnesis",
+         .metric = "relearn",
+         .description = "relearn over an oracle's, mean over oracles; below 1: what was forgotten comes back "
+                        "faster than it is learned"},
     [LO_AUDIT_ENTANGLEMENT] =
-        {"entanglement", "entanglement",
-         "spread of forget and retain set over their distance, in what the last layer sees; the "
-         "larger, the more alike they are"},
+        {.name = "entanglement",
+         .metric = "entanglement",
+         .description =
+             "spread of forget and retain set over their distance, in what the last layer sees; the "
+             "larger, the more alike they are"},
 };
 
 const lo_audit_number *lo_audit_number_at(int i)
@@ -146,17 +224,24 @@ int lo_audit_curve_number(int curve)
 }
 
 static const lo_audit_number by_numbers[LO_BY_NUMBERS] = {
-    [LO_BY_FORGET_ACCURACY] = {"forget_accuracy", "accuracy", "accuracy on the group"},
-    [LO_BY_TOW] =
-        {"tow", "tow",
-         "ToW with the group in the place of the forget set: product over group, retain and test set of 1 "
-         "- |accuracy - an oracle's|; mean over oracles"},
-    [LO_BY_SVC] = {"mia_svc", "mia_svc",
-                   "share of the group that the support-vector machine of mia_svc takes for non-members"},
+    [LO_BY_FORGET_ACCURACY] = {.name = "forget_accuracy",
+                               .metric = "accuracy",
+                               .description = "accuracy on the group"},
+    [LO_BY_TOW] = {.name = "tow",
+                   .metric = "tow",
+                   .description = "ToW with the group in the place of the forget set: product over group, "
+                                  "retain and test set of 1 "
+                                  "- |accuracy - an oracle's|; mean over oracles"},
+    [LO_BY_SVC] = {.name = "mia_svc",
+                   .metric = "mia_svc",
+                   .description =
+                       "share of the group that the support-vector machine of mia_svc takes for non-members"},
     [LO_BY_DISAGREEMENT] =
-        {"disagreement", "disagreement",
-         "share of the group on which the model and an oracle name different classes; mean over "
-         "oracles"},
+        {.name = "disagreement",
+         .metric = "disagreement",
+         .description =
+             "share of the group on which the model and an oracle name different classes; mean over "
+             "oracles"},
 };
 
 const lo_audit_number *lo_audit_by_number_at(int i)
