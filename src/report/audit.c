@@ -1,5 +1,6 @@
 #include "report/audit.h"
 
+#include "report/audit_figures.h"
 #include "report/figure.h"
 #include "report/groups.h"
 #include "report/html.h"
@@ -138,126 +139,6 @@ static void write_cell(FILE *out, const lo_report_audited *row, int n)
     (void)fputs("</td>", out);
 }
 
-static bool is_placed(const lo_report_audited *row)
-{
-    return !isnan(row->utility.value) && !isnan(row->forgetting.value);
-}
-
-/* Forgetting against utility; a circle the larger the longer it took. Figures have no symbols: circles are
- * drawn as such, their radius in units of the horizontal axis. */
-static void draw_trade_off(FILE *out, const lo_report_audited *rows, int64_t count)
-{
-    lo_figure figure = lo_figure_begin();
-    double low = 100, high = 0;
-    for (int64_t r = 0; r < count; r++) {
-        low = is_placed(&rows[r]) ? fmin(low, 100 * (1 - rows[r].forgetting.value)) : low;
-        high = is_placed(&rows[r]) ? fmax(high, 100 * (1 - rows[r].forgetting.value)) : high;
-    }
-    const double span = fmax(high - low, 1);
-    axis(&figure, "set xlabel 'accuracy on the forget set (%)'\nset ylabel 'test accuracy (%)'\nset key off\n"
-                  "set offsets graph 0.1, graph 0.25, graph 0.1, graph 0.1\n");
-    for (int64_t r = 0; r < count && figure.script != NULL; r++) {
-        if (is_placed(&rows[r])) {
-            (void)fputs("set label ", figure.script);
-            lo_figure_text(&figure, rows[r].label[0] != '\0' ? rows[r].label : rows[r].method);
-            (void)fprintf(figure.script, " at %.6g, %.6g offset 1.5, 0 noenhanced\n",
-                          100 * (1 - rows[r].forgetting.value), 100 * rows[r].utility.value);
-        }
-    }
-    axis(&figure, "$runs << EOD\n");
-    for (int64_t r = 0; r < count && figure.script != NULL; r++) {
-        if (is_placed(&rows[r])) {
-            const double time = isnan(rows[r].time) ? 0.1 : fmin(rows[r].time, 4);
-            (void)fprintf(figure.script, "%.6g %.6g %.4g %d\n", 100 * (1 - rows[r].forgetting.value),
-                          100 * rows[r].utility.value, span * (0.008 + 0.015 * sqrt(time)),
-                          rows[r].oracle ? 1 : 0);
-        }
-    }
-    axis(&figure,
-         "EOD\nplot $runs using 1:($4 == 0 ? $2 : 1/0):3 with circles linecolor rgb '" LO_FIGURE_FIRST
-         "', $runs using 1:($4 == 1 ? $2 : 1/0):3 with circles fillstyle solid linecolor rgb "
-         "'" LO_FIGURE_SECOND "'\n");
-    begin_figure(out, "Forgetting against utility");
-    (void)lo_figure_end(&figure, out);
-    (void)fputs("</div>\n<figcaption>Forgetting against utility: the aim is the filled circle, the oracles. "
-                "The larger a "
-                "circle, the longer it took.</figcaption></figure>\n",
-                out);
-}
-
-/* Where the curves of a forget set begin: the least rate that its non-members can tell. NaN: there is none.
- */
-static double first_rate(const lo_report_audit *a, const lo_report_audited *rows, int64_t count, int curve)
-{
-    for (int i = 0; i < LO_REPORT_ROC; i++) {
-        for (int64_t r = 0; r < count; r++) {
-            if (rows[r].roc[curve][i] > 0) {
-                return a->rate[i];
-            }
-        }
-    }
-    return (double)NAN;
-}
-
-/* Told apart by colour and dashes; the oracles' is a broad one in ink. */
-static void plot_curve(lo_figure *figure, const lo_report_audited *row, int64_t r, int number)
-{
-    (void)fprintf(figure->script, ", $roc%lld using 1:2 with lines ", (long long)r);
-    if (row->oracle) {
-        (void)fputs("linewidth 4 linecolor rgb '" LO_FIGURE_INK "'", figure->script);
-    } else {
-        (void)fprintf(figure->script, "linewidth 2 linecolor rgb '%s' dashtype %d",
-                      number % 2 == 0 ? LO_FIGURE_FIRST : LO_FIGURE_SECOND, number / 2 + 1);
-    }
-    (void)fputs(" title ", figure->script);
-    lo_figure_text(figure, row->label[0] != '\0' ? row->label : row->method);
-}
-
-/* ROC curves of one attack on the models of a forget set. */
-static void draw_curves(FILE *out, const lo_report_audit *a, const lo_report_audited *rows, int64_t count,
-                        int curve)
-{
-    enum { MOST = 10, HEIGHT = 320 };
-    const double first = first_rate(a, rows, count, curve);
-    if (a->curve[curve] == NULL || isnan(first) || first >= 1) {
-        return;
-    }
-    lo_figure figure = lo_figure_begin_of(HEIGHT);
-    for (int64_t r = 0; r < count && figure.script != NULL; r++) {
-        (void)fprintf(figure.script, "$roc%lld << EOD\n", (long long)r);
-        for (int i = 0; i < LO_REPORT_ROC; i++) {
-            if (rows[r].roc[curve][i] > 0) { /* 0 has no place on such an axis */
-                (void)fprintf(figure.script, "%.6g %.6g\n", a->rate[i], rows[r].roc[curve][i]);
-            }
-        }
-        (void)fputs("1 1\nEOD\n", figure.script);
-    }
-    if (figure.script != NULL) {
-        (void)fprintf(
-            figure.script,
-            "set logscale xy\nset xrange [%.6g:1]\nset yrange [%.6g:1]\nset format xy '%%g'\nset key "
-            "outside bottom center horizontal\nset xlabel 'false positive rate'\nset ylabel 'share of "
-            "the forget set found'\nplot x with lines linecolor rgb '" LO_FIGURE_INK
-            "' dashtype 3 title 'guessing'",
-            first, first);
-    }
-    int number = 0;
-    for (int64_t r = 0; r < count && figure.script != NULL; r++) {
-        if (rows[r].oracle || number < MOST) {
-            plot_curve(&figure, &rows[r], r, number);
-            number += !rows[r].oracle;
-        }
-    }
-    axis(&figure, "\n");
-    begin_figure(out, "ROC curves of an attack on unlearned models on logarithmic axes");
-    (void)lo_figure_end(&figure, out);
-    (void)fprintf(
-        out,
-        "</div>\n<figcaption><code>%s</code>: means over seeds%s. A method that forgets looks like the "
-        "broad line, the oracles.</figcaption></figure>\n",
-        a->curve[curve], number == MOST ? ", of the first ten methods" : "");
-}
-
 /* Numbers by what they ask: each kind a table of its own, which fits the page. */
 static const struct {
     const char *title, *numbers; /* every name between blanks */
@@ -367,9 +248,9 @@ static void write_set(FILE *out, const lo_report_audit *a, const lo_report_audit
     }
     write_references(out, rows, count);
     (void)fputs("<div class=\"figures\">\n", out);
-    draw_trade_off(out, rows, count);
+    lo_report_draw_trade_off(out, rows, count);
     for (int k = 0; k < LO_REPORT_CURVES; k++) {
-        draw_curves(out, a, rows, count, k);
+        lo_report_draw_curves(out, a, rows, count, k);
     }
     (void)fputs("</div>\n", out);
     lo_report_write_groups(out, a, rows, count);

@@ -1,8 +1,8 @@
 #include "report/figure.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -42,17 +42,37 @@ lo_figure lo_figure_begin_of(int height)
     return figure;
 }
 
-void lo_figure_text(lo_figure *figure, const char *text)
+static void write_quoted(const lo_figure *figure, const char *text, bool format)
 {
     if (figure->script == NULL) {
         return;
     }
     (void)fputc('\'', figure->script);
-    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
-        const bool plain = *c < 0x80 && (isalnum(*c) || strchr(" .,:;()%+-_/=", *c) != NULL);
-        (void)fputc(plain ? *c : '?', figure->script);
+    for (const char *c = text; *c != '\0';) {
+        uint32_t point = 0;
+        const int length = lo_utf8_length(c, &point);
+        const bool control = point < 0x20 || point == 0x7F || point == 0xFFFE || point == 0xFFFF;
+        if (*c == '\'') {
+            (void)fputs("''", figure->script);
+        } else if (length == 0 || control || strchr("@\\`", *c) != NULL) {
+            (void)fputc('?', figure->script);
+        } else {
+            (void)fputs(*c == '%' && format ? "%" : "", figure->script);
+            (void)fwrite(c, 1, (size_t)length, figure->script);
+        }
+        c += length > 0 ? length : 1;
     }
     (void)fputc('\'', figure->script);
+}
+
+void lo_figure_text(lo_figure *figure, const char *text)
+{
+    write_quoted(figure, text, false);
+}
+
+void lo_figure_tic(lo_figure *figure, const char *text)
+{
+    write_quoted(figure, text, true);
 }
 
 /* Waits for a child, no longer than the limit; true when it ended well. */

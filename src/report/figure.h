@@ -22,9 +22,13 @@ typedef struct lo_figure {
 lo_figure lo_figure_begin(void);
 lo_figure lo_figure_begin_of(int height);
 
-/* Writes text as a gnuplot string in quotes. Letters, digits, blanks and ordinary punctuation are kept,
- * anything else becomes "?": names given by users cannot be commands. */
+/* Writes text as a gnuplot string in single quotes, which are doubled in it: names given by users cannot be
+ * commands. Control characters, bytes that are not UTF-8, and what gnuplot may expand (@, ` and \) become
+ * "?". */
 void lo_figure_text(lo_figure *figure, const char *text);
+
+/* The same for the label of a tic, which gnuplot takes for a format: % is doubled. */
+void lo_figure_tic(lo_figure *figure, const char *text);
 
 /* Runs gnuplot (found in PATH; no shell, no start-up file of the user) on the script and writes the SVG, as
  * HTML can embed it, to page; or, when gnuplot is missing, fails, or takes longer than 20 seconds, a

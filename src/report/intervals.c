@@ -36,7 +36,7 @@ static void write_script(lo_figure *figure, const lo_report_interval *rows, int6
                   (double)count - 0.4);
     for (int64_t i = 0; i < count; i++) {
         (void)fputs(i > 0 ? ", " : "", script);
-        lo_figure_text(figure, rows[i].name);
+        lo_figure_tic(figure, rows[i].name);
         (void)fprintf(script, " %d", (int)(count - 1 - i));
     }
     (void)fputs(") noenhanced\n$all << EOD\n", script);

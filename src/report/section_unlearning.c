@@ -106,7 +106,7 @@ static void plot_tow(lo_figure *figure, const lo_report_unlearned *rows, int64_t
         char label[LABEL];
         name_row(rows, all, shown[i], label);
         (void)fputs(i > 0 ? ", " : "", script);
-        lo_figure_text(figure, label);
+        lo_figure_tic(figure, label);
         (void)fprintf(script, " %d", (int)(count - 1 - i));
         ceiling = isnan(shown[i]->tow_ceiling) ? ceiling : shown[i]->tow_ceiling;
         left = fmin(left, isnan(shown[i]->tow.low) ? shown[i]->tow.value : shown[i]->tow.low);

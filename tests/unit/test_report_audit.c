@@ -282,12 +282,65 @@ static void test_twins_and_curves(void **state)
     free(text);
 }
 
+/* Of many methods the five nearest to the oracles are drawn, and said so; a figure's points have numbers
+ * whose names are in the caption. */
+static void test_figures_of_many_methods(void **state)
+{
+    (void)state;
+    enum { METHODS = 9 };
+    static lo_report_audited rows[METHODS];
+    /* By distance from the oracles' 0.5: m4, m6, m3, m5, m7; m2 and m8 are too far. */
+    static const double auc[METHODS] = {0.9, 0.5, 0.8, 0.53, 0.51, 0.54, 0.48, 0.55, 0.3};
+    for (int r = 0; r < METHODS; r++) {
+        rows[r] = (lo_report_audited){.forget_set = "s", .seeds = 3, .oracle = r == 1, .time = 1};
+        (void)snprintf(rows[r].method, sizeof(rows[r].method),
+                       r == 0   ? "original"
+                       : r == 1 ? "oracle"
+                                : "m%d",
+                       r);
+        (void)snprintf(rows[r].label, sizeof(rows[r].label), r < 2 ? "%s" : "%s [it's <%d>]", rows[r].method,
+                       r);
+        rows[r].value[0] = (lo_bounded){auc[r], NAN, NAN};
+        rows[r].forgetting = rows[r].utility = (lo_bounded){0.5, NAN, NAN};
+        for (int i = 0; i < LO_REPORT_ROC; i++) {
+            rows[r].roc[0][i] = 0.01 * (i + 1);
+        }
+    }
+    lo_report_audit audit = {
+        .numbers = 1, .number = {{.name = "lira"}}, .curve = {"lira"}, .rows = METHODS, .row = rows};
+    for (int i = 0; i < LO_REPORT_ROC; i++) {
+        audit.rate[i] = pow(10, -3 * (1 - i / 100.0));
+    }
+    const lo_report_privacy privacy = {0};
+    char *text = written(&privacy, &audit);
+    const char *trade = strstr(text, "<figure><div role=\"img\" aria-label=\"Forgetting against utility"),
+               *roc = strstr(text, "<figure><div role=\"img\" aria-label=\"ROC curves");
+    assert_true(trade != NULL && roc != NULL && trade < roc);
+    const char *key =
+        strstr(trade, "<b>1</b>&#160;original, <b>2</b>&#160;oracle, <b>3</b>&#160;m2 [it&#39;s");
+    assert_true(key != NULL && key < roc);
+    assert_non_null(strstr(roc, "of 7 methods the 5 whose AUC is nearest to the oracles'"));
+    if (strstr(roc, "<svg") != NULL) { /* where there is gnuplot */
+        for (int r = 2; r < METHODS; r++) {
+            char name[32];
+            (void)snprintf(name, sizeof(name), ">m%d [it's &lt;%d>]<", r, r);
+            assert_int_equal(strstr(roc, name) != NULL, r != 2 && r != 8);
+        }
+        assert_non_null(strstr(roc, ">oracle<"));
+        assert_non_null(strstr(roc, ">original<"));
+        assert_non_null(strstr(roc, ">guessing<"));
+    }
+    assert_null(strstr(text, "nan"));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_says_nothing),   cmocka_unit_test(test_privacy),
-        cmocka_unit_test(test_methods_beside_oracles), cmocka_unit_test(test_choices_of_groups),
-        cmocka_unit_test(test_groups_of_a_forget_set), cmocka_unit_test(test_twins_and_curves),
+        cmocka_unit_test(test_nothing_says_nothing),    cmocka_unit_test(test_privacy),
+        cmocka_unit_test(test_methods_beside_oracles),  cmocka_unit_test(test_choices_of_groups),
+        cmocka_unit_test(test_groups_of_a_forget_set),  cmocka_unit_test(test_twins_and_curves),
+        cmocka_unit_test(test_figures_of_many_methods),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
