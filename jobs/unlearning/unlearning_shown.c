@@ -1,6 +1,7 @@
 #include "jobs/unlearning/unlearning_shown.h"
 
 #include "audit/interval.h"
+#include "jobs/audit/choices_shown.h"
 #include "jobs/unlearning/evaluation.h"
 #include "mpi/h5file.h"
 
@@ -11,8 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { METHOD, FORGET_SET, SETTING, REASON, TEXTS };
-static const char *const texts[TEXTS] = {"/run/method", "/run/forget_set", "/run/setting", "/run/reason"};
+enum { METHOD, FORGET_SET, SETTING, REASON, MODEL, TEXTS };
+static const char *const texts[TEXTS] = {"/run/method", "/run/forget_set", "/run/setting", "/run/reason",
+                                         "/run/model"};
 
 static const lo_eval_metric shown[] = {LO_EVAL_UNLEARNING_ACCURACY, LO_EVAL_RETAIN_ACCURACY,
                                        LO_EVAL_TEST_ACCURACY,       LO_EVAL_TOW,
@@ -110,6 +112,8 @@ static void condense(const file *f, int64_t from, int64_t to, lo_report_unlearne
     memcpy(out->forget_set, f->text[FORGET_SET][from], sizeof(out->forget_set));
     memcpy(out->setting, f->text[SETTING][from], sizeof(out->setting));
     memcpy(out->reason, f->text[REASON][from], sizeof(out->reason));
+    lo_choice_label(&f->reader, out->method, out->setting, f->text[MODEL][from], out->label,
+                    sizeof(out->label));
     out->chosen = f->chosen[from] != 0;
     out->seeds = to - from;
     for (int64_t r = from; r < to; r++) {

@@ -2,12 +2,13 @@
 
 #include "report/figure.h"
 #include "report/html.h"
+#include "report/plot.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LABEL = 200, LABEL_SHOWN = 30, ROW_HEIGHT = 20, FRAME_HEIGHT = 90 };
+enum { LABEL = 200, LABEL_SHOWN = 30, ROW_HEIGHT = 20, FRAME_HEIGHT = 90, TICS = 4 };
 
 bool lo_unlearning_competes(const lo_report_unlearned *row)
 {
@@ -62,21 +63,35 @@ static void write_row(FILE *out, const lo_report_unlearned *row)
     (void)fputs("</td></tr>\n", out);
 }
 
-/* The method's name; where it stands there with several settings, with these too. */
+static bool is_shown(const lo_report_unlearned *row)
+{
+    return row->applies && !isnan(row->tow.value) && !(row->searched && !row->chosen);
+}
+
+static const char *short_name(const lo_report_unlearned *row)
+{
+    return row->label[0] != '\0' ? row->label : row->method;
+}
+
+/* The row's short name; where others of rows [count] have the same, with its settings. */
 static void name_row(const lo_report_unlearned *rows, int64_t count, const lo_report_unlearned *row,
                      char *label)
 {
     int64_t alike = 0;
     for (int64_t r = 0; r < count; r++) {
-        alike += strcmp(rows[r].method, row->method) == 0 && strcmp(rows[r].forget_set, row->forget_set) == 0;
+        alike += is_shown(&rows[r]) && strcmp(short_name(&rows[r]), short_name(row)) == 0;
     }
-    (void)snprintf(label, LABEL, "%s", row->method);
+    (void)snprintf(label, LABEL, "%s", short_name(row));
     const char *settings = strchr(row->setting, ',');
     if (alike > 1 && settings != NULL) {
-        (void)snprintf(label, LABEL, "%s%.*s", row->method, (int)strcspn(settings, "}"), settings);
+        (void)snprintf(label, LABEL, "%s%.*s", short_name(row), (int)strcspn(settings, "}"), settings);
     }
     if (strlen(label) > LABEL_SHOWN) {
-        memcpy(label + LABEL_SHOWN - 3, "...", 4);
+        size_t end = LABEL_SHOWN - 3;
+        while (end > 0 && ((unsigned char)label[end] & 0xC0) == 0x80) { /* within a character */
+            end--;
+        }
+        memcpy(label + end, "...", 4);
     }
 }
 
@@ -112,8 +127,9 @@ static void plot_tow(lo_figure *figure, const lo_report_unlearned *rows, int64_t
         left = fmin(left, isnan(shown[i]->tow.low) ? shown[i]->tow.value : shown[i]->tow.low);
         right = fmax(right, isnan(shown[i]->tow.high) ? shown[i]->tow.value : shown[i]->tow.high);
     }
-    (void)fprintf(script, ") noenhanced\nset xrange [%.6g:%.6g]\n$tow << EOD\n",
-                  left - 0.03 * fmax(right - left, 0.01), right + 0.03 * fmax(right - left, 0.01));
+    const double room = 0.03 * fmax(right - left, 0.01);
+    (void)fprintf(script, ") noenhanced\nset xrange [%.6g:%.6g]\nset xtics %.6g\n$tow << EOD\n", left - room,
+                  right + room, lo_bins_choose(left - room, right + room, TICS).step);
     for (int64_t i = 0; i < count; i++) {
         const lo_report_mean *tow = &shown[i]->tow;
         const bool bounded = !isnan(tow->low) && !isnan(tow->high);
@@ -144,7 +160,7 @@ static lo_status draw_tow(FILE *out, const lo_report_unlearned *rows, int64_t co
         return lo_fail(err, LO_INTERNAL, "no memory for a figure of %lld methods", (long long)count);
     }
     for (int64_t r = 0; r < count; r++) {
-        if (rows[r].applies && !isnan(rows[r].tow.value) && !(rows[r].searched && !rows[r].chosen)) {
+        if (is_shown(&rows[r])) {
             shown[some++] = &rows[r];
         }
     }
@@ -230,14 +246,26 @@ static double best_of(const lo_report_unlearned *rows, int64_t from, int64_t to)
     return best;
 }
 
+/* Has a row of another method, or of other settings, the same short name? */
+static bool is_ambiguous(const lo_report_unlearned *rows, int64_t count, const lo_report_unlearned *of)
+{
+    for (int64_t r = 0; r < count; r++) {
+        if (in_overview(&rows[r]) && !same_method(&rows[r], of) &&
+            strcmp(short_name(&rows[r]), short_name(of)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A line of the overview: of the method of `of`, one cell a forget set. */
 static void write_overview_row(FILE *out, const lo_report_unlearned *rows, int64_t count,
                                const lo_report_unlearned *of)
 {
     (void)fputs("<tr><td class=\"long who\"><code>", out);
-    lo_html_text(out, of->method);
+    lo_html_text(out, of->searched ? of->method : short_name(of));
     (void)fputs("</code>", out);
-    if (!of->searched && of->setting[0] != '\0') {
+    if (!of->searched && of->setting[0] != '\0' && is_ambiguous(rows, count, of)) {
         (void)fputs("<br/><span class=\"soft\">", out);
         lo_html_settings(out, of->setting);
         (void)fputs("</span>", out);

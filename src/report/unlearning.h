@@ -14,6 +14,7 @@ typedef struct lo_report_mean {
 typedef struct lo_report_unlearned {
     char forget_set[128], method[128],
         setting[128];     /* method: "original" and "oracle" too; setting "": defaults */
+    char label[160];      /* short, telling the method's runs apart where it can; "": as the method */
     int64_t forget_count; /* examples of the forget set */
     int64_t seeds, diverged;
     bool searched, chosen; /* other settings were tried; these are the best */

@@ -685,6 +685,44 @@ static void test_unlearning(void **state)
     free(s.pixel);
 }
 
+/* Short names tell runs of one method apart, in figures and over all sets; settings are in the sets' tables.
+ */
+static void test_short_names(void **state)
+{
+    (void)state;
+    enum { SETS = 2, RUNS = 4 };
+    static const char *const labels[RUNS] = {"rum by 100% [x]", "rum vanilla", "same", "same"};
+    struct study s;
+    fill(&s, (lo_shape){1, 4, 4});
+    static lo_report_unlearned rows[SETS * RUNS];
+    for (int i = 0; i < SETS * RUNS; i++) {
+        rows[i] = (lo_report_unlearned){.forget_count = 300,
+                                        .seeds = 3,
+                                        .applies = true,
+                                        .method = "rum",
+                                        .tow = {0.5 + 0.1 * (i % RUNS), NAN, NAN},
+                                        .tow_ceiling = NAN};
+        snprintf(rows[i].forget_set, sizeof(rows[i].forget_set), "set_%d", i / RUNS);
+        snprintf(rows[i].label, sizeof(rows[i].label), "%s", labels[i % RUNS]);
+        snprintf(rows[i].setting, sizeof(rows[i].setting), "{name: rum, with: %d}", i % RUNS);
+    }
+    s.report.unlearned = rows;
+    s.report.unlearned_count = SETS * RUNS;
+    char *text = write_and_read(&s);
+    const char *all = strstr(text, "Every method on every forget set"), *set = strstr(text, "<h3>Forget set");
+    assert_true(all != NULL && set != NULL && all < set);
+    const char *name = strstr(all, "<code>rum by 100% [x]</code></td>");
+    assert_true(name != NULL && name < set);
+    assert_true(strstr(all, "with: 0") > set && strstr(all, "with: 1") > set);
+    assert_true(strstr(all, "with: 2") < set && strstr(all, "with: 3") < set); /* names do not tell */
+    if (gnuplot_is_there()) {
+        assert_has(set, "<text>rum by 100% [x]</text>");
+        assert_has(set, "<text>same, with: 3</text>");
+    }
+    free(text);
+    free(s.pixel);
+}
+
 /* 16 methods, 5 forget sets: a page stays a page. */
 static void test_many_methods(void **state)
 {
@@ -1235,6 +1273,7 @@ int main(void)
         cmocka_unit_test(test_mean_memorization_is_of_the_values),
         cmocka_unit_test(test_missing_parts),
         cmocka_unit_test(test_unlearning),
+        cmocka_unit_test(test_short_names),
         cmocka_unit_test(test_many_methods),
         cmocka_unit_test(test_originals),
         cmocka_unit_test(test_attribution),
