@@ -1,6 +1,7 @@
 #include "report/audit.h"
 
 #include "report/audit_figures.h"
+#include "report/audit_tables.h"
 #include "report/figure.h"
 #include "report/groups.h"
 #include "report/html.h"
@@ -127,126 +128,12 @@ const char *lo_report_mark(lo_told told, double value)
     return told == LO_TOLD_NOISE ? "&#8776; " : told == LO_TOLD_NOTHING ? "? " : "";
 }
 
-static void write_cell(FILE *out, const lo_report_audited *row, int n)
-{
-    const lo_bounded *b = &row->value[n];
-    (void)fprintf(out, "<td>%s", row->oracle ? "" : lo_report_mark(row->told[n], b->value));
-    write_bounded(out, b, 3);
-    if (row->sides[n] > 0) {
-        (void)fprintf(out, "<br/><span class=\"soft\">%s a side; ceiling %s</span>",
-                      lo_number_count(row->sides[n]).text, lo_number_real(row->ceiling[n], 3).text);
-    }
-    (void)fputs("</td>", out);
-}
-
-/* Numbers by what they ask: each kind a table of its own, which fits the page. */
-static const struct {
-    const char *title, *numbers; /* every name between blanks */
-} kinds[] = {
-    {"Do they behave like the oracles?",
-     " tow_mia avg_gap aus forget_delta retain_delta validation_delta test_delta disagreement "
-     "activation_distance activation_distance_l1 js weight_distance "},
-    {"Can an attacker who has one model tell what it forgot?",
-     " mia_svc mia_svc_matched mia_svc_correct mia_svc_entropy mia_svc_modified_entropy mia_svc_loss "
-     "mia_svc_margin mia_loss mia_entropy mia_population "},
-    {"Can one who has other models too?",
-     " lira lira_tpr_at_0.01 lira_tpr_at_0.001 lira_epsilon rmia rmia_tpr_at_0.01 rmia_tpr_at_0.001 "
-     "rmia_epsilon "},
-    {"What is left inside, and what do all seeds together give away?",
-     " zrf relearn anamnesis entanglement u_lira u_lira_pooled u_lira_tpr_at_0.01 "
-     "u_lira_tpr_at_0.001 u_lira_example_tpr_at_0.01 u_lira_example_tpr_at_0.001 klom forgetting_quality "}};
-enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
-
-static bool is_of_kind(const lo_report_number *number, int kind)
-{
-    char name[64];
-    bool listed[KINDS + 1] = {false};
-    (void)snprintf(name, sizeof(name), " %s ", number->name);
-    for (int k = 0; k < KINDS; k++) {
-        listed[k] = strstr(kinds[k].numbers, name) != NULL;
-        listed[KINDS] = listed[KINDS] || listed[k];
-    }
-    return listed[kind] || (kind == 0 && !listed[KINDS]); /* what is in no list is in the first table */
-}
-
-/* A name that may be broken at its underscores: columns are as narrow as their numbers. */
-static void write_breakable(FILE *out, const char *name)
-{
-    for (const char *c = name; *c != '\0'; c++) {
-        const char one[2] = {*c, '\0'};
-        lo_html_text(out, one);
-        (void)fputs(*c == '_' ? "<wbr/>" : "", out);
-    }
-}
-
-/* What u_lira compares the models of each method with, and how many it rests on. */
-static void write_references(FILE *out, const lo_report_audited *rows, int64_t count)
-{
-    bool any = false;
-    for (int64_t r = 0; r < count; r++) {
-        if (rows[r].against[0] == '\0') {
-            continue;
-        }
-        const bool matched = strcmp(rows[r].against, "matched") == 0;
-        (void)fputs(any ? "; <code>" : "<p class=\"soft\"><code>u_lira</code> of <code>", out);
-        lo_html_text(out, rows[r].method);
-        (void)fputs("</code> ", out);
-        lo_html_settings(out, rows[r].setting);
-        (void)fprintf(out, " against %s, %s models in all",
-                      matched ? "<b>matched</b> models (oracles that forgot another set by the same method)"
-                              : "oracles as they are, without the method's mark",
-                      lo_number_count(rows[r].rests).text);
-        any = true;
-    }
-    (void)fputs(any ? ".</p>\n" : "", out);
-}
-
-static void write_table(FILE *out, const lo_report_audit *a, const lo_report_audited *rows, int64_t count,
-                        int kind)
-{
-    (void)fprintf(out,
-                  "<p class=\"row\">%s</p>\n<div class=\"wide\"><table>\n<thead><tr><th "
-                  "scope=\"col\">Method</th>",
-                  kinds[kind].title);
-    for (int n = 0; n < a->numbers; n++) {
-        if (is_of_kind(&a->number[n], kind)) {
-            (void)fputs("<th scope=\"col\" class=\"name\"><code>", out);
-            write_breakable(out, a->number[n].name);
-            (void)fputs("</code></th>", out);
-        }
-    }
-    (void)fputs("<th scope=\"col\">Seeds</th></tr></thead>\n<tbody>\n", out);
-    for (int64_t r = 0; r < count; r++) {
-        (void)fputs("<tr><td class=\"long who\"><code>", out);
-        lo_html_text(out, rows[r].label[0] != '\0' ? rows[r].label : rows[r].method);
-        (void)fputs("</code><br/><span class=\"soft\">", out);
-        lo_html_settings(out, rows[r].setting);
-        (void)fputs("</span></td>", out);
-        for (int n = 0; n < a->numbers; n++) {
-            if (is_of_kind(&a->number[n], kind)) {
-                write_cell(out, &rows[r], n);
-            }
-        }
-        (void)fprintf(out, "<td>%s</td></tr>\n", lo_number_count(rows[r].seeds).text);
-    }
-    (void)fputs("</tbody></table></div>\n", out);
-}
-
 static void write_set(FILE *out, const lo_report_audit *a, const lo_report_audited *rows, int64_t count)
 {
     (void)fputs("<h3>Forget set <code>", out);
     lo_html_text(out, rows->forget_set);
     (void)fputs("</code></h3>\n", out);
-    for (int kind = 0; kind < KINDS; kind++) {
-        bool any = false;
-        for (int n = 0; n < a->numbers; n++) {
-            any = any || is_of_kind(&a->number[n], kind);
-        }
-        if (any) {
-            write_table(out, a, rows, count, kind);
-        }
-    }
-    write_references(out, rows, count);
+    lo_report_write_audit_tables(out, a, rows, count);
     (void)fputs("<div class=\"figures\">\n", out);
     lo_report_draw_trade_off(out, rows, count);
     for (int k = 0; k < LO_REPORT_CURVES; k++) {

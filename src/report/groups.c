@@ -1,5 +1,6 @@
 #include "report/groups.h"
 
+#include "report/audit_tables.h"
 #include "report/html.h"
 #include "report/intervals.h"
 
@@ -30,17 +31,12 @@ static void write_panel(FILE *out, const lo_report_audit *a, const lo_report_aud
         "scope=\"col\">Method</th>",
         names[g], lo_number_count(rows->examples[g]).text, lo_number_real(rows->mean_score[g], 3).text);
     for (int n = 0; n < a->by_numbers; n++) {
-        (void)fputs("<th scope=\"col\" class=\"name\"><code>", out);
-        lo_html_text(out, a->by_number[n].name);
-        (void)fputs("</code></th>", out);
+        lo_audited_write_head(out, a->by_number[n].name);
     }
     (void)fputs("<th scope=\"col\">Seeds</th></tr></thead>\n<tbody>\n", out);
     for (int64_t r = 0; r < count; r++) {
-        (void)fputs("<tr><td class=\"long who\"><code>", out);
-        lo_html_text(out, rows[r].label[0] != '\0' ? rows[r].label : rows[r].method);
-        (void)fputs("</code><br/><span class=\"soft\">", out);
-        lo_html_settings(out, rows[r].setting);
-        (void)fputs("</span></td>", out);
+        (void)fputs("<tr>", out);
+        lo_audited_write_name(out, rows, count, r);
         for (int n = 0; n < a->by_numbers; n++) {
             write_cell(out, &rows[r], n, g);
         }

@@ -59,7 +59,7 @@ static const char style[] =
     ".long{white-space:normal;overflow-wrap:anywhere;min-width:5rem}\n"
     ".name{white-space:normal;min-width:3.2rem}\n"
     "td .soft{font-size:.8em}\n"
-    ".who{min-width:9rem}\n"
+    ".who{min-width:11rem;overflow-wrap:break-word}\n"
     "tbody th{color:var(--ink)}\n"
     "tr:hover td,tr:hover th{background:var(--card)}\n"
     ".best{font-weight:700}.best .soft{font-weight:400}\n"

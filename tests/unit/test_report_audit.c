@@ -167,18 +167,20 @@ static void test_choices_of_groups(void **state)
          .seeds = 3,
          .tow = {{0.5, 0.4, 0.6}}},
     };
-    lo_report_audited rows[] = {{.forget_set = "mix",
-                                 .method = "rum",
-                                 .setting = "{name: rum, by: <x>}",
-                                 .seeds = 3,
-                                 .value = {{0.5, NAN, NAN}, {0.25, NAN, NAN}},
-                                 .forgetting = {NAN, NAN, NAN},
-                                 .utility = {NAN, NAN, NAN},
-                                 .time = NAN}};
+    lo_report_audited rows[2] = {{.setting = "{name: rum, by: <x>}"}, {.setting = "{name: rum, by: y}"}};
+    for (int r = 0; r < 2; r++) { /* names that do not tell them apart */
+        (void)snprintf(rows[r].forget_set, sizeof(rows[r].forget_set), "mix");
+        (void)snprintf(rows[r].method, sizeof(rows[r].method), "rum");
+        rows[r].seeds = 3;
+        rows[r].value[0] = (lo_bounded){0.5, NAN, NAN};
+        rows[r].value[1] = (lo_bounded){0.25, NAN, NAN};
+        rows[r].forgetting = rows[r].utility = (lo_bounded){NAN, NAN, NAN};
+        rows[r].time = NAN;
+    }
     const lo_report_privacy privacy = {0};
     const lo_report_audit audit = {.numbers = 2,
                                    .number = {{.name = "avg_gap"}, {.name = "mia_loss"}},
-                                   .rows = 1,
+                                   .rows = 2,
                                    .row = rows,
                                    .choices = 4,
                                    .choice = choices};
@@ -282,6 +284,84 @@ static void test_twins_and_curves(void **state)
     free(text);
 }
 
+static int occurrences(const char *text, const char *what)
+{
+    int count = 0;
+    for (const char *at = text; (at = strstr(at, what)) != NULL; at++) {
+        count++;
+    }
+    return count;
+}
+
+/* Tables of at most seven columns; those that no row has are named with the reason; u_lira's references in
+ * one sentence where they are the same, else grouped; digits as large as numbers are. */
+static void test_tables_fit(void **state)
+{
+    (void)state;
+    enum { METHODS = 3, NUMBERS = 14, RELEARN = 9, ENTANGLEMENT, RATE, RATE_1000, PARTLY };
+    static lo_report_audited rows[METHODS];
+    lo_report_audit audit = {
+        .numbers = NUMBERS,
+        .number = {[RELEARN] = {.name = "relearn"},
+                   [ENTANGLEMENT] = {.name = "entanglement"},
+                   [RATE] = {.name = "u_lira_tpr_at_0.01", .refused = "few <models>"},
+                   [RATE_1000] = {.name = "u_lira_tpr_at_0.001", .refused = "few <models>"},
+                   [PARTLY] = {.name = "u_lira", .refused = "few <models>"}},
+        .rows = METHODS,
+        .row = rows};
+    for (int n = 0; n < RELEARN; n++) { /* of no subject that the report knows */
+        (void)snprintf(audit.number[n].name, sizeof(audit.number[n].name), "new_number_%d", n);
+    }
+    for (int r = 0; r < METHODS; r++) {
+        rows[r] =
+            (lo_report_audited){.forget_set = "s", .seeds = 4, .rests = 6, .against = "oracles", .time = NAN};
+        (void)snprintf(rows[r].method, sizeof(rows[r].method), "m%d", r);
+        (void)snprintf(rows[r].setting, sizeof(rows[r].setting), "{name: m%d, steps: 3}", r);
+        rows[r].forgetting = rows[r].utility = (lo_bounded){NAN, NAN, NAN};
+        for (int n = 0; n < NUMBERS; n++) {
+            rows[r].value[n] = (lo_bounded){0.5, NAN, NAN};
+        }
+        rows[r].value[RELEARN] = (lo_bounded){2.6667, 1.2667, 4.0833};
+        rows[r].value[ENTANGLEMENT] = (lo_bounded){r == 0 ? 12345.6 : 99.4, -10.4, 23456.7};
+        rows[r].value[RATE] = rows[r].value[RATE_1000] = (lo_bounded){NAN, NAN, NAN};
+        rows[r].value[PARTLY].value = r == 1 ? 0.75 : (double)NAN;
+    }
+    const lo_report_privacy privacy = {0};
+    char *text = written(&privacy, &audit);
+    for (const char *at = text, *end; (at = strstr(at, "<thead>")) != NULL; at = end) {
+        int columns = 0;
+        end = strstr(at, "</thead>");
+        for (const char *head = at; (head = strstr(head, "class=\"name\"")) != NULL && head < end; head++) {
+            columns++;
+        }
+        assert_in_range(columns, 1, 7);
+    }
+    assert_int_equal(occurrences(text, "class=\"name\""), NUMBERS - 2);
+    assert_int_equal(occurrences(text, "Other numbers."), 2); /* seven and two */
+    assert_non_null(strstr(text, "<code>new_<wbr/>number_<wbr/>8</code></th>"));
+    assert_non_null(strstr(text, "Left out, as no model here has them: <code>u_lira_tpr_at_0.01</code>, "
+                                 "<code>u_lira_tpr_at_0.001</code> (few &lt;models&gt;).</p>"));
+    assert_non_null(strstr(text, "2.7<br/><span class=\"soft\">1.3 to 4.1</span>"));
+    assert_non_null(strstr(text, "12,346<br/><span class=\"soft\">−10 to 23,457</span>"));
+    assert_non_null(strstr(text, "99<br/>"));
+    assert_non_null(strstr(text, "<p>4 seeds of each method.</p>"));
+    assert_null(strstr(text, ">Seeds</th>"));
+    assert_null(strstr(text, "steps: 3")); /* names tell the methods apart */
+    assert_non_null(strstr(text,
+                           "<p class=\"soft\"><code>u_lira</code> of every method against oracles as they "
+                           "are, without the method's mark, 6 models in all.</p>"));
+    free(text);
+    (void)snprintf(rows[1].against, sizeof(rows[1].against), "matched");
+    rows[1].seeds = 2;
+    text = written(&privacy, &audit);
+    assert_non_null(
+        strstr(text, "<code>u_lira</code> of <code>m0</code>, <code>m2</code> against oracles as"));
+    assert_non_null(strstr(text, "; of <code>m1</code> against <b>matched</b> models"));
+    assert_non_null(strstr(text, ">Seeds</th>"));
+    assert_null(strstr(text, "seeds of each method"));
+    free(text);
+}
+
 /* Of many methods the five nearest to the oracles are drawn, and said so; a figure's points have numbers
  * whose names are in the caption. */
 static void test_figures_of_many_methods(void **state)
@@ -340,7 +420,7 @@ int main(void)
         cmocka_unit_test(test_nothing_says_nothing),    cmocka_unit_test(test_privacy),
         cmocka_unit_test(test_methods_beside_oracles),  cmocka_unit_test(test_choices_of_groups),
         cmocka_unit_test(test_groups_of_a_forget_set),  cmocka_unit_test(test_twins_and_curves),
-        cmocka_unit_test(test_figures_of_many_methods),
+        cmocka_unit_test(test_figures_of_many_methods), cmocka_unit_test(test_tables_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
