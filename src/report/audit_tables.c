@@ -206,19 +206,25 @@ static void write_left_out(FILE *out, const lo_report_audit *a, const lo_report_
 
 /* ---- what u_lira rests on ---- */
 
-static bool rests_alike(const lo_report_audited *a, const lo_report_audited *b)
+/* Oracles are always compared with oracles: nothing that needs to be said. */
+static bool is_compared(const lo_report_audited *row)
 {
-    return strcmp(a->against, b->against) == 0 && a->rests == b->rests;
+    return row->against[0] != '\0' && !row->oracle;
 }
 
-/* The first row that rests on the same; -1: none is compared. */
+static bool rests_alike(const lo_report_audited *a, const lo_report_audited *b)
+{
+    return is_compared(a) && strcmp(a->against, b->against) == 0 && a->rests == b->rests;
+}
+
+/* The first row that rests on the same; -1: it is not compared. */
 static int64_t first_alike(const lo_report_audited *rows, int64_t r)
 {
     int64_t first = 0;
-    while (!rests_alike(&rows[first], &rows[r])) {
+    while (is_compared(&rows[r]) && !rests_alike(&rows[first], &rows[r])) {
         first++;
     }
-    return rows[r].against[0] != '\0' ? first : -1;
+    return is_compared(&rows[r]) ? first : -1;
 }
 
 /* What u_lira compares models with, and how many it rests on: a sentence where that is the same for all

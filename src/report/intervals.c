@@ -28,7 +28,9 @@ static void write_script(lo_figure *figure, const lo_report_interval *rows, int6
         high = fmax(high, fmax(b->value, b->high));
     }
     if (high > low) {
-        (void)fprintf(script, "set xtics %.6g\n", step_of(high - low));
+        const double room = 0.04 * (high - low);
+        (void)fprintf(script, "set xtics %.6g\nset xrange [%.9g:%.9g]\n", step_of(high - low), low - room,
+                      high + room);
     }
     (void)fputs("set key off\nset xlabel ", script);
     lo_figure_text(figure, axis);
@@ -65,7 +67,9 @@ void lo_report_draw_intervals(FILE *out, const lo_report_interval *rows, int64_t
     if (!any) {
         return;
     }
-    lo_figure figure = lo_figure_begin();
+    enum { FRAME = 90, ROW = 20, LEAST = 150 };
+    const int64_t height = FRAME + ROW * count;
+    lo_figure figure = lo_figure_begin_of(height > LEAST ? (int)height : LEAST);
     if (figure.script != NULL) {
         write_script(&figure, rows, count, axis);
     }

@@ -261,7 +261,7 @@ assert seen == set(rows), seen
 EOF
 
 # U-LiRA says what it rests on, everywhere; without matched models it is made again, against oracles.
-expect_text "$work/one/report.html" '<code>u_lira</code> of <code>.* against <b>matched</b> models'
+expect_text "$work/one/report.html" '<code>u_lira</code> of every method against <b>matched</b> models'
 expect_text "$work/one/receipts/finetune-random10-2.json" '"reference": "matched"'
 expect_code 0 study 2 "$work/three" --set audit.rmia_a=0.9 --set unlearning.matched=false
 "$python" - "$work" <<'EOF' || fail "what u_lira rests on"
