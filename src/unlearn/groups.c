@@ -36,12 +36,11 @@ static void by_matched_rank(const ranked *order, int64_t count, double at, int *
     }
 }
 
+/* Parts that differ by one example at most; the larger ones are the higher. */
 static void by_rank(const ranked *order, int64_t count, int groups, int *group)
 {
-    const int64_t each = count / groups > 0 ? count / groups : 1;
     for (int64_t i = 0; i < count; i++) {
-        const int64_t g = i / each;
-        group[order[i].place] = (int)(g < groups ? g : groups - 1);
+        group[order[i].place] = (int)(((i + 1) * groups - 1) / count);
     }
 }
 

@@ -330,7 +330,7 @@ static int64_t size_of(const lo_unlearn_sizes *sizes, const lo_item *settings, i
 {
     const int64_t count = sizes->forget, groups = lo_item_int(settings, "groups"), part = count / groups;
     if (groups != 3) {
-        return group + 1 < groups ? part : count - group * part;
+        return (group + 1) * count / groups - group * count / groups;
     }
     const bool median = strcmp(lo_item_text(settings, "split"), "median") == 0;
     const int64_t begin =
