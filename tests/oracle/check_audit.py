@@ -452,7 +452,8 @@ def marks(path, study):
                     together = k.startswith("u_lira") or k in ("klom", "forgetting_quality")
                     every = f["value"][group[:1] if together else group]
                     value = np.nanmean(every) if not np.isnan(every).all() else np.nan
-                    assert (np.isnan(number(cell)) and np.isnan(value)) or abs(number(cell) - value) <= 6e-4 * max(1, abs(value)), \
+                    digits = 1 if k == "relearn" else 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 3
+                    assert (np.isnan(number(cell)) and np.isnan(value)) or abs(number(cell) - value) <= 0.6 * 10.0**-digits, \
                         (s, method, k, cell, value)
                     low, high = f["apart_low"][group[0]], f["apart_high"][group[0]]
                     mark = "? " if np.isnan(low) else "&#8776;" if low <= 0 <= high else ""
