@@ -164,31 +164,6 @@ void lo_lira_pool(const lo_lira_sums *sums, int64_t n, double *in_deviation, dou
     *out_deviation = all.out_degrees > 0 ? sqrt(all.out_squares / (double)all.out_degrees) : NAN;
 }
 
-lo_status lo_lira_scores(const lo_references *references, const lo_lira *options, float *score,
-                         const lo_tick *tick, lo_error *err)
-{
-    const int64_t models = references->models;
-    sides s;
-    LO_TRY(sides_create(models, &s, err));
-    lo_status status = LO_OK;
-    for (int64_t i = 0; i < references->n && status == LO_OK; i++) {
-        status = lo_tick_call(tick);
-        sides_of(references, i, &s);
-        float *row = score + i * models;
-        for (int64_t m = 0; m < models; m++) {
-            row[m] = NAN;
-        }
-        for (int64_t k = 0; k < s.in.count; k++) {
-            row[s.in.item[k].row] = score_of(&s, options, s.in.item[k].phi, k, -1);
-        }
-        for (int64_t k = 0; k < s.out.count; k++) {
-            row[s.out.item[k].row] = score_of(&s, options, s.out.item[k].phi, -1, k);
-        }
-    }
-    free(s.room);
-    return status;
-}
-
 /* The place of a row in the side of the other kind; -1: it is not there. */
 static int64_t place_of(const side *s, int64_t row)
 {
@@ -216,7 +191,8 @@ lo_status lo_lira_paired_scores(const lo_references *references, const lo_lira *
         for (int k = 0; k < 2; k++) {
             const side *own = k == 0 ? &s.in : &s.out, *other = k == 0 ? &s.out : &s.in;
             for (int64_t a = 0; a < own->count; a++) {
-                const int64_t with = partner[own->item[a].row], b = with >= 0 ? place_of(other, with) : -1;
+                const int64_t with = partner != NULL ? partner[own->item[a].row] : -1;
+                const int64_t b = with >= 0 ? place_of(other, with) : -1;
                 if (with < 0 || b >= 0) {
                     row[own->item[a].row] =
                         score_of(&s, options, own->item[a].phi, k == 0 ? a : b, k == 0 ? b : a);
@@ -226,6 +202,12 @@ lo_status lo_lira_paired_scores(const lo_references *references, const lo_lira *
     }
     free(s.room);
     return status;
+}
+
+lo_status lo_lira_scores(const lo_references *references, const lo_lira *options, float *score,
+                         const lo_tick *tick, lo_error *err)
+{
+    return lo_lira_paired_scores(references, options, NULL, score, tick, err);
 }
 
 lo_status lo_lira_target(const lo_references *references, const lo_lira *options, const float *phi,

@@ -54,8 +54,8 @@ lo_status lo_lira_scores(const lo_references *references, const lo_lira *options
                          const lo_tick *tick, lo_error *err);
 
 /* The same with another model taken out too, of the other side: partner [models], a row, each the other's;
- * -1: none. NaN where the partner's margin is. Where the margins of partners could be exchanged, so can their
- * scores, which are judged by the same sides. Errors: as before. */
+ * -1 (and partner NULL): none. NaN where the partner's margin is. Where the margins of partners could be
+ * exchanged, so can their scores, which are judged by the same sides. Errors: as before. */
 lo_status lo_lira_paired_scores(const lo_references *references, const lo_lira *options,
                                 const int64_t *partner, float *score, const lo_tick *tick, lo_error *err);
 
